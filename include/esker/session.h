@@ -1,0 +1,155 @@
+/* Sessions: a model made ready to run. The counterpart of OrtSession. */
+#ifndef ESKER_SESSION_H
+#define ESKER_SESSION_H
+
+#include "esker/env.h"
+#include "esker/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Options. One thread at a time; may be destroyed once the session exists. ---- */
+typedef struct esk_session_options esk_session_options;
+
+ESK_API esk_status esk_session_options_create(esk_session_options **options,
+                                              esk_error *error);
+ESK_API void esk_session_options_destroy(esk_session_options *options);
+
+/* Adds a provider: "GLCompute" or "CPU". Nodes go to the first that has a recipe for them;
+ * CPU is always there at the end. Without any call: GLCompute, then CPU.
+ * keys, values: `count` provider options as strings (esk_option_at lists them; those of
+ * ONNX Runtime's WebGPU provider keep their names). Errors: INVALID_ARGUMENT for an unknown
+ * provider, key or value, naming the nearest valid one. */
+ESK_API esk_status esk_session_options_append_provider(esk_session_options *options,
+                                                       const char *provider,
+                                                       const char *const *keys,
+                                                       const char *const *values,
+                                                       size_t count, esk_error *error);
+
+/* One session entry. Keys: "strict" (0, 1: a node that would fall back is an error that
+ * lists all of them), "planCacheSize" (1..1024 plans, default 16), "logId" (text in front of log lines),
+ * and every provider option. Errors: INVALID_ARGUMENT. */
+ESK_API esk_status esk_session_options_set(esk_session_options *options, const char *key,
+                                           const char *value, esk_error *error);
+
+/* Fixes a free dimension by its name in the model. A name that the model lacks, or a size
+ * that contradicts it, is an error of session creation. */
+ESK_API esk_status esk_session_options_override_dim(esk_session_options *options,
+                                                    const char *name, int64_t size,
+                                                    esk_error *error);
+
+/* ---- Sessions. Thread-safe: any thread may run, several at a time. ---- */
+typedef struct esk_session esk_session;
+
+/* options may be NULL. `env` must outlive the session. Loads, checks and optimises the
+ * model; with static shapes also plans it, compiles its programs and uploads its weights;
+ * with free dimensions the first run does. Errors: IO, INVALID_MODEL (with the place),
+ * UNSUPPORTED (an operator that nothing runs), FALLBACK (strict), NO_DEVICE (with every
+ * rung tried), OUT_OF_MEMORY, INVALID_ARGUMENT. */
+ESK_API esk_status esk_session_create(esk_env *env, const char *path,
+                                      const esk_session_options *options,
+                                      esk_session **session, esk_error *error);
+
+/* From memory. `bytes` are copied unless `borrow` is set: then they must outlive the
+ * session. External data are looked for in `directory` (NULL: refused). */
+ESK_API esk_status esk_session_create_from_memory(esk_env *env, const void *bytes, size_t size,
+                                                  bool borrow, const char *directory,
+                                                  const esk_session_options *options,
+                                                  esk_session **session, esk_error *error);
+
+/* No run may be in flight. NULL is allowed. */
+ESK_API void esk_session_destroy(esk_session *session);
+
+/* ---- Model facts; strings and arrays live as long as the session. ---- */
+
+/* One input or output as the model declares it. */
+typedef struct esk_value_info {
+    const char *name;
+    esk_dtype dtype;
+    int rank;               /* -1: not declared */
+    const int64_t *dims;    /* -1: free */
+    const char *const *dim_names; /* each NULL or the free dimension's name */
+    bool has_default;       /* an input that is an initializer too: may be left out */
+} esk_value_info;
+
+ESK_API size_t esk_session_input_count(const esk_session *session);
+ESK_API const esk_value_info *esk_session_input(const esk_session *session, size_t index);
+ESK_API size_t esk_session_output_count(const esk_session *session);
+ESK_API const esk_value_info *esk_session_output(const esk_session *session, size_t index);
+/* Metadata by key ("producer_name", "producer_version", "domain", "description", "graph_name",
+ * "ir_version", "opset", or a key of the model's own); NULL if there is none. */
+ESK_API const char *esk_session_metadata(const esk_session *session, const char *key);
+/* The model's own metadata key `index`; NULL past the end. */
+ESK_API const char *esk_session_metadata_key(const esk_session *session, size_t index);
+
+/* ---- Running ---- */
+
+/* Runs the model on host tensors.
+ * input_names[n_inputs], inputs[n_inputs]: every input without default, in any order;
+ * output_names[n_outputs]: the wanted ones; NULL and 0: all, in the model's order.
+ * outputs: room for that many. On entry an element may be NULL (the run makes a value) or a
+ * value of the right type and shape, which is filled: so a steady run allocates nothing.
+ * On failure no element of `outputs` is changed. Blocks until the results are there.
+ * Errors: INVALID_ARGUMENT (names, types, shapes: with what the model declares),
+ * UNSUPPORTED, FALLBACK, DEVICE_LOST, TIMEOUT, OUT_OF_MEMORY. */
+ESK_API esk_status esk_session_run(esk_session *session, const char *const *input_names,
+                                   esk_value *const *inputs, size_t n_inputs,
+                                   const char *const *output_names, esk_value **outputs,
+                                   size_t n_outputs, esk_error *error);
+
+/* ---- Looking inside ---- */
+
+/* Where one node runs in the newest plan. Strings live until esk_placement_destroy. */
+typedef struct esk_node_placement {
+    const char *name, *op_type, *domain;
+    const char *home;   /* "GLCompute", "CPU", "known" (computed while planning) */
+    const char *recipe; /* how, on a device; "" elsewhere */
+    const char *reason; /* why not on the device; "" if it is */
+    bool fallback;      /* strict mode would refuse it */
+} esk_node_placement;
+
+typedef struct esk_placement esk_placement;
+
+/* The placement of the newest plan. Errors: NOT_FOUND when nothing was planned yet (free
+ * dimensions: esk_session_plan, or run, first). */
+ESK_API esk_status esk_session_placement(esk_session *session, esk_placement **placement,
+                                         esk_error *error);
+ESK_API size_t esk_placement_count(const esk_placement *placement);
+ESK_API const esk_node_placement *esk_placement_get(const esk_placement *placement,
+                                                    size_t index);
+ESK_API void esk_placement_destroy(esk_placement *placement);
+
+/* Plans for inputs of these shapes without running; free dimensions that are left take
+ * `fallback_size`. Inputs whose bytes planning needs are taken as zeros. */
+ESK_API esk_status esk_session_plan(esk_session *session, int64_t fallback_size,
+                                    esk_error *error);
+
+/* Counts since the session's device was opened, and of the newest plan. */
+typedef struct esk_session_stats {
+    size_t struct_size;     /* set by the caller */
+    uint64_t plans, binds;  /* plans in the cache; binds done */
+    uint64_t programs;      /* compiled on the device */
+    uint64_t dispatches;    /* issued on the device */
+    uint64_t commands_recorded;
+    uint64_t buffers_created, buffers_destroyed;
+    uint64_t device_bytes, device_peak_bytes; /* live now, and most so far */
+    uint64_t weight_bytes;  /* forms held by the device */
+    /* newest plan */
+    uint32_t nodes, device_nodes, host_nodes, known_nodes, fallbacks, stages, commands;
+    uint64_t activation_peak, activation_lower_bound;
+} esk_session_stats;
+
+ESK_API esk_status esk_session_get_stats(esk_session *session, esk_session_stats *stats,
+                                         esk_error *error);
+
+/* Text of the newest plan: what is "graph", "plan", "commands", "limits" or "source:N" (the
+ * shader of command N). Free it with esk_text_free. */
+ESK_API esk_status esk_session_dump(esk_session *session, const char *what, char **text,
+                                    esk_error *error);
+ESK_API void esk_text_free(char *text);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

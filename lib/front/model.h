@@ -1,0 +1,65 @@
+/* The model: graph, functions, opset imports, metadata; and the way from what a loader or a
+ * caller built to the one dialect that the house speaks.
+ *
+ * load (front/onnx) or build (public model.h) → esk_model_verify → esk_model_upgrade. */
+#ifndef ESK_FRONT_MODEL_H
+#define ESK_FRONT_MODEL_H
+
+#include "base/log.h"
+#include "esker/model.h"
+#include "ir/op.h"
+
+struct esk_opset {
+    const char *domain; /* "" is the default domain ("ai.onnx" is folded into it) */
+    int64_t version;
+};
+
+/* A function of the model (or of an operator): its graph's inputs and outputs are formal. */
+struct esk_function {
+    const char *domain, *name, *overload;
+    struct esk_graph *graph; /* owned */
+    struct esk_opset *opsets; /* its own imports */
+    size_t n_opsets;
+    const char **attributes;  /* names it takes without default */
+    size_t n_attributes;
+    struct esk_attr *defaults; /* attributes with default */
+    size_t n_defaults;
+};
+
+struct esk_property {
+    const char *key, *value;
+};
+
+struct esk_model {
+    struct esk_arena arena;
+    struct esk_graph *graph; /* owned */
+    struct esk_opset *opsets;
+    size_t n_opsets, cap_opsets;
+    struct esk_function *functions;
+    size_t n_functions, cap_functions;
+    struct esk_property *metadata; /* the model's own, then nothing else */
+    size_t n_metadata, cap_metadata;
+    struct esk_property *facts; /* producer_name, ir_version, … */
+    size_t n_facts, cap_facts;
+    int64_t ir_version;
+    esk_value_info *inputs, *outputs; /* as declared; made on demand by esk_model_describe */
+    size_t n_inputs, n_outputs;
+    struct esk_blob *bytes; /* the file, mapped or copied; tensors refer to it */
+};
+
+/* Checks names, order (sorts the nodes topologically where the file did not), arities,
+ * attribute kinds, types of initializers against their bytes, bodies; resolves operators by
+ * name and version, outer names into captures. Unknown operators that are no function are
+ * an error that lists all of them. Nesting deeper than 32 graphs is refused. */
+esk_status esk_model_verify(struct esk_model *model, esk_error *error);
+
+/* Calls each operator's `upgrade`, expands functions where no operator stands, turns
+ * Constant nodes into constants, in the main graph and all bodies. After it `since` of
+ * every node is the newest known version. */
+esk_status esk_model_upgrade(struct esk_model *model, const struct esk_logger *log,
+                             esk_error *error);
+
+/* Fills inputs and outputs. */
+esk_status esk_model_describe(struct esk_model *model, esk_error *error);
+
+#endif

@@ -1,0 +1,89 @@
+/* What a device is and can do. In: a loaded GL table with its context current; out:
+ * `struct esk_gl_info` (strings, versions, quirks) and `struct esk_limits`. Every glGet
+ * of the library is here, asked once. The quirk table is the only place that tests device
+ * names. */
+#ifndef ESK_GLCOMPUTE_LIMITS_H
+#define ESK_GLCOMPUTE_LIMITS_H
+
+#include "base/log.h"
+#include "base/text.h"
+#include "esker/status.h"
+#include "glcompute/gl.h"
+#include "ir/limits.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What a row of the quirk table does. Name, value: bit. */
+enum esk_gl_quirk {
+    ESK_QUIRK_READ_IMAGE = 1 << 0,  /* reads through image buffers are faster */
+    ESK_QUIRK_LOOP_LIMIT = 1 << 1,  /* loops end silently after 65535 iterations */
+    ESK_QUIRK_SLOW_SHARED = 1 << 2, /* shared-memory tiles do not pay */
+    ESK_QUIRK_FLUSH_EACH = 1 << 3,  /* glFlush after each dispatch */
+    ESK_QUIRK_POLL_FENCE =
+        1 << 4,                 /* poll glGetSynciv, do not block in glClientWaitSync */
+    ESK_QUIRK_PBUFFER = 1 << 5, /* needs a surface: make current with a pbuffer */
+    ESK_QUIRK_SLOW_DEVICE = 1 << 6, /* works, for tests only: warn */
+    ESK_QUIRK_WARM_LANES =
+        1 << 7, /* a command of one group runs on one thread (llvmpipe) */
+};
+
+/* Strings of the driver, as they are, and what is read out of them. Plain data. */
+struct esk_gl_info {
+    char vendor[96], renderer[192], version[160], glsl[96];
+    int major, minor; /* of ES; 0 if `version` is none */
+    char driver[16]; /* "Mesa", "NVIDIA", "Mali", "Adreno", "PowerVR", "ANGLE", … or "" */
+    uint32_t driver_version[3]; /* 22, 3, 6; zeros if not known */
+    bool software;              /* by renderer string */
+    uint32_t
+        vector_bits; /* of a software renderer that says so (llvmpipe: 256), else 0 */
+    uint32_t quirks; /* esk_gl_quirk bits that match */
+};
+
+/* Fills the parsed fields from the four strings; pure. */
+void esk_gl_info_parse(struct esk_gl_info *info);
+
+/* Whether a GL_RENDERER string is a software renderer's; pure. */
+bool esk_gl_is_software(const char *renderer);
+
+/* Reads the strings from the current context and parses them. */
+esk_status esk_gl_info_read(struct esk_gl *gl, struct esk_gl_info *info,
+                            esk_error *error);
+
+enum esk_read_choice {
+    ESK_READ_CHOICE_AUTO,
+    ESK_READ_CHOICE_SSBO,
+    ESK_READ_CHOICE_IMAGE
+};
+
+/* Zero is the default of each. */
+struct esk_limits_options {
+    bool clamp_es31; /* cut to the ES 3.1 minima, no texture buffers (but see read) */
+    enum esk_read_choice read; /* IMAGE keeps texture buffers when clamped, and is an
+                                  error where there are none */
+    uint64_t max_binding;      /* cap of one binding, bytes; 0: the driver's own */
+};
+
+/* Asks everything of the current context: glGet, then esk_limits_settle. A value below
+ * the ES 3.1 minimum is taken as it is, and logged. */
+esk_status esk_limits_read(struct esk_gl *gl, const struct esk_gl_info *info,
+                           const struct esk_limits_options *options,
+                           const struct esk_logger *logger, struct esk_limits *limits,
+                           esk_error *error);
+
+/* The rules: `limits` holds what the driver said (max_texels 0 without texture buffers);
+ * quirks, caps, clamp, read path, lanes and slab size are applied. Pure. `options` may be
+ * NULL. */
+esk_status esk_limits_settle(const struct esk_gl_info *info,
+                             const struct esk_limits_options *options,
+                             struct esk_limits *limits, esk_error *error);
+
+/* One fact a line, "name: value", stable. `info` may be NULL. */
+void esk_limits_print(const struct esk_gl_info *info, const struct esk_limits *limits,
+                      struct esk_text *text);
+
+/* The same to the log at INFO, one line each; matched quirks with reasons. */
+void esk_limits_log(const struct esk_logger *logger, const struct esk_gl_info *info,
+                    const struct esk_limits *limits);
+
+#endif

@@ -1,0 +1,84 @@
+/* The provider seam: one const table of functions a provider. The runner knows providers
+ * only through it. */
+#ifndef ESK_IR_PROVIDER_H
+#define ESK_IR_PROVIDER_H
+
+#include "base/log.h"
+#include "ir/plan.h"
+
+struct esk_device;   /* a provider's device */
+struct esk_prepared; /* a plan made ready on a device: programs, commands, params */
+struct esk_lease;    /* what one run of a prepared plan holds: slots, staging */
+
+/* Facts of a device, for people and for choosing. Strings live as long as the list. */
+struct esk_device_facts {
+    const char *provider; /* "GLCompute" */
+    const char *rung;     /* "gbm", "device", "surfaceless", "default"; "" for CPU */
+    const char *vendor, *renderer, *version, *driver, *node;
+    bool software;
+    const char *unusable; /* NULL, or why it cannot be used */
+    struct esk_limits limits;
+    bool has_limits;
+};
+
+/* Options of a device, parsed; see run/options. */
+struct esk_device_options {
+    int device_id;
+    bool allow_software, robust, debug, prefer_low_power;
+    bool clamp;                /* to the ES 3.1 minima */
+    int read_path;             /* -1: by device; else enum esk_read_path */
+    uint32_t max_groups;       /* 0: the device's; smaller values cut dispatches (tests) */
+    uint64_t max_binding;      /* 0: the device's */
+    uint32_t fence_timeout_ms;
+    bool poison;               /* fill leased slabs with NaN (tests) */
+};
+
+struct esk_counters {
+    uint64_t programs;   /* compiled */
+    uint64_t dispatches; /* issued */
+    uint64_t recorded;   /* commands recorded */
+    uint64_t buffers_created, buffers_destroyed, buffer_bytes, buffer_peak;
+    uint64_t form_bytes, forms;
+    uint64_t uploads, readbacks;
+};
+
+struct esk_provider {
+    const char *name;
+
+    /* Lists devices; *list is heap memory, freed by list_free. An empty list is no error:
+     * `error` then says why (every rung). */
+    esk_status (*list)(const struct esk_device_options *options,
+                       const struct esk_logger *log, struct esk_device_facts **list,
+                       size_t *count, esk_error *error);
+    void (*list_free)(struct esk_device_facts *list, size_t count);
+
+    esk_status (*open)(const struct esk_device_options *options, const struct esk_logger *log,
+                       struct esk_device **device, esk_error *error);
+    void (*close)(struct esk_device *device); /* all plans and leases are gone */
+    const struct esk_device_facts *(*facts)(const struct esk_device *device);
+    void (*counters)(struct esk_device *device, struct esk_counters *counters);
+
+    /* Programs are compiled, forms uploaded, commands recorded. The plan must outlive it.
+     * Any thread; takes the device's lock. */
+    esk_status (*prepare)(struct esk_device *device, const struct esk_plan *plan,
+                          struct esk_prepared **prepared, esk_error *error);
+    void (*unprepare)(struct esk_prepared *prepared);
+
+    /* A run holds one lease; leases are pooled, so a steady run allocates nothing. */
+    esk_status (*lease)(struct esk_prepared *prepared, struct esk_lease **lease,
+                        esk_error *error);
+    void (*release)(struct esk_lease *lease);
+
+    /* One stage: uploads and late params from `host` (tensor of var id, NULL data: not
+     * there), commands, readbacks into `host` tensors (data set: write there). Blocks until
+     * the readbacks are there. Takes the device's lock; the caller's context is untouched. */
+    esk_status (*run_stage)(struct esk_lease *lease, uint32_t stage,
+                            const struct esk_tensor *host, esk_error *error);
+
+    /* Text of the recorded commands; source text of command i's program. */
+    void (*dump)(struct esk_prepared *prepared, struct esk_text *text);
+    esk_status (*source)(struct esk_prepared *prepared, uint32_t command,
+                         struct esk_text *text, esk_error *error);
+};
+
+#endif
