@@ -5,6 +5,7 @@
 #ifndef ESK_FRONT_MODEL_H
 #define ESK_FRONT_MODEL_H
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "esker/model.h"
 #include "ir/op.h"
@@ -44,8 +45,23 @@ struct esk_model {
     int64_t ir_version;
     esk_value_info *inputs, *outputs; /* as declared; made on demand by esk_model_describe */
     size_t n_inputs, n_outputs;
+    const char **node_ops; /* "domain.Op" of the main graph's nodes as they were read */
+    size_t n_node_ops, cap_node_ops;
+    struct esk_map names;   /* building: var names to ids */
     struct esk_blob *bytes; /* the file, mapped or copied; tensors refer to it */
 };
+
+/* A model without graph; NULL: memory. */
+struct esk_model *esk_model_new(void);
+/* Adding facts; strings are copied. false: memory. */
+bool esk_model_add_opset(struct esk_model *model, const char *domain, int64_t version);
+bool esk_model_add_metadata(struct esk_model *model, const char *key, const char *value);
+bool esk_model_add_fact(struct esk_model *model, const char *key, const char *value);
+
+/* A copy that stands alone (initializer bytes are shared by reference), for a session over
+ * a model that somebody keeps. */
+esk_status esk_model_copy(const struct esk_model *model, struct esk_model **copy,
+                          esk_error *error);
 
 /* Checks names, order (sorts the nodes topologically where the file did not), arities,
  * attribute kinds, types of initializers against their bytes, bodies; resolves operators by
@@ -59,7 +75,7 @@ esk_status esk_model_verify(struct esk_model *model, esk_error *error);
 esk_status esk_model_upgrade(struct esk_model *model, const struct esk_logger *log,
                              esk_error *error);
 
-/* Fills inputs and outputs. */
+/* Fills inputs, outputs and node_ops with what is new; before verify. */
 esk_status esk_model_describe(struct esk_model *model, esk_error *error);
 
 #endif

@@ -66,6 +66,7 @@ struct esk_egl_device {
     char egl_driver[32]; /* EGL_MESA_query_driver's name: "swrast", "v3d" */
     int major, minor;    /* of ES */
     bool software;
+    bool slow;   /* for tests only (softpipe) */
     bool usable; /* if not, `reason` says why and it has no index */
     char reason[256];
 };

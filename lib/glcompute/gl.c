@@ -58,7 +58,8 @@ static esk_gl_proc resolve_any(esk_gl_get_proc get_proc, void *user, const char 
     for (size_t length; *names; names += length + (names[length] == ' ')) {
         length = strcspn(names, " ");
         const char *end = names + length - (length > 3 ? 3 : 0);
-        bool bare = memcmp(end, "EXT", 3) && memcmp(end, "KHR", 3) && memcmp(end, "OES", 3);
+        bool bare =
+            memcmp(end, "EXT", 3) && memcmp(end, "KHR", 3) && memcmp(end, "OES", 3);
         esk_gl_proc proc = bare && !core ? NULL : resolve(get_proc, user, names, length);
         if (proc)
             return proc;
@@ -73,14 +74,14 @@ static void read_extensions(struct esk_gl *gl) {
         const char *name = (const char *)gl->GetStringi(GL_EXTENSIONS, (GLuint)i);
         if (!name || !*name)
             continue;
-#define EXTENSION(field, names, core_minor)                                              \
-    if (esk_gl_has_word(names, name))                                                    \
+#define EXTENSION(field, names, core_minor) \
+    if (esk_gl_has_word(names, name))       \
         gl->ext.field = true;
         ESK_GL_EXT_LIST(EXTENSION)
 #undef EXTENSION
     }
-#define EXTENSION(field, names, core_minor)                                              \
-    if (gl->minor >= core_minor)                                                         \
+#define EXTENSION(field, names, core_minor) \
+    if (gl->minor >= core_minor)            \
         gl->ext.field = true;
     ESK_GL_EXT_LIST(EXTENSION)
 #undef EXTENSION
@@ -90,11 +91,11 @@ esk_status esk_gl_load(struct esk_gl *gl, esk_gl_get_proc get_proc, void *user,
                        esk_error *error) {
     struct esk_gl table = {0};
     esk_gl_proc proc;
-#define REQUIRED(name, type)                                                             \
-    if (!(proc = resolve(get_proc, user, #name, strlen(#name))))                         \
-        return esk_fail(error, ESK_UNSUPPORTED,                                          \
-                        "GL: the driver has no function gl" #name                        \
-                        ", which OpenGL ES 3.1 requires");                               \
+#define REQUIRED(name, type)                                      \
+    if (!(proc = resolve(get_proc, user, #name, strlen(#name))))  \
+        return esk_fail(error, ESK_UNSUPPORTED,                   \
+                        "GL: the driver has no function gl" #name \
+                        ", which OpenGL ES 3.1 requires");        \
     table.name = (type)proc;
     ESK_GL_REQUIRED_LIST(REQUIRED)
 #undef REQUIRED
@@ -118,10 +119,10 @@ esk_status esk_gl_load(struct esk_gl *gl, esk_gl_get_proc get_proc, void *user,
     ESK_GL_EXT_LIST(EXTENSION)
 #undef EXTENSION
     struct esk_gl_ext all = table.ext;
-#define OPTIONAL(name, type, names, field)                                               \
-    if (table.ext.field) {                                                               \
-        table.name = (type)resolve_any(get_proc, user, names, core.field);               \
-        all.field = all.field && table.name;                                             \
+#define OPTIONAL(name, type, names, field)                                 \
+    if (table.ext.field) {                                                 \
+        table.name = (type)resolve_any(get_proc, user, names, core.field); \
+        all.field = all.field && table.name;                               \
     }
     ESK_GL_OPTIONAL_LIST(OPTIONAL)
 #undef OPTIONAL
@@ -166,7 +167,8 @@ esk_status esk_gl_status(struct esk_gl *gl, const char *what, esk_error *error) 
 }
 
 esk_status esk_gl_lost(struct esk_gl *gl, const char *what, esk_error *error) {
-    GLenum reset = gl->GetGraphicsResetStatus ? gl->GetGraphicsResetStatus() : GL_NO_ERROR;
+    GLenum reset =
+        gl->GetGraphicsResetStatus ? gl->GetGraphicsResetStatus() : GL_NO_ERROR;
     const char *who;
     switch (reset) {
     case GL_NO_ERROR:

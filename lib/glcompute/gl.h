@@ -157,12 +157,12 @@ esk_status esk_gl_load(struct esk_gl *gl, esk_gl_get_proc get_proc, void *user,
 /* Whether `name` is one of the words of `list` (an extension string); pure. */
 bool esk_gl_has_word(const char *list, const char *name);
 
-/* ESK_GL(gl, BindBuffer(GL_COPY_READ_BUFFER, id)); calls gl->BindBuffer(…). With
+/* ESK_GL(gl, BindBuffer(GL_COPY_READ_BUFFER, id)); calls gl->BindBuffer(...). With
  * gl->validate the first failing call is recorded in *gl with its text, file and line;
  * else one branch. */
 #define ESK_GL(gl, call) ((gl)->call, ESK_GL_CHECK(gl, #call))
 
-/* The same for a call that returns something: ESK_GL_SET(gl, fence, FenceSync(…, 0)); */
+/* For a call that returns something: ESK_GL_SET(gl, fence, FenceSync(..., 0)); */
 #define ESK_GL_SET(gl, result, call) ((result) = (gl)->call, ESK_GL_CHECK(gl, #call))
 
 #define ESK_GL_CHECK(gl, text) \
@@ -173,7 +173,7 @@ void esk_gl_check(struct esk_gl *gl, const char *call, const char *file, int lin
 
 /* Drains glGetError and what validation recorded. ESK_OK, or the first error as a status
  * (GL_OUT_OF_MEMORY: ESK_OUT_OF_MEMORY, GL_CONTEXT_LOST: ESK_DEVICE_LOST, else
- * ESK_DEVICE_ERROR) with the text "what: GL_NAME (0x…) in call at file:line". Works
+ * ESK_DEVICE_ERROR) with the text "what: GL_NAME (0x...) in call at file:line". Works
  * without validation too: call it where memory is allocated, and at the end of a run. */
 esk_status esk_gl_status(struct esk_gl *gl, const char *what, esk_error *error);
 

@@ -14,25 +14,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What a row of the quirk table does. Name, value: bit. */
+/* What a row of the quirk table does: name, bit, meaning. */
+#define ESK_GL_QUIRK_LIST(X)                                               \
+    X(READ_IMAGE, 0, "reads through image buffers are faster")             \
+    X(LOOP_LIMIT, 1, "loops end silently after 65535 iterations")          \
+    X(SLOW_SHARED, 2, "shared-memory tiles do not pay")                    \
+    X(FLUSH_EACH, 3, "glFlush after each dispatch")                        \
+    X(POLL_FENCE, 4, "poll glGetSynciv, do not block in glClientWaitSync") \
+    X(PBUFFER, 5, "make current with a pbuffer, never without a surface")  \
+    X(SLOW_DEVICE, 6, "for tests only: orders of magnitude slower than others")
+
 enum esk_gl_quirk {
-    ESK_QUIRK_READ_IMAGE = 1 << 0,  /* reads through image buffers are faster */
-    ESK_QUIRK_LOOP_LIMIT = 1 << 1,  /* loops end silently after 65535 iterations */
-    ESK_QUIRK_SLOW_SHARED = 1 << 2, /* shared-memory tiles do not pay */
-    ESK_QUIRK_FLUSH_EACH = 1 << 3,  /* glFlush after each dispatch */
-    ESK_QUIRK_POLL_FENCE =
-        1 << 4,                 /* poll glGetSynciv, do not block in glClientWaitSync */
-    ESK_QUIRK_PBUFFER = 1 << 5, /* needs a surface: make current with a pbuffer */
-    ESK_QUIRK_SLOW_DEVICE = 1 << 6, /* works, for tests only: warn */
-    ESK_QUIRK_WARM_LANES =
-        1 << 7, /* a command of one group runs on one thread (llvmpipe) */
+#define ESK_GL_QUIRK_ENUM(name, bit, text) ESK_QUIRK_##name = 1 << (bit),
+    ESK_GL_QUIRK_LIST(ESK_GL_QUIRK_ENUM)
+#undef ESK_GL_QUIRK_ENUM
 };
 
 /* Strings of the driver, as they are, and what is read out of them. Plain data. */
 struct esk_gl_info {
     char vendor[96], renderer[192], version[160], glsl[96];
     int major, minor; /* of ES; 0 if `version` is none */
-    char driver[16]; /* "Mesa", "NVIDIA", "Mali", "Adreno", "PowerVR", "ANGLE", … or "" */
+    char driver[16];  /* "Mesa", "NVIDIA", "Mali", "Adreno", "PowerVR", ... or "" */
     uint32_t driver_version[3]; /* 22, 3, 6; zeros if not known */
     bool software;              /* by renderer string */
     uint32_t
@@ -40,11 +42,29 @@ struct esk_gl_info {
     uint32_t quirks; /* esk_gl_quirk bits that match */
 };
 
+/* One row of the quirk table: driver bugs and habits, each with its reason and source. */
+struct esk_gl_quirk_row {
+    const char *name;
+    const char *renderer; /* fnmatch pattern on GL_RENDERER, case ignored */
+    const char *driver;   /* esk_gl_info.driver, "!Mesa": any but Mesa; NULL: any */
+    uint32_t from[2];     /* first driver version (major, minor) that has it */
+    uint32_t until[2];    /* first that has it no more; 0, 0: all */
+    uint32_t quirks;      /* esk_gl_quirk bits */
+    const char *reason, *source;
+};
+
+/* The table, *count rows; and whether a row matches `info` (its parsed fields). Pure. */
+const struct esk_gl_quirk_row *esk_gl_quirk_rows(size_t *count);
+bool esk_gl_quirk_match(const struct esk_gl_quirk_row *row,
+                        const struct esk_gl_info *info);
+
 /* Fills the parsed fields from the four strings; pure. */
 void esk_gl_info_parse(struct esk_gl_info *info);
 
-/* Whether a GL_RENDERER string is a software renderer's; pure. */
-bool esk_gl_is_software(const char *renderer);
+/* Whether a GL_RENDERER string is a software renderer's. `software_device`: EGL says so
+ * of the device (EGL_MESA_device_software); believed, but for drivers that sit on another
+ * API and reach hardware from there (D3D12, zink, virgl). Pure. */
+bool esk_gl_is_software(const char *renderer, bool software_device);
 
 /* Reads the strings from the current context and parses them. */
 esk_status esk_gl_info_read(struct esk_gl *gl, struct esk_gl_info *info,

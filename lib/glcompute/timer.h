@@ -15,10 +15,13 @@ struct esk_gl_timer {
     struct esk_gl *gl; /* borrowed; outlives the pool */
     GLuint *queries;   /* owned */
     uint32_t capacity, count;
-    bool open; /* between begin and end */
+    bool stamps; /* two timestamps a command, else one elapsed-time query */
+    bool open;   /* between begin and end */
 };
 
-/* ESK_UNSUPPORTED without the extension, or if its counter has no bits. */
+/* Timestamps where the driver has them: llvmpipe's elapsed-time query sees the rasteriser
+ * only and says 1 ns for every dispatch. ESK_UNSUPPORTED without the extension, or if its
+ * counters have no bits. */
 esk_status esk_gl_timer_create(struct esk_gl *gl, uint32_t capacity,
                                struct esk_gl_timer **timer, esk_error *error);
 void esk_gl_timer_destroy(struct esk_gl_timer *timer); /* NULL is allowed */

@@ -136,8 +136,11 @@ struct esk_node {
     struct esk_attr *attrs;
     uint32_t n_captures; /* vars of this graph that the node's bodies take */
     esk_id *captures;
+    const esk_id *capture_keys; /* what the bodies call them (`outer`); NULL: the same. Differs
+                                   once a body was inlined into another graph */
     bool dead;          /* dropped by a pass */
     enum esk_home home; /* where it runs; set by compile/place */
+    bool fallback;      /* on the host, and strict mode would refuse it */
     const char *reason; /* why not on the device; NULL if it is */
     const char *label;  /* the recipe that was chosen */
 };
@@ -154,15 +157,20 @@ struct esk_graph {
     size_t cap_vars, cap_nodes, cap_order, cap_inputs, cap_outputs;
     struct esk_blob **blobs; /* references that the graph holds */
     size_t n_blobs, cap_blobs;
-    bool frozen_blobs; /* a clone: the blobs are borrowed from the original, which lives on */
+    struct esk_graph **bodies; /* owned: those that attributes of its nodes refer to */
+    size_t n_bodies, cap_bodies;
+    bool frozen_blobs; /* a clone: blobs and bodies are borrowed from the original, which
+                          lives on */
 };
 
 struct esk_graph *esk_graph_create(const char *name); /* NULL: memory */
 void esk_graph_destroy(struct esk_graph *graph);      /* and its bodies */
 
-/* A deep copy but for bytes, bodies and blobs, which are borrowed from `graph`: it must
- * outlive the copy. */
+/* A deep copy but for strings, bytes, bodies and blobs, which are borrowed from `graph`: it
+ * must outlive the copy. */
 struct esk_graph *esk_graph_clone(const struct esk_graph *graph);
+/* A copy that stands alone, bodies too; blobs are shared by reference. Not of a clone. */
+struct esk_graph *esk_graph_copy(const struct esk_graph *graph);
 
 /* New things; ESK_NONE or NULL when out of memory. Names are copied. */
 esk_id esk_graph_add_var(struct esk_graph *graph, const char *name);
@@ -174,6 +182,10 @@ esk_id esk_graph_add_node(struct esk_graph *graph, const char *domain, const cha
 bool esk_graph_add_input(struct esk_graph *graph, esk_id var);
 bool esk_graph_add_output(struct esk_graph *graph, esk_id var);
 bool esk_graph_hold(struct esk_graph *graph, struct esk_blob *blob); /* takes the ref */
+/* The held blob that `data` lies in, or NULL. */
+struct esk_blob *esk_graph_blob_of(const struct esk_graph *graph, const void *data);
+/* The graph owns `body` from now on; on failure (memory) it stays the caller's. */
+bool esk_graph_add_body(struct esk_graph *graph, struct esk_graph *body);
 /* A known var over bytes copied into the arena; e.g. the int64 axes of an upgrade. */
 esk_id esk_graph_add_const(struct esk_graph *graph, const char *stem, esk_dtype dtype,
                            int rank, const int64_t *dims, const void *data);
@@ -182,7 +194,18 @@ esk_id esk_graph_add_const(struct esk_graph *graph, const char *stem, esk_dtype 
  * `at`: an upgrade or a pass appends nodes, then puts them where they belong. */
 void esk_graph_order_move(struct esk_graph *graph, uint32_t from, uint32_t at);
 
-/* Every use of `from` (node inputs, captures, graph outputs) becomes `to`. */
+/* Copies the live nodes of `body`, in its order, to the end of the order, their names under
+ * `prefix` ("call/Conv_3"); bodies of theirs are copied, blobs are shared. map[body->n_vars]
+ * says which var of `graph` each var of `body` is; entries that are ESK_NONE are filled with
+ * fresh vars, but for inputs without bytes: these stay absent. false: memory. */
+bool esk_graph_splice(struct esk_graph *graph, const struct esk_graph *body,
+                      const char *prefix, esk_id *map);
+/* A deep copy for another graph; tensors share blobs, bodies become `to`'s. */
+bool esk_attr_copy(struct esk_graph *to, const struct esk_graph *from,
+                   const struct esk_attr *attr, struct esk_attr *copy);
+
+/* Every use of `from` (node inputs, captures, graph outputs) becomes `to`. In a clone bodies
+ * are shared, so captures stay: ask esk_graph_count_uses before dropping the producer. */
 void esk_graph_replace_uses(struct esk_graph *graph, esk_id from, esk_id to);
 /* The number of uses by live nodes, bodies and as graph output. */
 uint32_t esk_graph_count_uses(const struct esk_graph *graph, esk_id var);
@@ -204,7 +227,10 @@ size_t esk_attr_floats(const struct esk_node *node, const char *name, float *flo
                        size_t most);
 /* NULL when absent. */
 struct esk_graph *esk_attr_graph(const struct esk_node *node, const char *name);
-/* Adding or replacing; false: memory. */
+/* Adding or replacing: a zeroed attribute to fill; NULL: memory. */
+struct esk_attr *esk_node_add_attr(struct esk_graph *graph, struct esk_node *node,
+                                   const char *name);
+/* The same with its value; false: memory. */
 bool esk_node_set_int(struct esk_graph *graph, struct esk_node *node, const char *name,
                       int64_t value);
 bool esk_node_set_float(struct esk_graph *graph, struct esk_node *node, const char *name,

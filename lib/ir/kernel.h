@@ -66,10 +66,20 @@ struct esk_kernel {
     double flops, bytes;      /* estimated work, for tuning and profiles */
 };
 
+/* Moves a dense host tensor into device storage, and back; layouts DENSE and C4 (to) or
+ * DENSE (from). `device` has esk_storage_bytes bytes. */
+void esk_storage_pack(void *device, size_t bytes, enum esk_storage storage,
+                      enum esk_layout layout, const struct esk_tensor *host);
+void esk_storage_unpack(const void *device, enum esk_storage storage,
+                        struct esk_tensor *host);
+
 /* A repacked weight. `pack` is pure: bytes out of the sources' bytes; it runs once for each
  * (sources, name, params) and device. */
 typedef void (*esk_pack_fn)(void *dst, size_t bytes, const struct esk_tensor *const *src,
                             const int64_t *params);
+/* The packing of a constant as it is: params layout, storage. */
+void esk_pack_plain(void *dst, size_t bytes, const struct esk_tensor *const *src,
+                    const int64_t *params);
 struct esk_form {
     const char *name;  /* "conv_oc4": names the packing; part of the key */
     esk_pack_fn pack;

@@ -34,4 +34,8 @@ struct esk_limits {
     bool clamped;              /* cut to the ES 3.1 minima by an option */
 };
 
+struct esk_text;
+/* Appends one "name: value" a line, stable. */
+void esk_limits_text(const struct esk_limits *limits, struct esk_text *text);
+
 #endif

@@ -21,6 +21,10 @@ enum esk_op_flag {
     ESK_OP_VIEW = 1 << 3,
     /* Different each time it runs (random): never folded. */
     ESK_OP_IMPURE = 1 << 4,
+    /* Control flow that, its host_in known, runs one body once (If): `control` says RUN with
+     * formal inputs FROM_NODE_IN only, then DONE with outputs FROM_BODY_OUT only. A bind that
+     * knows the host_in puts the body in the node's place. */
+    ESK_OP_ONE_BODY = 1 << 5,
 };
 
 /* Type classes of elementwise expressions. */
@@ -58,6 +62,8 @@ struct esk_ctx {
     struct esk_recipe_list *recipes; /* appended, best guess first */
     const struct esk_group *group;   /* NULL: the node alone */
     bool group_taken;                /* set by esk_epilogue_emit for each recipe */
+    enum esk_layout from, to;        /* esker.Relayout only: its node has var v as input 0 and
+                                        output 0, to be brought from one layout to the other */
 };
 
 struct esk_group {
@@ -82,6 +88,16 @@ struct esk_cpu {
                        const int64_t *dims);
     void *make_user;
 };
+
+/* Calls node's `cpu` on tensors: `in` has node->n_in entries, `out` node->n_out with their
+ * `data` set (NULL data: not wanted), except for DATA_SIZED ops: these allocate with `make`
+ * through `user`. Both arrays are the caller's. */
+typedef esk_status (*esk_make_fn)(void *user, uint32_t i, esk_dtype dtype, int rank,
+                                  const int64_t *dims, struct esk_tensor *tensor,
+                                  esk_error *error);
+esk_status esk_cpu_run(const struct esk_graph *graph, const struct esk_node *node,
+                       const struct esk_tensor *in, struct esk_tensor *out, esk_make_fn make,
+                       void *user, struct esk_arena *scratch, esk_error *error);
 
 /* Control flow as a host state machine. The runner knows no names: it calls `control` with
  * the step's state until it says done. */

@@ -76,15 +76,17 @@ struct esk_plan_output {
     uint32_t buffer;
 };
 
-/* A plan that ends in a cut: `rest` is the graph that is left. Its inputs are vars of this
- * plan's graph, in the order of `carry`. */
+/* A plan that ends in a cut: the host must know something that only a run gives. `rest` is
+ * the graph that is left; its inputs are the vars `carry` of this plan's graph, read back,
+ * then the outputs of the nodes `between`, which the host runs first (data-sized operators
+ * and control flow). Its outputs are those outputs of the exec that are ESK_OUTPUT_LATER,
+ * in order. */
 struct esk_cut {
-    struct esk_graph *rest;  /* owned; NULL: no cut */
-    esk_id *carry;           /* vars of the plan's graph */
-    uint32_t n_carry;
-    esk_id control;          /* in the plan's graph: a control node to run between; or NONE.
-                                Its outputs follow `carry` as inputs of the rest */
-    const char *why;         /* "NonZero 'nz': its input must be known on the host" */
+    struct esk_graph *rest; /* owned; NULL: no cut */
+    esk_id *carry;
+    esk_id *between; /* nodes */
+    uint32_t n_carry, n_between;
+    const char *why; /* "NonZero 'nz': the sizes of its outputs depend on data" */
 };
 
 struct esk_plan {
@@ -99,6 +101,9 @@ struct esk_plan {
     size_t cap_buffers, cap_commands, cap_stages, cap_forms;
     struct esk_plan_output *outputs; /* one an output of the exec's graph */
     uint32_t n_outputs;
+    bool *input_read;     /* for each input of the exec: bind read its bytes, so they are
+                             part of the plan's key */
+    uint32_t n_inputs;
     uint64_t *slab_bytes; /* activation slabs */
     uint32_t n_slabs;
     uint64_t constant_bytes;
@@ -108,7 +113,8 @@ struct esk_plan {
     struct esk_cut cut;
 };
 
-void esk_plan_destroy(struct esk_plan *plan);
+struct esk_plan *esk_plan_create(void); /* NULL: memory */
+void esk_plan_destroy(struct esk_plan *plan); /* NULL is allowed */
 
 /* A stable listing: stages, commands, buffers with offsets, barriers. */
 void esk_plan_print(const struct esk_plan *plan, struct esk_text *text);

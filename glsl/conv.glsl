@@ -1,0 +1,165 @@
+// Convolution of any kernel, stride, dilation and group; up to three spatial axes.
+// X: C4 vec4 [N, D, H, W, p_step]   W: the form of recipes/conv.h   Y: C4 vec4 [N, OD, OH, OW, p_oc4]
+// Rows of outputs are laid end to end, p_row positions each; one invocation computes TILE
+// positions and NV vec4s of channels, LO apart. An input pixel is loaded once for all taps of
+// a kernel row; positions p_wrap inputs apart lie in different rows.
+// Groups: x: LO * NV vec4s of output channels; y: LOCAL_SIZE / LO tiles; z: n * OD + od.
+// Defines: TILE NV LO; KW, SX: width and stride of an unrolled kernel row, KW 0: p_kw taps of
+// stride p_sx and dilation p_dx in a loop; CIN: live channels of an input vec4 (4, or fewer
+// when there is only one); VOLUME: three axes; GROUPED: input channels depend on the output's;
+// MASK: the last vec4 has pad channels; FULL: no tile leaves its row.
+// Params: step span (input vec4s a pixel, and of one group) icg ocg oc oc4 row wrap kh kw sx dx
+// sy dy px py w h ow oh; VOLUME: kd sz dz pz d od.
+
+const int NOWHERE = -(1 << 28);
+#if READ_IMAGE
+#define FETCH(i) LOAD_X(i)
+#else
+#define FETCH(i) LOADZ_X((i) >= 0, i)
+#endif
+
+#if KW == 0
+#define TAPS 1
+#define STRIDE p_sx
+#define POSITIONS TILE
+#else
+#define TAPS KW
+#define STRIDE SX
+#define POSITIONS ((TILE - 1) * SX + KW)
+#endif
+const int N_WEIGHTS = TAPS * CIN * NV;
+
+void main() {
+    int lane = LOCAL & (LO - 1);
+    int oc = GROUP.x * (LO * NV) + lane;
+    int first = (GROUP.y * (LOCAL_SIZE / LO) + LOCAL / LO) * TILE;
+    int y0 = first / p_row, x0 = first - y0 * p_row;
+    int step = p_step, span = p_span, w = p_w, h = p_h, rows = p_oh;
+    if (y0 >= rows)
+        return;
+#ifdef GROUPED
+    int channel = max(min(oc * 4 / p_ocg * p_icg / 4, step - span), 0);
+#else
+    int channel = 0;
+#endif
+#ifdef VOLUME
+    int n = GROUP.z / p_od, z0 = (GROUP.z - n * p_od) * p_sz - p_pz;
+    int image = n * p_d;
+#else
+    int image = GROUP.z;
+#endif
+    // column and row of each input position
+    int column[POSITIONS], row[POSITIONS];
+    {
+        int x = x0 * STRIDE, y = y0 * p_sy - p_py;
+        for (int i = 0; i < POSITIONS; i++) {
+            column[i] = x - p_px;
+            row[i] = y;
+#if KW == 0
+            x += p_sx;
+#else
+            x++;
+#endif
+            bool over = x >= p_wrap;
+            x -= over ? p_wrap : 0;
+            y += over ? p_sy : 0;
+        }
+    }
+#if KW != 0
+    for (int i = 0; i < POSITIONS; i++)
+        column[i] = uint(column[i]) < uint(w) ? column[i] * step + channel : NOWHERE;
+#endif
+    int block = GROUP.x * p_kd * p_kh * span * p_kw * (4 * LO * NV) + lane;
+    int bias = p_bias + oc;
+    vec4 sum[TILE * NV];
+    for (int j = 0; j < NV; j++) {
+        vec4 b = LOAD_W(bias + j * LO);
+        for (int t = 0; t < TILE; t++)
+            sum[t * NV + j] = b;
+    }
+    int at = block;
+#ifdef VOLUME
+    for (int kz = 0; kz < p_kd; kz++) {
+    int z = z0 + kz * p_dz;
+    int plane = uint(z) < uint(p_d) ? (image + z) * h * w * step : NOWHERE;
+#else
+    int plane = image * h * w * step;
+#endif
+    for (int ky = 0; ky < p_kh; ky++) {
+        int offset[POSITIONS];
+#if KW == 0
+        for (int kx = 0; kx < p_kw; kx++) {
+        for (int i = 0; i < POSITIONS; i++) {
+            int y = row[i] + ky * p_dy, x = column[i] + kx * p_dx;
+            offset[i] = uint(y) < uint(h) && uint(x) < uint(w) && plane >= 0
+                            ? plane + (y * w + x) * step + channel : NOWHERE;
+        }
+        int tap = at + kx * (4 * LO * NV);
+        int advance = p_kw * (4 * LO * NV);
+#else
+        for (int i = 0; i < POSITIONS; i++) {
+            int y = row[i] + ky * p_dy;
+            offset[i] = (uint(y) < uint(h) ? plane + y * w * step : NOWHERE) + column[i];
+        }
+        int tap = at;
+        const int advance = KW * 4 * LO * NV;
+#endif
+        for (int c = 0; c < span; c++) {
+            vec4 b[N_WEIGHTS];
+            for (int k = 0; k < TAPS; k++)
+                for (int q = 0; q < CIN; q++)
+                    for (int j = 0; j < NV; j++)
+                        b[(k * CIN + q) * NV + j] = LOAD_W(tap + ((k * 4 + q) * NV + j) * LO);
+            vec4 a[POSITIONS];
+            for (int i = 0; i < POSITIONS; i++) {
+                a[i] = FETCH(offset[i] + c);
+#if KW == 0
+                const int back = 0, every = 1;
+#else
+                const int back = KW - 1, every = SX;
+#endif
+                // the last input of an output: one sum takes all its terms at a time
+                if (i >= back && (i - back) % every == 0) {
+                    int t = (i - back) / every;
+                    for (int j = 0; j < NV; j++) {
+                        vec4 s = sum[t * NV + j];
+                        for (int k = 0; k < TAPS; k++)
+                            for (int q = 0; q < CIN; q++)
+                                s += a[i - back + k][q] * b[(k * CIN + q) * NV + j];
+                        sum[t * NV + j] = s;
+                    }
+                }
+            }
+            tap += advance;
+        }
+#if KW == 0
+        }
+#endif
+        at += span * p_kw * (4 * LO * NV);
+    }
+#ifdef VOLUME
+    }
+#endif
+    int x = x0, y = y0, ow = p_ow, oc4 = p_oc4;
+    int out_plane = GROUP.z * rows * ow;
+    for (int t = 0; t < TILE; t++) {
+        if (x < ow && y < rows) {
+            int pixel = (out_plane + y * ow + x) * oc4;
+            for (int j = 0; j < NV; j++)
+                if (oc + j * LO < oc4) {
+                    vec4 v = sum[t * NV + j];
+                    int to = pixel + oc + j * LO;
+                    v = EPILOGUE(v, to);
+#ifdef MASK
+                    v = mix(vec4(0.0), v, lessThan(ivec4(oc + j * LO) * 4 + ivec4(0, 1, 2, 3),
+                                                   ivec4(p_oc)));
+#endif
+                    STORE_Y(to, v);
+                }
+        }
+        x++;
+        bool over = x >= p_row;
+        x = over ? 0 : x;
+        y += over ? 1 : 0;
+    }
+}

@@ -1,0 +1,90 @@
+// Depthwise convolution: each channel has one kernel of its own; two spatial axes.
+// X: C4 vec4 [N, H, W, p_c4]   W: vec4 [KH, KW, p_c4], then the bias [p_c4]   Y: like X
+// One invocation computes a tile of TX × TY outputs of one channel vec4; an input pixel is
+// loaded once, and a row of outputs is stored as soon as its last input row is there.
+// Groups: x: LO channel vec4s; y: LOCAL_SIZE / LO tiles of a row; z: n * tiles of a column.
+// Defines: TX TY LO; KW KH SX SY: kernel and stride; KW 0: any kernel, stride and dilation,
+// in loops, TY 1; MASK: the last vec4 has pad channels.
+// Params: c c4 w h ow oh px py bias down (tiles of a column); for KW 0: kw kh sx sy dx dy.
+
+const int NOWHERE = -(1 << 28);
+#if READ_IMAGE
+#define FETCH(i) LOAD_X(i)
+#else
+#define FETCH(i) LOADZ_X((i) >= 0, i)
+#endif
+
+void put(int c, int at, vec4 sum) {
+    vec4 v = sum;
+    v = EPILOGUE(v, at);
+#ifdef MASK
+    v = mix(vec4(0.0), v, lessThan(ivec4(c) * 4 + ivec4(0, 1, 2, 3), ivec4(p_c)));
+#endif
+    STORE_Y(at, v);
+}
+
+void main() {
+    int c = GROUP.x * LO + (LOCAL & (LO - 1));
+    int x0 = (GROUP.y * (LOCAL_SIZE / LO) + LOCAL / LO) * TX;
+    int n = GROUP.z / p_down, y0 = (GROUP.z - n * p_down) * TY;
+    int c4 = p_c4, w = p_w, h = p_h, ow = p_ow, oh = p_oh;
+    if (c >= c4 || x0 >= ow)
+        return;
+    vec4 bias = LOAD_W(p_bias + c);
+    int out_row = n * oh * ow;
+#if KW == 0
+    int xs = x0 * p_sx - p_px, ys = y0 * p_sy - p_py;
+    vec4 sum[TX];
+    for (int t = 0; t < TX; t++)
+        sum[t] = bias;
+    int at = c;
+    for (int ky = 0; ky < p_kh; ky++) {
+        int y = ys + ky * p_dy;
+        int row = uint(y) < uint(h) ? (n * h + y) * w * c4 + c : NOWHERE;
+        for (int kx = 0; kx < p_kw; kx++) {
+            vec4 b = LOAD_W(at);
+            at += c4;
+            for (int t = 0; t < TX; t++) {
+                int x = xs + t * p_sx + kx * p_dx;
+                sum[t] += FETCH(row + (uint(x) < uint(w) ? x * c4 : NOWHERE)) * b;
+            }
+        }
+    }
+    for (int t = 0; t < TX; t++)
+        if (x0 + t < ow)
+            put(c, (out_row + y0 * ow + x0 + t) * c4 + c, sum[t]);
+#else
+    const int NX = (TX - 1) * SX + KW, NY = (TY - 1) * SY + KH;
+    vec4 b[KH * KW];
+    for (int k = 0; k < KH * KW; k++)
+        b[k] = LOAD_W(k * c4 + c);
+    int column[NX];
+    for (int j = 0; j < NX; j++) {
+        int x = x0 * SX - p_px + j;
+        column[j] = uint(x) < uint(w) ? x * c4 + c : NOWHERE;
+    }
+    // an array as long as the loop, indexed by its counter, makes Mesa unroll the loop
+    int row[NY];
+    for (int i = 0; i < NY; i++) {
+        int y = y0 * SY - p_py + i;
+        row[i] = uint(y) < uint(h) ? (n * h + y) * w * c4 : NOWHERE;
+    }
+    vec4 d[NY * NX];
+    for (int i = 0; i < NY; i++) {
+        for (int j = 0; j < NX; j++)
+            d[i * NX + j] = FETCH(row[i] + column[j]);
+        if (i >= KH - 1 && (i - KH + 1) % SY == 0) {
+            int ty = (i - KH + 1) / SY;
+            vec4 sum[TX];
+            for (int t = 0; t < TX; t++) {
+                sum[t] = bias;
+                for (int ky = 0; ky < KH; ky++)
+                    for (int kx = 0; kx < KW; kx++)
+                        sum[t] += d[(ty * SY + ky) * NX + t * SX + kx] * b[ky * KW + kx];
+                if (y0 + ty < oh && x0 + t < ow)
+                    put(c, (out_row + (y0 + ty) * ow + x0 + t) * c4 + c, sum[t]);
+            }
+        }
+    }
+#endif
+}

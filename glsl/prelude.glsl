@@ -1,0 +1,244 @@
+// The only file that knows how elements are stored. A program is: the version line, the
+// extensions, the kernel's defines, section "common" below, one section an operand, one line
+// a parameter, then the kernel's template. lib/glcompute/program.c picks the sections by name
+// and replaces:  @X the operand's name  @B its binding (storage block or image unit)
+// @O its base, a parameter word  @N how a stored value is narrowed  @V @C word of a parameter.
+//
+// What a template can use for an operand X:
+//   T_X       what LOAD_X gives: vec4, ivec4, uvec4 (view VEC4), float, int, uint, or uvec2
+//             (low, high word of an int64) (view ELEMENT)
+//   S_X       the type of one element
+//   UNIT_X    elements that one STORE writes: 4, 1, or 2 (ELEMENT view of packed halves)
+//   LOAD_X(int i)            element i, or vec4 i, of the operand
+//   LOADZ_X(bool ok, int i)  the same, or zeros where not ok (i may then be anything)
+//   STORE_X(int i, T_X v)    store vec4 or element i;  packed halves by ELEMENT have instead
+//   STORE2_X(int i, vec2 v)  elements 2i and 2i+1
+// and besides: GROUP (ivec3), LOCAL (int), LOCAL_ID (ivec3), LOCAL_SIZE (int), FLAT (int),
+// p_NAME for each parameter, READ_IMAGE (1 or 0). An index past a tensor's end is never
+// loaded, except that on READ_IMAGE a negative index below the base (-2^28) gives zeros.
+
+//: common
+precision highp float;
+precision highp int;
+precision highp imageBuffer;
+precision highp uimageBuffer;
+precision highp iimageBuffer;
+layout(std140, binding = 0) uniform Params { ivec4 w_[PARAM_VEC4S]; };
+#define GROUP (ivec3(gl_WorkGroupID) + w_[0].xyz)
+#define LOCAL int(gl_LocalInvocationIndex)
+#define LOCAL_ID ivec3(gl_LocalInvocationID)
+#define FLAT (GROUP.x * LOCAL_SIZE + LOCAL)
+#ifndef EPILOGUE
+#define EPILOGUE(v, at) (v)
+#endif
+float as_plain(float v) { return v; }
+vec4 as_plain(vec4 v) { return v; }
+int as_plain(int v) { return v; }
+ivec4 as_plain(ivec4 v) { return v; }
+uint as_plain(uint v) { return v; }
+uvec4 as_plain(uvec4 v) { return v; }
+float as_half(float v) { return unpackHalf2x16(packHalf2x16(vec2(v, 0.0))).x; }
+vec4 as_half(vec4 v) {
+    return vec4(unpackHalf2x16(packHalf2x16(v.xy)), unpackHalf2x16(packHalf2x16(v.zw)));
+}
+int as_int8(int v) { return bitfieldExtract(v, 0, 8); }
+ivec4 as_int8(ivec4 v) { return bitfieldExtract(v, 0, 8); }
+int as_int16(int v) { return bitfieldExtract(v, 0, 16); }
+ivec4 as_int16(ivec4 v) { return bitfieldExtract(v, 0, 16); }
+uint as_uint8(uint v) { return v & 255u; }
+uvec4 as_uint8(uvec4 v) { return v & 255u; }
+uint as_uint16(uint v) { return v & 65535u; }
+uvec4 as_uint16(uvec4 v) { return v & 65535u; }
+
+//: param int
+#define p_@X w_[@V].@C
+//: param float
+#define p_@X intBitsToFloat(w_[@V].@C)
+//: param ints
+#define p_@X(i) w_[(@V + (i)) >> 2][(@V + (i)) & 3]
+//: param floats
+#define p_@X(i) intBitsToFloat(w_[(@V + (i)) >> 2][(@V + (i)) & 3])
+
+//: types F32 vec4
+#define T_@X vec4
+#define S_@X float
+#define UNIT_@X 4
+//: types F32 element
+#define T_@X float
+#define S_@X float
+#define UNIT_@X 1
+//: types F16X2 vec4
+#define T_@X vec4
+#define S_@X float
+#define UNIT_@X 4
+//: types F16X2 element
+#define T_@X float
+#define S_@X float
+#define UNIT_@X 2
+//: types I32 vec4
+#define T_@X ivec4
+#define S_@X int
+#define UNIT_@X 4
+//: types I32 element
+#define T_@X int
+#define S_@X int
+#define UNIT_@X 1
+//: types U32 vec4
+#define T_@X uvec4
+#define S_@X uint
+#define UNIT_@X 4
+//: types U32 element
+#define T_@X uint
+#define S_@X uint
+#define UNIT_@X 1
+//: types I64X2 element
+#define T_@X uvec2
+#define S_@X uvec2
+#define UNIT_@X 1
+
+//: read ssbo F32 vec4
+layout(std430, binding = @B) readonly buffer Buffer_@X { vec4 d_@X[]; };
+vec4 LOAD_@X(int i) { return d_@X[@O + i]; }
+vec4 LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + i] : vec4(0.0); }
+//: read ssbo F32 element
+layout(std430, binding = @B) readonly buffer Buffer_@X { float d_@X[]; };
+float LOAD_@X(int i) { return d_@X[@O + i]; }
+float LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + i] : 0.0; }
+//: read ssbo F16X2 vec4
+layout(std430, binding = @B) readonly buffer Buffer_@X { uvec2 d_@X[]; };
+vec4 LOAD_@X(int i) {
+    uvec2 u = d_@X[@O + i];
+    return vec4(unpackHalf2x16(u.x), unpackHalf2x16(u.y));
+}
+vec4 LOADZ_@X(bool ok, int i) { return ok ? LOAD_@X(i) : vec4(0.0); }
+//: read ssbo F16X2 element
+layout(std430, binding = @B) readonly buffer Buffer_@X { uint d_@X[]; };
+float LOAD_@X(int i) {
+    vec2 v = unpackHalf2x16(d_@X[(@O + i) >> 1]);
+    return (i & 1) == 0 ? v.x : v.y;
+}
+float LOADZ_@X(bool ok, int i) { return ok ? LOAD_@X(i) : 0.0; }
+//: read ssbo I32 vec4
+layout(std430, binding = @B) readonly buffer Buffer_@X { ivec4 d_@X[]; };
+ivec4 LOAD_@X(int i) { return d_@X[@O + i]; }
+ivec4 LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + i] : ivec4(0); }
+//: read ssbo I32 element
+layout(std430, binding = @B) readonly buffer Buffer_@X { int d_@X[]; };
+int LOAD_@X(int i) { return d_@X[@O + i]; }
+int LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + i] : 0; }
+//: read ssbo U32 vec4
+layout(std430, binding = @B) readonly buffer Buffer_@X { uvec4 d_@X[]; };
+uvec4 LOAD_@X(int i) { return d_@X[@O + i]; }
+uvec4 LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + i] : uvec4(0u); }
+//: read ssbo U32 element
+layout(std430, binding = @B) readonly buffer Buffer_@X { uint d_@X[]; };
+uint LOAD_@X(int i) { return d_@X[@O + i]; }
+uint LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + i] : 0u; }
+//: read ssbo I64X2 element
+layout(std430, binding = @B) readonly buffer Buffer_@X { uvec2 d_@X[]; };
+uvec2 LOAD_@X(int i) { return d_@X[@O + i]; }
+uvec2 LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + i] : uvec2(0u); }
+
+//: read image F32 vec4
+layout(rgba32f, binding = @B) readonly uniform highp imageBuffer d_@X;
+vec4 LOAD_@X(int i) { return imageLoad(d_@X, @O + i); }
+vec4 LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + i : -1); }
+//: read image F32 element
+layout(r32f, binding = @B) readonly uniform highp imageBuffer d_@X;
+float LOAD_@X(int i) { return imageLoad(d_@X, @O + i).x; }
+float LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + i : -1).x; }
+//: read image F16X2 vec4
+layout(rgba32ui, binding = @B) readonly uniform highp uimageBuffer d_@X;
+vec4 LOAD_@X(int i) {
+    uvec4 u = imageLoad(d_@X, (@O + i) >> 1);
+    u.xy = (i & 1) == 0 ? u.xy : u.zw;
+    return vec4(unpackHalf2x16(u.x), unpackHalf2x16(u.y));
+}
+vec4 LOADZ_@X(bool ok, int i) {
+    uvec4 u = imageLoad(d_@X, ok ? (@O + i) >> 1 : -1);
+    u.xy = (i & 1) == 0 ? u.xy : u.zw;
+    return vec4(unpackHalf2x16(u.x), unpackHalf2x16(u.y));
+}
+//: read image F16X2 element
+layout(r32ui, binding = @B) readonly uniform highp uimageBuffer d_@X;
+float LOAD_@X(int i) {
+    vec2 v = unpackHalf2x16(imageLoad(d_@X, (@O + i) >> 1).x);
+    return (i & 1) == 0 ? v.x : v.y;
+}
+float LOADZ_@X(bool ok, int i) {
+    vec2 v = unpackHalf2x16(imageLoad(d_@X, ok ? (@O + i) >> 1 : -1).x);
+    return (i & 1) == 0 ? v.x : v.y;
+}
+//: read image I32 vec4
+layout(rgba32i, binding = @B) readonly uniform highp iimageBuffer d_@X;
+ivec4 LOAD_@X(int i) { return imageLoad(d_@X, @O + i); }
+ivec4 LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + i : -1); }
+//: read image I32 element
+layout(r32i, binding = @B) readonly uniform highp iimageBuffer d_@X;
+int LOAD_@X(int i) { return imageLoad(d_@X, @O + i).x; }
+int LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + i : -1).x; }
+//: read image U32 vec4
+layout(rgba32ui, binding = @B) readonly uniform highp uimageBuffer d_@X;
+uvec4 LOAD_@X(int i) { return imageLoad(d_@X, @O + i); }
+uvec4 LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + i : -1); }
+//: read image U32 element
+layout(r32ui, binding = @B) readonly uniform highp uimageBuffer d_@X;
+uint LOAD_@X(int i) { return imageLoad(d_@X, @O + i).x; }
+uint LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + i : -1).x; }
+//: read image I64X2 element
+layout(rgba32ui, binding = @B) readonly uniform highp uimageBuffer d_@X;
+uvec2 LOAD_@X(int i) {
+    uvec4 u = imageLoad(d_@X, (@O + i) >> 1);
+    return (i & 1) == 0 ? u.xy : u.zw;
+}
+uvec2 LOADZ_@X(bool ok, int i) {
+    uvec4 u = imageLoad(d_@X, ok ? (@O + i) >> 1 : -1);
+    return (i & 1) == 0 ? u.xy : u.zw;
+}
+
+//: write F32 vec4
+layout(std430, binding = @B) writeonly buffer Buffer_@X { vec4 d_@X[]; };
+void STORE_@X(int i, vec4 v) { d_@X[@O + i] = @N(v); }
+//: write F32 element
+layout(std430, binding = @B) writeonly buffer Buffer_@X { float d_@X[]; };
+void STORE_@X(int i, float v) { d_@X[@O + i] = @N(v); }
+//: write F16X2 vec4
+layout(std430, binding = @B) writeonly buffer Buffer_@X { uvec2 d_@X[]; };
+void STORE_@X(int i, vec4 v) {
+    d_@X[@O + i] = uvec2(packHalf2x16(v.xy), packHalf2x16(v.zw));
+}
+//: write F16X2 element
+layout(std430, binding = @B) writeonly buffer Buffer_@X { uint d_@X[]; };
+void STORE2_@X(int i, vec2 v) { d_@X[(@O >> 1) + i] = packHalf2x16(v); }
+//: write I32 vec4
+layout(std430, binding = @B) writeonly buffer Buffer_@X { ivec4 d_@X[]; };
+void STORE_@X(int i, ivec4 v) { d_@X[@O + i] = @N(v); }
+//: write I32 element
+layout(std430, binding = @B) writeonly buffer Buffer_@X { int d_@X[]; };
+void STORE_@X(int i, int v) { d_@X[@O + i] = @N(v); }
+//: write U32 vec4
+layout(std430, binding = @B) writeonly buffer Buffer_@X { uvec4 d_@X[]; };
+void STORE_@X(int i, uvec4 v) { d_@X[@O + i] = @N(v); }
+//: write U32 element
+layout(std430, binding = @B) writeonly buffer Buffer_@X { uint d_@X[]; };
+void STORE_@X(int i, uint v) { d_@X[@O + i] = @N(v); }
+//: write I64X2 element
+layout(std430, binding = @B) writeonly buffer Buffer_@X { uvec2 d_@X[]; };
+void STORE_@X(int i, uvec2 v) { d_@X[@O + i] = v; }
+
+//: readwrite F32 vec4
+layout(std430, binding = @B) buffer Buffer_@X { vec4 d_@X[]; };
+vec4 LOAD_@X(int i) { return d_@X[@O + i]; }
+void STORE_@X(int i, vec4 v) { d_@X[@O + i] = @N(v); }
+//: readwrite F32 element
+layout(std430, binding = @B) buffer Buffer_@X { float d_@X[]; };
+float LOAD_@X(int i) { return d_@X[@O + i]; }
+void STORE_@X(int i, float v) { d_@X[@O + i] = @N(v); }
+//: readwrite I32 element
+layout(std430, binding = @B) buffer Buffer_@X { int d_@X[]; };
+int LOAD_@X(int i) { return d_@X[@O + i]; }
+void STORE_@X(int i, int v) { d_@X[@O + i] = @N(v); }
+//: readwrite U32 element
+layout(std430, binding = @B) buffer Buffer_@X { uint d_@X[]; };
+uint LOAD_@X(int i) { return d_@X[@O + i]; }
+void STORE_@X(int i, uint v) { d_@X[@O + i] = @N(v); }

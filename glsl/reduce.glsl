@@ -1,0 +1,230 @@
+// One step of a reduction.
+// In:  X   [outer, size, inner], elements; or vec4s along inner (columns) or size (rows)
+// Out: Y   [outer, chunks, inner]: chunk c joins the elements [c * chunk, (c + 1) * chunk)
+// Parameters: size, chunk (in X's units), chunks, inner (in X's units), count (elements of Y),
+//   total (members of a mean), scale (1 / total)
+// Defines:
+//   SHAPE  0: columns, inner > 1 and an invocation computes a unit of Y
+//          1: rows, inner = 1 and an invocation computes a unit of Y
+//          2: rows, and a group computes a unit of Y, its lanes side by side in X
+//   COLUMNS4 (SHAPE 0): X and Y are vec4s
+//   MAP    0: x  1: |x|  2: x²
+//   JOIN   0: add  1: multiply  2: maximum  3: minimum  4: log(sum(exp))
+//   LAST   0: nothing  1: square root  2: logarithm  3: divide by total
+//   X_KIND: X's elements are 0: float  1: int  2: uint  3: uvec2 (64 bits)
+//   UNSIGNED: 64-bit elements are unsigned
+
+#if X_KIND == 3
+#include "lib/int64.glsl"
+#ifdef UNSIGNED
+#define MAX(a, b) max64u(a, b)
+#define MIN(a, b) min64u(a, b)
+#else
+#define MAX(a, b) max64(a, b)
+#define MIN(a, b) min64(a, b)
+#endif
+#define ADD(a, b) add64(a, b)
+#define MUL(a, b) mul64(a, b)
+uvec2 map_(uvec2 v) {
+#if MAP == 1 && !defined UNSIGNED
+    return abs64(v);
+#elif MAP == 2
+    return mul64(v, v);
+#else
+    return v;
+#endif
+}
+#else
+#define ADD(a, b) ((a) + (b))
+#define MUL(a, b) ((a) * (b))
+#define MAX(a, b) max(a, b)
+#define MIN(a, b) min(a, b)
+T_X map_(T_X v) {
+#if MAP == 1 && X_KIND != 2
+    return abs(v);
+#elif MAP == 2
+    return v * v;
+#else
+    return v;
+#endif
+}
+#endif
+
+#if JOIN == 0
+#define JOINED(a, b) ADD(a, b)
+#elif JOIN == 1
+#define JOINED(a, b) MUL(a, b)
+#elif JOIN == 2
+#define JOINED(a, b) MAX(a, b)
+#elif JOIN == 3
+#define JOINED(a, b) MIN(a, b)
+#endif
+
+// A logarithm that is right at 0 and infinity.
+float log_(float v) {
+    float inf = uintBitsToFloat(0x7f800000u);
+    return v == 0.0 ? -inf : v == inf ? inf : log(v);
+}
+// A point that exponents are taken relative to: the maximum, unless that is infinite.
+float point_(float m) { return abs(m) <= 3.4028235e38 ? m : 0.0; }
+#if X_KIND == 0 && UNIT_X == 4
+vec4 point_(vec4 m) { return vec4(point_(m.x), point_(m.y), point_(m.z), point_(m.w)); }
+vec4 log_(vec4 v) { return vec4(log_(v.x), log_(v.y), log_(v.z), log_(v.w)); }
+#endif
+
+// Elements [k, end) of a line that starts at `at`, `step` apart (in X's units), `skip` of
+// them at a time. Sums are taken in blocks, so that rounding errors do not pile up.
+#if JOIN == 4
+T_X line_max(int at, int step, int k, int end, int skip) {
+    T_X m = LOAD_X(at + k * step);
+    for (int i = k + skip; i < end; i += skip)
+        m = max(m, LOAD_X(at + i * step));
+    return m;
+}
+T_X line_sum(int at, int step, int k, int end, int skip, T_X m) {
+    T_X sum = T_X(0);
+    for (int i = k; i < end; i += skip)
+        sum += exp(LOAD_X(at + i * step) - m);
+    return sum;
+}
+#else
+T_X line_join(int at, int step, int k, int end, int skip) {
+    int i = at + k * step, stride = skip * step;
+    T_X total = map_(LOAD_X(i));
+    k += skip, i += stride;
+    while (k < end) {
+        int stop = min(k + 256 * skip, end);
+        T_X part = map_(LOAD_X(i));
+        for (k += skip, i += stride; k < stop; k += skip, i += stride)
+            part = JOINED(part, map_(LOAD_X(i)));
+        total = JOINED(total, part);
+    }
+    return total;
+}
+#endif
+
+#ifdef COLUMNS4
+#define R T_X
+#else
+#define R S_X
+#endif
+
+R last_(R v) {
+#if LAST == 1
+    return sqrt(v);
+#elif LAST == 2
+    return log_(v);
+#elif LAST == 3 && X_KIND == 0
+    return v * p_scale;
+#elif LAST == 3
+    return v / R(p_total);
+#else
+    return v;
+#endif
+}
+
+// The four parts of a vec4 along a row, as one.
+#if SHAPE != 0 && UNIT_X == 4
+#if JOIN == 4
+float across_max(vec4 v) { return max(max(v.x, v.y), max(v.z, v.w)); }
+float across_sum(vec4 v) { return (v.x + v.y) + (v.z + v.w); }
+#else
+R across(T_X v) { return JOINED(JOINED(v.x, v.y), JOINED(v.z, v.w)); }
+#endif
+#else
+#define across_max(v) (v)
+#define across_sum(v) (v)
+#define across(v) (v)
+#endif
+
+#if SHAPE == 2
+#if JOIN == 4
+shared vec2 parts[LOCAL_SIZE];
+#else
+shared R parts[LOCAL_SIZE];
+#endif
+
+// Row o of Y's elements, by the whole group; lane 0 has the answer.
+R group_row(int o) {
+    int row = o / p_chunks, c = o - row * p_chunks;
+    int begin = c * p_chunk, end = min(begin + p_chunk, p_size), k = begin + LOCAL;
+    int many = min(end - begin, LOCAL_SIZE);
+#if JOIN == 4
+    if (LOCAL < many) {
+        float m = across_max(line_max(row * p_size, 1, k, end, LOCAL_SIZE));
+        float from = point_(m);
+        parts[LOCAL] = vec2(m, across_sum(line_sum(row * p_size, 1, k, end, LOCAL_SIZE,
+                                                   T_X(from))));
+    }
+#else
+    if (LOCAL < many)
+        parts[LOCAL] = across(line_join(row * p_size, 1, k, end, LOCAL_SIZE));
+#endif
+    memoryBarrierShared();
+    barrier();
+    R v = R(0u);
+    if (LOCAL == 0) {
+#if JOIN == 4
+        float m = parts[0].x, sum = 0.0;
+        for (int i = 1; i < many; i++)
+            m = max(m, parts[i].x);
+        float from = point_(m);
+        for (int i = 0; i < many; i++)
+            sum += parts[i].y == 0.0 ? 0.0 : parts[i].y * exp(point_(parts[i].x) - from);
+        v = from + log_(sum);
+#else
+        v = parts[0];
+        for (int i = 1; i < many; i++)
+            v = JOINED(v, parts[i]);
+#endif
+        v = last_(v);
+    }
+    memoryBarrierShared();
+    barrier();
+    return v;
+}
+
+void main() {
+    int unit = GROUP.x;
+#if UNIT_Y == 1
+    R v = group_row(unit);
+    if (LOCAL == 0)
+        STORE_Y(unit, v);
+#else
+    R a = group_row(2 * unit), b = group_row(min(2 * unit + 1, p_count - 1));
+    if (LOCAL == 0)
+        STORE2_Y(unit, vec2(a, b));
+#endif
+}
+
+#else
+
+R unit_(int o) {
+#if SHAPE == 0
+    int n = o / p_inner, i = o - n * p_inner, row = n / p_chunks, c = n - row * p_chunks;
+    int at = row * p_size * p_inner + i, step = p_inner;
+#else
+    int row = o / p_chunks, c = o - row * p_chunks, at = row * p_size;
+    const int step = 1;
+#endif
+    int begin = c * p_chunk, end = min(begin + p_chunk, p_size);
+#if JOIN == 4
+    R m = across_max(line_max(at, step, begin, end, 1)), from = point_(m);
+    return from + log_(R(across_sum(line_sum(at, step, begin, end, 1, T_X(from)))));
+#else
+    return last_(across(line_join(at, step, begin, end, 1)));
+#endif
+}
+
+#ifdef COLUMNS4
+void main() {
+    int i = FLAT;
+    if (i >= p_count / 4)
+        return;
+    STORE_Y(i, unit_(i));
+}
+#else
+S_Y element(int i) { return unit_(i); }
+#include "lib/map.glsl"
+#endif
+#endif

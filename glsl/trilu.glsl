@@ -1,0 +1,33 @@
+// Trilu: keeps one triangle of the matrices in X [count / (rows * columns), rows, columns], zeros
+// the other. In: X. Out: Y in the same view. Params: count: units; columns, matrix (rows *
+// columns), diagonal. Defines: UPPER: column ≥ row + diagonal stays, else column ≤ that.
+// One invocation stores one unit.
+
+#if UNIT_X == 4
+#define LANES 4
+#else
+#define LANES 1
+#endif
+
+bool stays(int i) {
+    int in_matrix = i - int(uint(i) / uint(p_matrix)) * p_matrix;
+    int row = int(uint(in_matrix) / uint(p_columns)), column = in_matrix - row * p_columns;
+#ifdef UPPER
+    return column >= row + p_diagonal;
+#else
+    return column <= row + p_diagonal;
+#endif
+}
+
+void main() {
+    int unit = FLAT;
+    if (unit >= p_count)
+        return;
+    T_X v = LOAD_X(unit), none = T_X(0);
+#if LANES == 4
+    STORE_Y(unit, T_X(stays(unit * 4) ? v.x : none.x, stays(unit * 4 + 1) ? v.y : none.y,
+                      stays(unit * 4 + 2) ? v.z : none.z, stays(unit * 4 + 3) ? v.w : none.w));
+#else
+    STORE_Y(unit, stays(unit) ? v : none);
+#endif
+}

@@ -1,0 +1,731 @@
+/* Who computes each node, and how: asks `gpu` for recipes, takes the first that fits the
+ * device, brings inputs into the layouts it wants, and writes commands over buffers. What
+ * gets no recipe goes to the host, with the reason. In: a bound graph and limits; out: the
+ * plan's commands, buffers, forms, transfers. Must not know operators by name. */
+#include "base/mem.h"
+#include "compile/choose.h"
+
+#include <string.h>
+
+enum { LAYOUTS = 2 }; /* DENSE, C4 */
+
+struct chooser {
+    struct esk_plan *plan;
+    struct esk_graph *graph;
+    const struct esk_compile_options *options;
+    esk_error *error;
+    struct esk_users users;
+    uint32_t (*buffer_of)[LAYOUTS]; /* of a var; UINT32_MAX: none; or a form */
+    uint32_t *buffer_stage;         /* from which stage on a buffer is there */
+    uint32_t *stages_of;            /* of a command */
+    int *host_stage;   /* of a var: the end of which stage gives it to the host; -1: at the
+                          start (inputs, constants); -2: not on the host */
+    bool *readback;    /* a device var that the host needs */
+    bool *fused;       /* of a node: a member of a group that stands */
+    bool *made;        /* of a var: there at this point of the order */
+    size_t cap_buffer_stage, cap_stages_of;
+    struct esk_text fallbacks; /* for strict */
+};
+
+enum { NOT_ON_HOST = -2, FROM_START = -1 };
+
+/* ---- buffers and forms ---- */
+
+static esk_status add_buffer(struct chooser *c, struct esk_buffer buffer, uint32_t stage,
+                             uint32_t *index) {
+    struct esk_plan *plan = c->plan;
+    if (!esk_grow((void **)&plan->buffers, &plan->cap_buffers, plan->n_buffers + 1,
+                  sizeof *plan->buffers) ||
+        !esk_grow((void **)&c->buffer_stage, &c->cap_buffer_stage, plan->n_buffers + 1,
+                  sizeof *c->buffer_stage))
+        return esk_fail_memory(c->error, "buffers");
+    buffer.first = UINT32_MAX;
+    buffer.place.slot = ESK_SLOT_ACTIVATION;
+    plan->buffers[plan->n_buffers] = buffer;
+    c->buffer_stage[plan->n_buffers] = stage;
+    *index = plan->n_buffers++;
+    return ESK_OK;
+}
+
+static esk_status add_var_buffer(struct chooser *c, esk_id id, enum esk_layout layout,
+                                 uint32_t stage, uint32_t *index) {
+    struct esk_var *var = c->graph->vars[id];
+    struct esk_buffer buffer = {
+        .var = id,
+        .layout = layout,
+        .storage = esk_storage_of(var->dtype, var->rank, var->dim, layout),
+        .dtype = var->dtype,
+    };
+    buffer.bytes = esk_storage_bytes(buffer.storage, layout, var->rank, var->dim);
+    ESK_TRY(add_buffer(c, buffer, stage, index));
+    c->buffer_of[id][layout] = *index;
+    return ESK_OK;
+}
+
+static bool same_form(const struct esk_form *a, const struct esk_form *b) {
+    return strcmp(a->name, b->name) == 0 && a->pack == b->pack && a->n_src == b->n_src &&
+           a->n_params == b->n_params && a->bytes == b->bytes &&
+           a->storage == b->storage && a->dtype == b->dtype &&
+           memcmp(a->src, b->src, sizeof a->src) == 0 &&
+           memcmp(a->params, b->params, a->n_params * sizeof *a->params) == 0;
+}
+
+static esk_status add_form(struct chooser *c, const struct esk_form *form, uint32_t *index) {
+    struct esk_plan *plan = c->plan;
+    for (uint32_t i = 0; i < plan->n_forms; i++)
+        if (same_form(&plan->forms[i].form, form)) {
+            *index = ESK_COMMAND_FORM(i);
+            return ESK_OK;
+        }
+    if (!esk_grow((void **)&plan->forms, &plan->cap_forms, plan->n_forms + 1,
+                  sizeof *plan->forms))
+        return esk_fail_memory(c->error, "weight forms");
+    struct esk_plan_form *entry = &plan->forms[plan->n_forms];
+    *entry = (struct esk_plan_form){.form = *form, .shared = true};
+    for (uint32_t i = 0; i < form->n_src; i++)
+        if (form->src[i] != ESK_NONE && !c->graph->vars[form->src[i]]->blob)
+            entry->shared = false;
+    if (!entry->shared) {
+        entry->offset = plan->constant_bytes;
+        plan->constant_bytes += esk_round_up(form->bytes, 256);
+    }
+    *index = ESK_COMMAND_FORM(plan->n_forms++);
+    return ESK_OK;
+}
+
+/* A known var as the device has it: see esk_pack_plain. */
+static esk_status plain_form(struct chooser *c, esk_id id, enum esk_layout layout,
+                             uint32_t *index) {
+    const struct esk_var *var = c->graph->vars[id];
+    struct esk_form form = {
+        .name = layout == ESK_LAYOUT_C4 ? "c4" : "dense",
+        .pack = esk_pack_plain,
+        .n_src = 1,
+        .src = {id, ESK_NONE, ESK_NONE, ESK_NONE},
+        .n_params = 2,
+        .storage = esk_storage_of(var->dtype, var->rank, var->dim, layout),
+        .dtype = var->dtype,
+    };
+    form.params[0] = layout;
+    form.params[1] = form.storage;
+    form.bytes = esk_storage_bytes(form.storage, layout, var->rank, var->dim);
+    ESK_TRY(add_form(c, &form, index));
+    c->buffer_of[id][layout] = *index;
+    return ESK_OK;
+}
+
+/* ---- recipes ---- */
+
+static bool kernel_fits(struct chooser *c, const struct esk_kernel *k, const char **why) {
+    const struct esk_limits *limits = c->options->limits;
+    struct esk_arena *arena = &c->plan->arena;
+    uint32_t images = 0, blocks = 0;
+    for (uint32_t i = 0; i < k->n_operands; i++) {
+        const struct esk_operand *o = &k->operands[i];
+        if (o->access == ESK_READ && limits->read_path == ESK_READ_IMAGE)
+            images++;
+        else
+            blocks++;
+        if (o->storage == ESK_STORAGE_HOST) {
+            *why = esk_arena_printf(arena, "operand %s: %s has no device storage", o->name,
+                                    esk_dtype_name(o->dtype));
+            return false;
+        }
+        if (o->ref == ESK_REF_VAR) {
+            const struct esk_var *var = c->graph->vars[o->id];
+            uint64_t bytes = esk_storage_bytes(o->storage, o->layout, var->rank, var->dim);
+            if (bytes > limits->max_slab) {
+                *why = esk_arena_printf(
+                    arena, "'%s' takes %llu bytes, one binding of the device holds %llu",
+                    var->name, (unsigned long long)bytes,
+                    (unsigned long long)limits->max_slab);
+                return false;
+            }
+        }
+    }
+    if (blocks > limits->max_ssbos || images > limits->max_images ||
+        blocks + images > limits->max_outputs) {
+        *why = esk_arena_printf(arena,
+                                "%s needs %u storage blocks and %u images, the device has "
+                                "%u, %u and %u in sum",
+                                k->template, blocks, images, limits->max_ssbos,
+                                limits->max_images, limits->max_outputs);
+        return false;
+    }
+    uint32_t local = k->local[0] * k->local[1] * k->local[2];
+    if (local > limits->max_invocations || k->local[0] > limits->max_local[0] ||
+        k->local[1] > limits->max_local[1] || k->local[2] > limits->max_local[2]) {
+        *why = esk_arena_printf(arena, "%s has groups of %u invocations, the device %u",
+                                k->template, local, limits->max_invocations);
+        return false;
+    }
+    if ((k->n_params + k->n_operands + 8) * 4 > limits->max_ubo) {
+        *why = esk_arena_printf(arena, "%s has %u parameters, too many for %u bytes",
+                                k->template, k->n_params, limits->max_ubo);
+        return false;
+    }
+    if (limits->max_iterations && k->loop_iterations > limits->max_iterations) {
+        *why = esk_arena_printf(arena,
+                                "%s loops %llu times an invocation, the device ends loops "
+                                "after %u",
+                                k->template, (unsigned long long)k->loop_iterations,
+                                limits->max_iterations);
+        return false;
+    }
+    for (int a = 0; a < 3; a++)
+        if (k->groups[a] > limits->max_groups[a] && !(k->split_axes >> a & 1)) {
+            *why = esk_arena_printf(arena, "%s has %llu groups on axis %d, the device %u",
+                                    k->template, (unsigned long long)k->groups[a], a,
+                                    limits->max_groups[a]);
+            return false;
+        }
+    return true;
+}
+
+static bool recipe_fits(struct chooser *c, const struct esk_recipe *recipe,
+                        const char **why) {
+    for (uint32_t i = 0; i < recipe->n_kernels; i++)
+        if (!kernel_fits(c, &recipe->kernels[i], why))
+            return false;
+    for (uint32_t i = 0; i < recipe->n_forms; i++)
+        if (recipe->forms[i].bytes > c->options->limits->max_slab) {
+            *why = esk_arena_printf(&c->plan->arena,
+                                    "form '%s' takes %zu bytes, one binding holds %llu",
+                                    recipe->forms[i].name, recipe->forms[i].bytes,
+                                    (unsigned long long)c->options->limits->max_slab);
+            return false;
+        }
+    return true;
+}
+
+static bool recipe_failed(const struct esk_recipe *recipe) {
+    for (uint32_t i = 0; i < recipe->n_kernels; i++)
+        if (recipe->kernels[i].defines.failed)
+            return true;
+    return false;
+}
+
+/* The first recipe that fits, moved into the plan's list; *why otherwise. */
+static esk_status take_recipe(struct chooser *c, struct esk_recipe_list *list,
+                              struct esk_recipe **taken, const char **why) {
+    struct esk_recipe_list *kept = &c->plan->recipes;
+    *taken = NULL;
+    if (list->failed)
+        return esk_fail_memory(c->error, "recipes");
+    for (size_t i = 0; i < list->count; i++) {
+        if (recipe_failed(list->items[i]))
+            return esk_fail_memory(c->error, "recipes");
+        if (!recipe_fits(c, list->items[i], why))
+            continue;
+        if (!esk_grow((void **)&kept->items, &kept->capacity, kept->count + 1,
+                      sizeof *kept->items))
+            return esk_fail_memory(c->error, "recipes");
+        *taken = kept->items[kept->count++] = list->items[i];
+        list->items[i] = list->items[--list->count];
+        break;
+    }
+    return ESK_OK;
+}
+
+/* Asks `gpu`; *recipe NULL and *why set when there is none. */
+static esk_status ask(struct chooser *c, struct esk_ctx *ctx, struct esk_recipe **recipe,
+                      const char **why) {
+    esk_error refusal = ESK_ERROR_INIT;
+    struct esk_recipe_list list = {0};
+    ctx->limits = c->options->limits;
+    ctx->recipes = &list;
+    ctx->error = &refusal;
+    ctx->group_taken = false;
+    *recipe = NULL;
+    esk_status status = ctx->node->op->gpu(ctx);
+    if (status == ESK_OK && !list.count)
+        status = esk_fail(&refusal, ESK_UNSUPPORTED, "no recipe");
+    if (status == ESK_OK && ctx->group && !ctx->group_taken)
+        *why = "the group was not taken";
+    else if (status == ESK_OK)
+        status = take_recipe(c, &list, recipe, why);
+    else if (status == ESK_UNSUPPORTED) {
+        *why = esk_arena_strdup(&c->plan->arena, esk_error_message(&refusal));
+        status = ESK_OK;
+    } else
+        esk_error_move(c->error, &refusal);
+    esk_error_clear(&refusal);
+    esk_recipe_list_finish(&list);
+    return status;
+}
+
+/* ---- commands ---- */
+
+static esk_status ensure_buffer(struct chooser *c, esk_id id, enum esk_layout layout,
+                                uint32_t *index);
+
+static esk_status add_command(struct chooser *c, struct esk_command command,
+                              uint32_t stage) {
+    struct esk_plan *plan = c->plan;
+    if (!esk_grow((void **)&plan->commands, &plan->cap_commands, plan->n_commands + 1,
+                  sizeof *plan->commands) ||
+        !esk_grow((void **)&c->stages_of, &c->cap_stages_of, plan->n_commands + 1,
+                  sizeof *c->stages_of))
+        return esk_fail_memory(c->error, "commands");
+    c->stages_of[plan->n_commands] = stage;
+    plan->commands[plan->n_commands++] = command;
+    return ESK_OK;
+}
+
+static uint32_t stage_of_buffer(const struct chooser *c, uint32_t buffer) {
+    return ESK_COMMAND_IS_FORM(buffer) ? 0 : c->buffer_stage[buffer];
+}
+
+/* The stage at which a late parameter's host value can be had. */
+static uint32_t late_stage(struct chooser *c, esk_id id) {
+    if (c->host_stage[id] == NOT_ON_HOST) {
+        c->readback[id] = true;
+        uint32_t stage = 0;
+        for (int layout = 0; layout < LAYOUTS; layout++)
+            if (c->buffer_of[id][layout] != UINT32_MAX)
+                stage = stage_of_buffer(c, c->buffer_of[id][layout]) + 1;
+        return stage;
+    }
+    return (uint32_t)(c->host_stage[id] + 1);
+}
+
+/* Inputs first, in the layouts that kernels name; then outputs and scratch; then commands,
+ * all in the first stage where everything is there. */
+static esk_status add_recipe(struct chooser *c, const struct esk_node *node, esk_id node_id,
+                             struct esk_recipe *recipe) {
+    uint32_t stage = 0;
+    for (uint32_t i = 0; i < recipe->n_kernels; i++) {
+        recipe->kernels[i].label = node->name;
+        for (uint32_t j = 0; j < recipe->kernels[i].n_operands; j++) {
+            const struct esk_operand *o = &recipe->kernels[i].operands[j];
+            if (o->ref != ESK_REF_VAR || o->access != ESK_READ)
+                continue;
+            uint32_t buffer = c->buffer_of[o->id][o->layout];
+            bool own = false; /* an output of this very recipe, read by a later kernel */
+            for (uint32_t k = 0; k < i && buffer == UINT32_MAX; k++)
+                for (uint32_t l = 0; l < recipe->kernels[k].n_operands; l++) {
+                    const struct esk_operand *w = &recipe->kernels[k].operands[l];
+                    own |= w->ref == ESK_REF_VAR && w->access != ESK_READ &&
+                           w->id == o->id && w->layout == o->layout;
+                }
+            if (own)
+                continue;
+            ESK_TRY(ensure_buffer(c, o->id, o->layout, &buffer));
+            if (stage_of_buffer(c, buffer) > stage)
+                stage = stage_of_buffer(c, buffer);
+        }
+        for (uint32_t j = 0; j < recipe->kernels[i].n_params; j++)
+            if (recipe->kernels[i].params[j].kind != ESK_PARAM_CONST) {
+                uint32_t late = late_stage(c, recipe->kernels[i].params[j].var);
+                if (late > stage)
+                    stage = late;
+            }
+    }
+    uint32_t scratch0 = c->plan->n_buffers;
+    for (uint32_t i = 0; i < recipe->n_scratch; i++) {
+        uint32_t index;
+        struct esk_buffer buffer = {.var = ESK_NONE,
+                                    .layout = ESK_LAYOUT_FORM,
+                                    .storage = recipe->scratch[i].storage,
+                                    .bytes = recipe->scratch[i].bytes};
+        ESK_TRY(add_buffer(c, buffer, stage, &index));
+    }
+    for (uint32_t i = 0; i < recipe->n_kernels; i++) {
+        const struct esk_kernel *k = &recipe->kernels[i];
+        struct esk_command command = {.kernel = k, .node = node_id};
+        for (uint32_t j = 0; j < k->n_operands; j++) {
+            const struct esk_operand *o = &k->operands[j];
+            uint32_t *buffer = &command.buffers[j];
+            switch (o->ref) {
+            case ESK_REF_SCRATCH:
+                *buffer = scratch0 + o->id;
+                break;
+            case ESK_REF_FORM:
+                ESK_TRY(add_form(c, &recipe->forms[o->id], buffer));
+                break;
+            case ESK_REF_VAR:
+                *buffer = c->buffer_of[o->id][o->layout];
+                if (*buffer == UINT32_MAX)
+                    ESK_TRY(add_var_buffer(c, o->id, o->layout, stage, buffer));
+                break;
+            }
+        }
+        ESK_TRY(add_command(c, command, stage));
+    }
+    return ESK_OK;
+}
+
+static esk_status relayout(struct chooser *c, esk_id id, enum esk_layout from,
+                           enum esk_layout to) {
+    struct esk_var *var = c->graph->vars[id];
+    const struct esk_op *op = esk_op_find("esker", "Relayout");
+    struct esk_node node = {.name = var->name,
+                            .domain = "esker",
+                            .op_type = "Relayout",
+                            .op = op,
+                            .n_in = 1,
+                            .n_out = 1,
+                            .in = &id,
+                            .out = &id};
+    struct esk_ctx ctx = {.graph = c->graph, .node = &node, .from = from, .to = to};
+    struct esk_recipe *recipe;
+    const char *why = "no operator esker.Relayout";
+    if (op)
+        ESK_TRY(ask(c, &ctx, &recipe, &why));
+    else
+        recipe = NULL;
+    if (!recipe)
+        return esk_fail(c->error, ESK_INTERNAL, "'%s' cannot change its layout: %s",
+                        var->name, why);
+    if (recipe->alias >= 0) {
+        c->buffer_of[id][to] = c->buffer_of[id][from];
+        return ESK_OK;
+    }
+    return add_recipe(c, &node, ESK_NONE, recipe);
+}
+
+static esk_status ensure_buffer(struct chooser *c, esk_id id, enum esk_layout layout,
+                                uint32_t *index) {
+    struct esk_var *var = c->graph->vars[id];
+    if (c->buffer_of[id][layout] == UINT32_MAX) {
+        enum esk_layout other =
+            layout == ESK_LAYOUT_DENSE ? ESK_LAYOUT_C4 : ESK_LAYOUT_DENSE;
+        if (var->data)
+            ESK_TRY(plain_form(c, id, layout, index));
+        else if (c->buffer_of[id][other] != UINT32_MAX)
+            ESK_TRY(relayout(c, id, other, layout));
+        else if (c->host_stage[id] != NOT_ON_HOST) {
+            uint32_t stage = (uint32_t)(c->host_stage[id] + 1);
+            ESK_TRY(add_var_buffer(c, id, ESK_LAYOUT_DENSE, stage, index));
+            if (layout != ESK_LAYOUT_DENSE)
+                ESK_TRY(relayout(c, id, ESK_LAYOUT_DENSE, layout));
+        } else
+            return esk_fail(c->error, ESK_INTERNAL, "'%s' is read before it is made",
+                            var->name);
+    }
+    *index = c->buffer_of[id][layout];
+    return ESK_OK;
+}
+
+/* ---- nodes ---- */
+
+static bool forced_to_host(const struct chooser *c, const struct esk_node *node) {
+    for (size_t i = 0; c->options->host_names && c->options->host_names[i]; i++)
+        if (strcmp(c->options->host_names[i], node->name) == 0)
+            return true;
+    return false;
+}
+
+static bool is_ready(void *user, esk_id id) {
+    const struct chooser *c = user;
+    return c->made[id] || c->graph->vars[id]->data;
+}
+
+/* Output vars get their layout, and aliases their buffer. */
+static esk_status finish_node(struct chooser *c, struct esk_node *node, esk_id node_id,
+                              struct esk_recipe *recipe, const struct esk_group *group) {
+    node->home = ESK_HOME_DEVICE;
+    node->label = recipe->label;
+    esk_id out0 = group ? group->output : node->out[0];
+    if (recipe->alias >= 0) {
+        uint32_t in = (uint32_t)recipe->alias, buffer;
+        enum esk_layout layout = in < ESK_RECIPE_INPUTS ? recipe->in_layout[in]
+                                                        : ESK_LAYOUT_DENSE;
+        ESK_TRY(ensure_buffer(c, node->in[in], layout, &buffer));
+        c->buffer_of[out0][recipe->out_layout[0]] = buffer;
+    } else
+        ESK_TRY(add_recipe(c, node, node_id, recipe));
+    for (uint32_t i = 0; i < node->n_out; i++) {
+        esk_id id = i ? node->out[i] : out0;
+        if (id == ESK_NONE)
+            continue;
+        struct esk_var *var = c->graph->vars[id];
+        var->layout = i < ESK_RECIPE_INPUTS ? recipe->out_layout[i] : ESK_LAYOUT_DENSE;
+        var->storage = esk_storage_of(var->dtype, var->rank, var->dim, var->layout);
+        c->made[id] = true;
+    }
+    return ESK_OK;
+}
+
+static esk_status try_groups(struct chooser *c, struct esk_node *node, esk_id id,
+                             bool *done) {
+    struct esk_group group;
+    uint32_t lengths[sizeof group.members / sizeof *group.members];
+    *done = false;
+    uint32_t found =
+        esk_group_find(c->graph, &c->users, node, is_ready, c, &group, lengths);
+    while (found-- > 0 && !*done) {
+        group.n_members = lengths[found];
+        const struct esk_node *last =
+            c->graph->nodes[group.members[group.n_members - 1]];
+        group.output = last->out[0];
+        bool extra = false;
+        for (uint32_t i = 0; i < group.n_members; i++)
+            for (uint32_t j = 0; j < c->graph->nodes[group.members[i]]->n_in; j++)
+                extra |= c->graph->nodes[group.members[i]]->in[j] == group.extra;
+        struct esk_group shorter = group;
+        if (!extra)
+            shorter.extra = ESK_NONE;
+        struct esk_ctx ctx = {.graph = c->graph, .node = node, .group = &shorter};
+        struct esk_recipe *recipe;
+        const char *why = "";
+        ESK_TRY(ask(c, &ctx, &recipe, &why));
+        if (!recipe)
+            continue;
+        ESK_TRY(finish_node(c, node, id, recipe, &shorter));
+        for (uint32_t i = 0; i < group.n_members; i++) {
+            struct esk_node *member = c->graph->nodes[group.members[i]];
+            member->home = ESK_HOME_DEVICE;
+            member->label = esk_arena_printf(&c->plan->arena, "in '%s'", node->name);
+            c->fused[group.members[i]] = true;
+        }
+        *done = true;
+    }
+    return ESK_OK;
+}
+
+static bool outputs_empty(const struct chooser *c, const struct esk_node *node) {
+    for (uint32_t i = 0; i < node->n_out; i++)
+        if (node->out[i] != ESK_NONE && esk_var_count(c->graph->vars[node->out[i]]))
+            return false;
+    return true;
+}
+
+/* Nothing to compute: outputs have buffers that no command writes. */
+static esk_status place_empty(struct chooser *c, struct esk_node *node) {
+    node->home = ESK_HOME_DEVICE;
+    node->label = "empty";
+    for (uint32_t i = 0; i < node->n_out; i++) {
+        if (node->out[i] == ESK_NONE)
+            continue;
+        struct esk_var *var = c->graph->vars[node->out[i]];
+        var->storage = esk_storage_of(var->dtype, var->rank, var->dim, ESK_LAYOUT_DENSE);
+        uint32_t index;
+        if (var->storage == ESK_STORAGE_HOST)
+            continue;
+        ESK_TRY(add_var_buffer(c, node->out[i], ESK_LAYOUT_DENSE, 0, &index));
+        c->made[node->out[i]] = true;
+    }
+    return ESK_OK;
+}
+
+/* Every use of the node's outputs is one that wants the value on the host anyway. */
+static bool only_host_uses(const struct chooser *c, const struct esk_node *node) {
+    for (uint32_t o = 0; o < node->n_out; o++) {
+        esk_id id = node->out[o];
+        if (id == ESK_NONE)
+            continue;
+        if (c->users.outside[id])
+            return false;
+        for (uint32_t i = c->users.first[id]; i < c->users.first[id + 1]; i++) {
+            const struct esk_node *user = c->graph->nodes[c->users.list[i]];
+            uint32_t mask = user->op->host_in ? user->op->host_in(c->graph, user) : 0;
+            for (uint32_t j = 0; j < user->n_in; j++)
+                if (user->in[j] == id && !(j < 32 && mask >> j & 1))
+                    return false;
+        }
+    }
+    return true;
+}
+
+static esk_status place_on_host(struct chooser *c, struct esk_node *node, esk_id id,
+                                const char *reason) {
+    struct esk_plan *plan = c->plan;
+    if (!node->op->cpu)
+        return esk_fail(c->error, ESK_UNSUPPORTED, "%s '%s': nothing runs it: %s",
+                        node->op_type, node->name, reason);
+    node->home = ESK_HOME_HOST;
+    node->reason = reason;
+    plan->n_host_nodes++;
+    if (c->options->limits && !only_host_uses(c, node)) {
+        plan->n_fallbacks++;
+        node->fallback = true;
+        esk_text_add(&c->fallbacks, "%s%s '%s': %s", c->fallbacks.length ? "; " : "",
+                     node->op_type, node->name, reason);
+        esk_log(c->options->logger, ESK_LOG_INFO, "%s '%s' runs on the CPU: %s",
+                node->op_type, node->name, reason);
+    }
+    int stage = 0;
+    for (uint32_t i = 0; i < node->n_in; i++) {
+        esk_id in = node->in[i];
+        if (in == ESK_NONE || c->graph->vars[in]->data)
+            continue;
+        if (c->host_stage[in] == NOT_ON_HOST) {
+            uint32_t buffer;
+            ESK_TRY(ensure_buffer(c, in, ESK_LAYOUT_DENSE, &buffer));
+            c->readback[in] = true;
+            if ((int)stage_of_buffer(c, buffer) > stage)
+                stage = (int)stage_of_buffer(c, buffer);
+        } else if (c->host_stage[in] > stage)
+            stage = c->host_stage[in];
+    }
+    for (uint32_t i = 0; i < node->n_out; i++)
+        if (node->out[i] != ESK_NONE) {
+            c->host_stage[node->out[i]] = stage;
+            c->made[node->out[i]] = true;
+            c->graph->vars[node->out[i]]->layout = ESK_LAYOUT_DENSE;
+        }
+    while (plan->n_stages <= (uint32_t)stage) {
+        if (!esk_grow((void **)&plan->stages, &plan->cap_stages, plan->n_stages + 1,
+                      sizeof *plan->stages))
+            return esk_fail_memory(c->error, "stages");
+        plan->n_stages++;
+    }
+    struct esk_stage *at = &plan->stages[stage];
+    if (!esk_grow((void **)&at->host_nodes, &at->cap_host_nodes, at->n_host_nodes + 1,
+                  sizeof *at->host_nodes))
+        return esk_fail_memory(c->error, "host nodes");
+    at->host_nodes[at->n_host_nodes++] = id;
+    return ESK_OK;
+}
+
+static esk_status place_node(struct chooser *c, esk_id id) {
+    struct esk_node *node = c->graph->nodes[id];
+    const char *why = "this operator has no device kernel";
+    if (!c->options->limits)
+        return place_on_host(c, node, id, "no device provider");
+    if (forced_to_host(c, node))
+        return place_on_host(c, node, id, "forceCpuNodeNames names it");
+    if (outputs_empty(c, node)) {
+        bool storable = true;
+        for (uint32_t i = 0; i < node->n_out; i++)
+            storable &= node->out[i] == ESK_NONE ||
+                        esk_storage_of(c->graph->vars[node->out[i]]->dtype,
+                                       c->graph->vars[node->out[i]]->rank,
+                                       c->graph->vars[node->out[i]]->dim,
+                                       ESK_LAYOUT_DENSE) != ESK_STORAGE_HOST;
+        if (storable)
+            return place_empty(c, node);
+    }
+    if (node->op->gpu) {
+        bool done = false;
+        if (esk_pass_enabled(c->options, "fuse_epilogues"))
+            ESK_TRY(try_groups(c, node, id, &done));
+        if (done)
+            return ESK_OK;
+        struct esk_ctx ctx = {.graph = c->graph, .node = node};
+        struct esk_recipe *recipe;
+        ESK_TRY(ask(c, &ctx, &recipe, &why));
+        if (recipe)
+            return finish_node(c, node, id, recipe, NULL);
+    }
+    return place_on_host(c, node, id, why);
+}
+
+/* ---- the ends ---- */
+
+static esk_status add_readbacks(struct chooser *c) {
+    struct esk_plan *plan = c->plan;
+    for (uint32_t i = 0; i < plan->n_outputs; i++) {
+        struct esk_plan_output *output = &plan->outputs[i];
+        if (output->from == ESK_OUTPUT_LATER || c->graph->vars[output->var]->data ||
+            c->host_stage[output->var] != NOT_ON_HOST)
+            continue;
+        output->from = ESK_OUTPUT_DEVICE;
+        ESK_TRY(ensure_buffer(c, output->var, ESK_LAYOUT_DENSE, &output->buffer));
+        c->readback[output->var] = true;
+    }
+    for (uint32_t id = 0; id < c->graph->n_vars; id++) {
+        uint32_t buffer;
+        if (!c->readback[id])
+            continue;
+        ESK_TRY(ensure_buffer(c, id, ESK_LAYOUT_DENSE, &buffer));
+    }
+    uint32_t stages = plan->n_stages ? plan->n_stages : 1;
+    for (uint32_t i = 0; i < plan->n_commands; i++)
+        if (c->stages_of[i] >= stages)
+            stages = c->stages_of[i] + 1;
+    for (uint32_t i = 0; i < plan->n_buffers; i++)
+        if (c->buffer_stage[i] >= stages)
+            stages = c->buffer_stage[i] + 1;
+    if (!esk_grow((void **)&plan->stages, &plan->cap_stages, stages, sizeof *plan->stages))
+        return esk_fail_memory(c->error, "stages");
+    plan->n_stages = stages;
+    for (uint32_t id = 0; id < c->graph->n_vars; id++) {
+        uint32_t buffer = c->buffer_of[id][ESK_LAYOUT_DENSE];
+        if (buffer == UINT32_MAX)
+            continue;
+        bool up = !ESK_COMMAND_IS_FORM(buffer) && plan->buffers[buffer].var == id &&
+                  !c->graph->vars[id]->data && c->host_stage[id] != NOT_ON_HOST;
+        struct esk_stage *stage = &plan->stages[stage_of_buffer(c, buffer)];
+        struct esk_transfer transfer = {id, buffer};
+        if (up) {
+            if (!esk_grow((void **)&stage->uploads, &stage->cap_uploads,
+                          stage->n_uploads + 1, sizeof *stage->uploads))
+                return esk_fail_memory(c->error, "uploads");
+            stage->uploads[stage->n_uploads++] = transfer;
+        }
+        if (c->readback[id]) {
+            if (!esk_grow((void **)&stage->readbacks, &stage->cap_readbacks,
+                          stage->n_readbacks + 1, sizeof *stage->readbacks))
+                return esk_fail_memory(c->error, "readbacks");
+            stage->readbacks[stage->n_readbacks++] = transfer;
+        }
+    }
+    return ESK_OK;
+}
+
+static esk_status start(struct chooser *c, const bool *keep) {
+    size_t n = c->graph->n_vars + 1u;
+    ESK_TRY(esk_users_init(&c->users, c->graph, keep, c->error));
+    c->buffer_of = esk_malloc(n * sizeof *c->buffer_of);
+    c->host_stage = esk_malloc(n * sizeof *c->host_stage);
+    c->readback = esk_calloc(n, sizeof *c->readback);
+    c->made = esk_calloc(n, sizeof *c->made);
+    c->fused = esk_calloc(c->graph->n_nodes + 1u, sizeof *c->fused);
+    if (!c->buffer_of || !c->host_stage || !c->readback || !c->made || !c->fused)
+        return esk_fail_memory(c->error, "placement");
+    for (uint32_t i = 0; i < c->graph->n_vars; i++) {
+        c->buffer_of[i][0] = c->buffer_of[i][1] = UINT32_MAX;
+        bool given = c->graph->vars[i]->data != NULL;
+        c->host_stage[i] = given ? FROM_START : NOT_ON_HOST;
+        c->made[i] = given;
+    }
+    for (uint32_t i = 0; i < c->graph->n_inputs; i++) {
+        c->host_stage[c->graph->inputs[i]] = FROM_START;
+        c->made[c->graph->inputs[i]] = true;
+    }
+    return ESK_OK;
+}
+
+static esk_status choose(struct chooser *c, const bool *keep) {
+    ESK_TRY(start(c, keep));
+    for (uint32_t i = 0; i < c->graph->n_order; i++) {
+        esk_id id = c->graph->order[i];
+        if (!c->graph->nodes[id]->dead && !c->fused[id])
+            ESK_TRY(place_node(c, id));
+    }
+    if (c->fallbacks.failed)
+        return esk_fail_memory(c->error, "placement");
+    if (c->options->strict && c->plan->n_fallbacks)
+        return esk_fail(c->error, ESK_FALLBACK, "%u of %u nodes would fall back: %s",
+                        c->plan->n_fallbacks, c->graph->n_order,
+                        esk_text_str(&c->fallbacks));
+    for (uint32_t i = 0; keep && i < c->graph->n_vars; i++)
+        if (keep[i] && c->host_stage[i] == NOT_ON_HOST)
+            c->readback[i] = true;
+    for (uint32_t i = 0; i < c->graph->n_nodes; i++) {
+        struct esk_node *node = c->graph->nodes[i];
+        c->plan->n_device_nodes += !node->dead && node->home == ESK_HOME_DEVICE;
+        if (node->dead && node->op && node->home == ESK_HOME_NONE)
+            node->home = ESK_HOME_KNOWN;
+    }
+    return add_readbacks(c);
+}
+
+esk_status esk_choose(struct esk_plan *plan, const struct esk_compile_options *options,
+                      const bool *keep, uint32_t **stages_of, esk_error *error) {
+    struct chooser c = {
+        .plan = plan, .graph = plan->graph, .options = options, .error = error};
+    esk_status status = choose(&c, keep);
+    esk_users_finish(&c.users);
+    esk_free(c.buffer_of);
+    esk_free(c.buffer_stage);
+    esk_free(c.host_stage);
+    esk_free(c.readback);
+    esk_free(c.fused);
+    esk_free(c.made);
+    esk_text_finish(&c.fallbacks);
+    *stages_of = c.stages_of; /* the caller frees it, on failure too */
+    return status;
+}

@@ -1,0 +1,26 @@
+/* Between choose.c and group.c. */
+#ifndef ESK_COMPILE_CHOOSE_H
+#define ESK_COMPILE_CHOOSE_H
+
+#include "compile/compile.h"
+
+/* Who uses which var: live nodes in order. Built once a bind. */
+struct esk_users {
+    uint32_t *first;    /* users of var v: list[first[v], first[v + 1]) */
+    esk_id *list;       /* nodes, in order */
+    uint32_t *position; /* of a node in the order */
+    bool *outside;      /* the var is an output, or kept for the cut */
+};
+esk_status esk_users_init(struct esk_users *users, const struct esk_graph *graph,
+                          const bool *keep, esk_error *error);
+void esk_users_finish(struct esk_users *users);
+
+/* The group of elementwise nodes that can follow `root`: the longest one first; `lengths`
+ * has the member counts at which nothing outside needs a value from within, ascending.
+ * `ready` says of a var that it is there before the root runs. Returns their number. */
+uint32_t esk_group_find(const struct esk_graph *graph, const struct esk_users *users,
+                        const struct esk_node *root,
+                        bool (*ready)(void *user, esk_id var), void *user,
+                        struct esk_group *group, uint32_t *lengths);
+
+#endif

@@ -1,0 +1,128 @@
+/* The ordered table of passes, and the model phase. In: a verified, upgraded graph; out: the
+ * same with constants folded. Must not know operators or devices. */
+#include "base/mem.h"
+#include "compile/compile.h"
+
+#include <string.h>
+
+enum { MODEL_FOLD_MOST = 64 << 20 }; /* bytes that one folded constant may take */
+
+static bool constant_inputs(const struct esk_graph *graph, const struct esk_node *node) {
+    for (uint32_t i = 0; i < node->n_in; i++) {
+        if (node->in[i] == ESK_NONE)
+            continue;
+        const struct esk_var *var = graph->vars[node->in[i]];
+        if (!var->data || var->flags & ESK_VAR_INPUT)
+            return false;
+    }
+    return true;
+}
+
+/* A node that cannot be computed here is left as it is: perhaps nothing ever runs it; if
+ * something does, bind reports what is wrong. */
+static esk_status fold_node(struct esk_graph *graph, struct esk_node *node) {
+    const struct esk_op *op = node->op;
+    if (!op || !op->cpu || op->control || op->flags & ESK_OP_IMPURE || !node->n_in ||
+        !constant_inputs(graph, node))
+        return ESK_OK;
+    if (!(op->flags & ESK_OP_DATA_SIZED)) {
+        esk_status status = esk_infer_node(graph, node, NULL);
+        if (status != ESK_OK)
+            return status;
+        for (uint32_t i = 0; i < node->n_out; i++) {
+            size_t bytes;
+            if (node->out[i] == ESK_NONE)
+                continue;
+            const struct esk_var *var = graph->vars[node->out[i]];
+            if (!esk_dtype_bytes(var->dtype, esk_var_count(var), &bytes) ||
+                bytes > MODEL_FOLD_MOST)
+                return ESK_OK;
+        }
+    }
+    return esk_fold_node(graph, node, NULL);
+}
+
+static esk_status fold_constants(struct esk_graph *graph,
+                                 const struct esk_compile_options *options,
+                                 esk_error *error) {
+    (void)options;
+    for (uint32_t i = 0; i < graph->n_order; i++) {
+        struct esk_node *node = graph->nodes[graph->order[i]];
+        if (!node->dead && fold_node(graph, node) == ESK_OUT_OF_MEMORY)
+            return esk_fail_memory(error, "a folded constant");
+    }
+    return ESK_OK;
+}
+
+static esk_status drop_unused(struct esk_graph *graph,
+                              const struct esk_compile_options *options, esk_error *error) {
+    (void)options;
+    ESK_TRY(esk_sweep(graph, NULL, error));
+    uint32_t order = 0;
+    for (uint32_t i = 0; i < graph->n_order; i++)
+        if (!graph->nodes[graph->order[i]]->dead)
+            graph->order[order++] = graph->order[i];
+    graph->n_order = order;
+    return ESK_OK;
+}
+
+static const struct esk_pass passes[] = {
+    {"drop_unused", ESK_PHASE_MODEL, "nodes that no output needs; first, so that nothing "
+     "below works for nobody", drop_unused},
+    {"fold_constants", ESK_PHASE_MODEL, "nodes of constants become constants, once a model, "
+     "so that their forms are shared by all plans", fold_constants},
+    {"inline_control", ESK_PHASE_BIND, "an If whose condition is known becomes its branch; "
+     "in the walk, before the branch's shapes are needed", NULL},
+    {"fold_shapes", ESK_PHASE_BIND, "small nodes of known inputs are computed; in the walk, "
+     "so that Shape chains reach the nodes that need them", NULL},
+    {"fuse_epilogues", ESK_PHASE_DEVICE, "elementwise nodes join the kernel before them; "
+     "asked of `gpu` node by node, since only it knows what it can take", NULL},
+};
+
+const struct esk_pass *esk_pass_at(size_t index) {
+    return index < sizeof passes / sizeof *passes ? &passes[index] : NULL;
+}
+
+/* Level 0 has all passes, 1 no fusion, 2 besides no folding of constants, 3 only what
+ * control flow and shapes need. */
+bool esk_pass_enabled(const struct esk_compile_options *options, const char *name) {
+    for (size_t i = 0; options->disabled && options->disabled[i]; i++)
+        if (strcmp(options->disabled[i], name) == 0)
+            return false;
+    for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
+        if (strcmp(passes[i].name, name) != 0)
+            continue;
+        switch (passes[i].phase) {
+        case ESK_PHASE_DEVICE:
+            return options->level < 1;
+        case ESK_PHASE_MODEL:
+            return options->level < 2;
+        case ESK_PHASE_BIND:
+            return true;
+        }
+    }
+    return true;
+}
+
+static esk_status model_passes(struct esk_graph *graph,
+                               const struct esk_compile_options *options,
+                               esk_error *error) {
+    for (size_t i = 0; i < sizeof passes / sizeof *passes; i++)
+        if (passes[i].run && esk_pass_enabled(options, passes[i].name))
+            ESK_TRY(passes[i].run(graph, options, error));
+    for (uint32_t n = 0; n < graph->n_nodes; n++) {
+        const struct esk_node *node = graph->nodes[n];
+        for (uint32_t a = 0; !node->dead && a < node->n_attrs; a++) {
+            const struct esk_attr *attr = &node->attrs[a];
+            bool bodies = attr->kind == ESK_ATTR_GRAPH || attr->kind == ESK_ATTR_GRAPHS;
+            for (size_t g = 0; bodies && g < attr->count; g++)
+                ESK_TRY(model_passes(attr->graphs[g], options, error));
+        }
+    }
+    return ESK_OK;
+}
+
+esk_status esk_model_passes(struct esk_graph *graph,
+                            const struct esk_compile_options *options, esk_error *error) {
+    return model_passes(graph, options, error);
+}

@@ -1,0 +1,191 @@
+/* Where and when: commands in order of stages, lifetimes, offsets, barriers; and the plan's
+ * listing. In: what choose wrote; out: the finished plan. Must not know operators or GL. */
+#include "base/mem.h"
+#include "compile/compile.h"
+
+#include <string.h>
+
+enum { ALIGN = 256 };
+
+/* A clock on which each stage has a tick before its commands (uploads) and one after them
+ * (readbacks). */
+static uint32_t begin_of(const struct esk_plan *plan, uint32_t stage) {
+    return plan->stages[stage].first_command + 2 * stage;
+}
+
+static uint32_t time_of(uint32_t command, uint32_t stage) {
+    return command + 2 * stage + 1;
+}
+
+static uint32_t end_of(const struct esk_plan *plan, uint32_t stage) {
+    return begin_of(plan, stage) + plan->stages[stage].n_commands + 1;
+}
+
+static void touch(struct esk_buffer *buffer, uint32_t time) {
+    if (buffer->first == UINT32_MAX || time < buffer->first)
+        buffer->first = time;
+    if (time > buffer->last)
+        buffer->last = time;
+}
+
+/* A stable counting sort of the commands by stage. */
+static esk_status sort_commands(struct esk_plan *plan, uint32_t *stages_of,
+                                esk_error *error) {
+    struct esk_command *sorted = esk_calloc(plan->n_commands + 1u, sizeof *sorted);
+    if (!sorted)
+        return esk_fail_memory(error, "commands");
+    uint32_t next = 0;
+    for (uint32_t s = 0; s < plan->n_stages; s++) {
+        plan->stages[s].first_command = next;
+        for (uint32_t i = 0; i < plan->n_commands; i++)
+            if (stages_of[i] == s)
+                sorted[next++] = plan->commands[i];
+        plan->stages[s].n_commands = next - plan->stages[s].first_command;
+    }
+    esk_free(plan->commands);
+    plan->commands = sorted;
+    plan->cap_commands = plan->n_commands + 1u;
+    return ESK_OK;
+}
+
+static void find_lifetimes(struct esk_plan *plan) {
+    for (uint32_t s = 0; s < plan->n_stages; s++) {
+        const struct esk_stage *stage = &plan->stages[s];
+        for (uint32_t i = 0; i < stage->n_uploads; i++)
+            touch(&plan->buffers[stage->uploads[i].buffer], begin_of(plan, s));
+        for (uint32_t i = 0; i < stage->n_commands; i++) {
+            const struct esk_command *command = &plan->commands[stage->first_command + i];
+            for (uint32_t j = 0; j < command->kernel->n_operands; j++)
+                if (!ESK_COMMAND_IS_FORM(command->buffers[j]))
+                    touch(&plan->buffers[command->buffers[j]],
+                          time_of(stage->first_command + i, s));
+        }
+        for (uint32_t i = 0; i < stage->n_readbacks; i++)
+            if (!ESK_COMMAND_IS_FORM(stage->readbacks[i].buffer))
+                touch(&plan->buffers[stage->readbacks[i].buffer], end_of(plan, s));
+    }
+}
+
+/* Inputs and outputs have slots of their own, so that a binding can put other buffers
+ * there. An upload of an input that is no more than host_in has no buffer at all. */
+static void give_slots(struct esk_plan *plan) {
+    const struct esk_graph *graph = plan->graph;
+    for (uint32_t i = 0; i < graph->n_inputs; i++)
+        for (uint32_t b = 0; b < plan->n_buffers; b++) {
+            struct esk_buffer *buffer = &plan->buffers[b];
+            if (buffer->var == graph->inputs[i] && buffer->layout == ESK_LAYOUT_DENSE &&
+                buffer->place.slot == ESK_SLOT_ACTIVATION)
+                buffer->place = (struct esk_place){ESK_SLOT_INPUT, i, 0, buffer->bytes};
+        }
+    for (uint32_t i = 0; i < plan->n_outputs; i++) {
+        const struct esk_plan_output *output = &plan->outputs[i];
+        if (output->from != ESK_OUTPUT_DEVICE || ESK_COMMAND_IS_FORM(output->buffer))
+            continue;
+        struct esk_buffer *buffer = &plan->buffers[output->buffer];
+        if (buffer->place.slot == ESK_SLOT_ACTIVATION)
+            buffer->place = (struct esk_place){ESK_SLOT_OUTPUT, i, 0, buffer->bytes};
+    }
+}
+
+static esk_status place_buffers(struct esk_plan *plan, uint64_t max_slab, esk_error *error) {
+    struct esk_interval *items = esk_calloc(plan->n_buffers + 1u, sizeof *items);
+    if (!items)
+        return esk_fail_memory(error, "memory planning");
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < plan->n_buffers; i++) {
+        struct esk_buffer *buffer = &plan->buffers[i];
+        if (buffer->first == UINT32_MAX)
+            buffer->first = buffer->last = 0; /* nothing touches it: an empty tensor */
+        if (buffer->place.slot == ESK_SLOT_ACTIVATION)
+            items[n++] = (struct esk_interval){
+                .bytes = buffer->bytes, .first = buffer->first, .last = buffer->last};
+    }
+    esk_status status = esk_assign_offsets(items, n, ALIGN, max_slab, &plan->slab_bytes,
+                                           &plan->n_slabs, error);
+    n = 0;
+    for (uint32_t i = 0; status == ESK_OK && i < plan->n_buffers; i++) {
+        struct esk_buffer *buffer = &plan->buffers[i];
+        if (buffer->place.slot != ESK_SLOT_ACTIVATION)
+            continue;
+        buffer->place = (struct esk_place){ESK_SLOT_ACTIVATION, items[n].slab,
+                                           items[n].offset, buffer->bytes};
+        n++;
+    }
+    /* the most that lives at one time, by a sweep over the clock */
+    uint32_t ticks = plan->n_stages ? end_of(plan, plan->n_stages - 1) + 2 : 2;
+    int64_t *change = status == ESK_OK ? esk_calloc(ticks + 1u, sizeof *change) : NULL;
+    if (status == ESK_OK && !change)
+        status = esk_fail_memory(error, "memory planning");
+    for (uint32_t i = 0; change && i < n; i++) {
+        change[items[i].first] += (int64_t)items[i].bytes;
+        change[items[i].last + 1] -= (int64_t)items[i].bytes;
+    }
+    int64_t live = 0;
+    for (uint32_t t = 0; change && t < ticks; t++) {
+        live += change[t];
+        if (live > (int64_t)plan->lower_bound)
+            plan->lower_bound = (uint64_t)live;
+    }
+    for (uint32_t i = 0; status == ESK_OK && i < plan->n_slabs; i++)
+        plan->peak += plan->slab_bytes[i];
+    esk_free(change);
+    esk_free(items);
+    return status;
+}
+
+/* ---- barriers ---- */
+
+struct access {
+    struct esk_place place;
+    bool write;
+};
+
+static bool same_bytes(const struct esk_place *a, const struct esk_place *b) {
+    return a->slot == b->slot && a->index == b->index && a->offset < b->offset + b->bytes &&
+           b->offset < a->offset + a->bytes;
+}
+
+/* A command needs a barrier when it touches bytes that a command since the last barrier
+ * wrote, or writes bytes that one read. */
+static esk_status set_barriers(struct esk_plan *plan, esk_error *error) {
+    struct access *list = NULL;
+    size_t capacity = 0;
+    for (uint32_t s = 0; s < plan->n_stages; s++) {
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < plan->stages[s].n_commands; i++) {
+            struct esk_command *command =
+                &plan->commands[plan->stages[s].first_command + i];
+            uint32_t before = n;
+            for (uint32_t j = 0; j < command->kernel->n_operands; j++) {
+                if (ESK_COMMAND_IS_FORM(command->buffers[j]))
+                    continue;
+                struct access mine = {plan->buffers[command->buffers[j]].place,
+                                      command->kernel->operands[j].access != ESK_READ};
+                for (uint32_t k = 0; k < before && !command->barrier; k++)
+                    command->barrier = (mine.write || list[k].write) &&
+                                       same_bytes(&mine.place, &list[k].place);
+                if (!esk_grow((void **)&list, &capacity, n + 1u, sizeof *list)) {
+                    esk_free(list);
+                    return esk_fail_memory(error, "barriers");
+                }
+                list[n++] = mine;
+            }
+            if (command->barrier && before) {
+                memmove(list, list + before, (n - before) * sizeof *list);
+                n -= before;
+            }
+        }
+    }
+    esk_free(list);
+    return ESK_OK;
+}
+
+esk_status esk_plan_layout(struct esk_plan *plan, const struct esk_compile_options *options,
+                           uint32_t *stages_of, esk_error *error) {
+    ESK_TRY(sort_commands(plan, stages_of, error));
+    find_lifetimes(plan);
+    give_slots(plan);
+    ESK_TRY(place_buffers(plan, options->limits ? options->limits->max_slab : UINT64_MAX,
+                          error));
+    return set_barriers(plan, error);
+}

@@ -1,0 +1,425 @@
+/* Weight packing and the choice of kernels for convolutions. In: windows, shapes, limits;
+ * out: recipes. Must not know devices by name. */
+#include "recipes/conv.h"
+
+#include "base/half.h"
+#include "recipes/elementwise.h"
+
+#include <string.h>
+
+#ifdef ESK_HAVE_CBLAS
+#include <cblas.h>
+#endif
+
+/* ---- weight forms ---- */
+
+static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/* Vec4s of output channels in a block: the padding is least, larger blocks first. */
+static int64_t block_of(int64_t oc4) {
+    int64_t best = 1, cost = INT64_MAX;
+    for (int64_t b = 16; b >= 1; b /= 2) {
+        /* a smaller block must win 10 % to make up for more loads a sum */
+        int64_t padded = divide_up(oc4, b) * b * 10;
+        if (cost == INT64_MAX || padded * 11 < cost * 10)
+            best = b, cost = padded;
+    }
+    return best;
+}
+
+int64_t esk_conv_start(const struct esk_conv_form *f, int64_t oc4) {
+    int64_t start = oc4 * 4 / f->ocg * f->icg / 4, last = f->ic4 - f->span;
+    return last < 0 ? 0 : start < last ? start : last;
+}
+
+struct esk_conv_form esk_conv_form(int64_t oc, int64_t ic, int64_t group, int64_t rows,
+                                   int64_t kw, bool transposed, bool even) {
+    struct esk_conv_form f = {
+        .oc = oc,
+        .icg = ic / group,
+        .ocg = oc / group,
+        .ic4 = divide_up(ic, 4),
+        .oc4 = divide_up(oc, 4),
+        .rows = rows,
+        .kw = kw,
+        .transposed = transposed,
+    };
+    f.depthwise = !transposed && f.icg == 1 && f.ocg == 1;
+    if (f.depthwise) {
+        f.span = f.block = 1;
+        f.blocks = f.oc4;
+        return f;
+    }
+    f.span = 1;
+    for (int64_t o = 0; o < f.oc4; o++) {
+        int64_t last = o * 4 + 3 < oc ? o * 4 + 3 : oc - 1;
+        int64_t from = o * 4 / f.ocg * f.icg / 4, to = ((last / f.ocg + 1) * f.icg - 1) / 4;
+        if (to - from + 1 > f.span)
+            f.span = to - from + 1;
+    }
+    if (even)
+        f.span = divide_up(f.span, 2) * 2;
+    f.block = block_of(f.oc4);
+    if (group > 1 && f.block > 8)
+        f.block = 8;
+    f.blocks = divide_up(f.oc4, f.block);
+    return f;
+}
+
+int64_t esk_conv_bias_at(const struct esk_conv_form *f) {
+    return f->depthwise ? f->rows * f->kw * f->oc4
+                        : f->blocks * f->rows * f->span * f->kw * 4 * f->block;
+}
+
+static int64_t form_vec4s(const struct esk_conv_form *f) {
+    return esk_conv_bias_at(f) + (f->depthwise ? f->oc4 : f->blocks * f->block);
+}
+
+enum { P_OC, P_ICG, P_OCG, P_IC4, P_OC4, P_ROWS, P_KW, P_SPAN, P_BLOCK, P_BLOCKS, P_FLAGS,
+       P_COUNT };
+
+static float item(const struct esk_tensor *t, int64_t i) {
+    return t->dtype == ESK_FLOAT16 ? esk_half_to_float(((const uint16_t *)t->data)[i])
+                                   : ((const float *)t->data)[i];
+}
+
+static void pack_depthwise(float *out, const struct esk_conv_form *f,
+                           const struct esk_tensor *w) {
+    int64_t taps = f->rows * f->kw;
+    for (int64_t t = 0; t < taps; t++)
+        for (int64_t c = 0; c < f->oc4 * 4; c++)
+            *out++ = c < f->oc ? item(w, c * taps + t) : 0.0f;
+}
+
+static void pack_blocks(float *out, const struct esk_conv_form *f,
+                        const struct esk_tensor *w) {
+    int64_t taps = f->rows * f->kw;
+    for (int64_t oc = 0; oc < f->blocks * f->block * 4; oc++) {
+        int64_t o4 = oc / 4, group = oc / f->ocg;
+        /* where channel oc's items start, and how far apart they are */
+        float *to = out + o4 / f->block * (taps * f->span * 16 * f->block) +
+                    o4 % f->block * 4 + oc % 4;
+        int64_t start = esk_conv_start(f, o4) * 4 - group * f->icg;
+        for (int64_t row = 0; row < f->rows; row++)
+            for (int64_t s = 0; s < f->span; s++)
+                for (int64_t kx = 0; kx < f->kw; kx++)
+                    for (int64_t q = 0; q < 4; q++, to += 4 * f->block) {
+                        int64_t ic = start + s * 4 + q; /* in its group */
+                        int64_t tap = row * f->kw + kx, at;
+                        if (oc >= f->oc || ic < 0 || ic >= f->icg) {
+                            *to = 0.0f;
+                            continue;
+                        }
+                        if (f->transposed)
+                            at = ((group * f->icg + ic) * f->ocg + oc - group * f->ocg);
+                        else
+                            at = oc * f->icg + ic;
+                        *to = item(w, at * taps + tap);
+                    }
+    }
+}
+
+static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
+                 const int64_t *params) {
+    struct esk_conv_form f = {
+        .oc = params[P_OC], .icg = params[P_ICG], .ocg = params[P_OCG], .ic4 = params[P_IC4],
+        .oc4 = params[P_OC4], .rows = params[P_ROWS], .kw = params[P_KW],
+        .span = params[P_SPAN], .block = params[P_BLOCK], .blocks = params[P_BLOCKS],
+        .transposed = params[P_FLAGS] & 1, .depthwise = params[P_FLAGS] & 2,
+    };
+    float *out = dst;
+    (void)bytes;
+    if (f.depthwise)
+        pack_depthwise(out, &f, src[0]);
+    else
+        pack_blocks(out, &f, src[0]);
+    out += esk_conv_bias_at(&f) * 4;
+    for (int64_t i = 0; i < f.blocks * f.block * 4; i++)
+        out[i] = src[1] && i < f.oc ? item(src[1], i) : 0.0f;
+}
+
+struct esk_ref_to esk_conv_weights(struct esk_ctx *c, struct esk_recipe *r,
+                                   const struct esk_conv_form *f, uint32_t w, uint32_t b) {
+    bool has_bias = esk_in(c, b) != NULL;
+    int64_t vec4s = form_vec4s(f);
+    int64_t params[P_COUNT] = {
+        [P_OC] = f->oc, [P_ICG] = f->icg, [P_OCG] = f->ocg, [P_IC4] = f->ic4,
+        [P_OC4] = f->oc4, [P_ROWS] = f->rows, [P_KW] = f->kw, [P_SPAN] = f->span,
+        [P_BLOCK] = f->block, [P_BLOCKS] = f->blocks,
+        [P_FLAGS] = (f->transposed ? 1 : 0) | (f->depthwise ? 2 : 0),
+    };
+    if (esk_is_known(c, w) && (!has_bias || esk_is_known(c, b))) {
+        esk_id src[2] = {esk_in_id(c, w), has_bias ? esk_in_id(c, b) : ESK_NONE};
+        return esk_recipe_form(r, "conv", pack, 2, src, P_COUNT, params, (size_t)vec4s * 16,
+                               ESK_STORAGE_F32, ESK_FLOAT);
+    }
+    struct esk_ref_to to = esk_recipe_scratch(r, (size_t)vec4s * 16, ESK_STORAGE_F32);
+    struct esk_kernel *k = esk_recipe_kernel(r, "conv_pack");
+    esk_kernel_in(c, r, k, "W", w, ESK_ELEMENT);
+    if (has_bias) {
+        esk_kernel_define(k, "BIAS", 1);
+        esk_kernel_in(c, r, k, "B", b, ESK_ELEMENT);
+    }
+    esk_kernel_ref(k, "Y", r, to, ESK_WRITE, ESK_VEC4);
+    if (f->transposed)
+        esk_kernel_define(k, "TRANSPOSED", 1);
+    if (f->depthwise)
+        esk_kernel_define(k, "DEPTHWISE", 1);
+    static const char *const names[] = {"oc", "icg", "ocg", "ic4", "oc4", "rows", "kw",
+                                        "span", "block"};
+    for (int i = 0; i <= P_BLOCK; i++)
+        esk_kernel_int(k, names[i], params[i]);
+    esk_kernel_int(k, "bias", esk_conv_bias_at(f));
+    esk_kernel_int(k, "count", vec4s);
+    esk_kernel_flat(k, c->limits, (uint64_t)vec4s);
+    k->bytes = (double)vec4s * 32;
+    return to;
+}
+
+/* ---- kernels ---- */
+
+/* What the kernels of blocks have in common: lanes, tiles, channels. */
+struct tiling {
+    uint32_t lanes;    /* invocations of a group */
+    uint32_t lo, nv;   /* vec4s of channels: of a group's lanes, of an invocation */
+    int64_t tile;
+};
+
+static struct tiling tiling_of(const struct esk_limits *limits, const struct esk_conv_form *f,
+                               bool grouped, int64_t positions) {
+    struct tiling t = {.lanes = limits->lanes < 8 ? 8 : limits->lanes};
+    if (t.lanes > 32)
+        t.lanes = 32;
+    t.nv = grouped || f->block == 1 ? 1 : 2;
+    t.lo = (uint32_t)f->block / t.nv;
+    /* hardware has few registers a lane; a software renderer's are the stack */
+    int64_t most = limits->software ? 14 : 4;
+    t.tile = positions >= 8 ? most : positions > 1 ? 4 : 1;
+    return t;
+}
+
+static void define_tiling(struct esk_kernel *k, const struct tiling *t,
+                          const struct esk_conv_form *f) {
+    esk_kernel_define(k, "TILE", t->tile);
+    esk_kernel_define(k, "LO", t->lo);
+    esk_kernel_define(k, "NV", t->nv);
+    if (f->oc % 4)
+        esk_kernel_define(k, "MASK", 1);
+    esk_kernel_local(k, t->lanes, 1, 1);
+}
+
+static const char *label_1x1(bool known) { return known ? "conv 1x1" : "conv 1x1, packed"; }
+
+static void conv_1x1(struct esk_ctx *c, const struct esk_conv_form *f, int64_t pixels) {
+    struct esk_recipe *r = esk_add_recipe(c, label_1x1(esk_is_known(c, 1)));
+    r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
+    struct esk_ref_to weights = esk_conv_weights(c, r, f, 1, 2);
+    struct tiling t = tiling_of(c->limits, f, false, pixels);
+    struct esk_kernel *k = esk_recipe_kernel(r, "conv_1x1");
+    define_tiling(k, &t, f);
+    esk_kernel_define(k, "DEPTH", f->ic4 > 1 ? 2 : 1);
+    esk_kernel_in(c, r, k, "X", 0, ESK_VEC4);
+    esk_kernel_ref(k, "W", r, weights, ESK_READ, ESK_VEC4);
+    esk_kernel_out(c, r, k, "Y", 0, ESK_VEC4);
+    esk_kernel_int(k, "pixels", pixels);
+    esk_kernel_int(k, "ic4", f->ic4);
+    esk_kernel_int(k, "oc", f->oc);
+    esk_kernel_int(k, "oc4", f->oc4);
+    esk_kernel_int(k, "bias", esk_conv_bias_at(f));
+    esk_epilogue_emit(c, r, k, ESK_VEC4);
+    int64_t tiles = divide_up(pixels, t.tile);
+    esk_kernel_groups(k, (uint64_t)f->blocks, (uint64_t)divide_up(tiles, t.lanes / t.lo), 1);
+    k->loop_iterations = (uint64_t)f->ic4;
+    k->flops = 2.0 * (double)pixels * (double)f->icg * (double)f->oc;
+    k->bytes = 16.0 * ((double)pixels * (double)(f->ic4 + f->oc4) + (double)form_vec4s(f));
+}
+
+static void window_params(struct esk_kernel *k, const struct esk_window *w, bool volume) {
+    esk_kernel_int(k, "w", w->in[2]);
+    esk_kernel_int(k, "h", w->in[1]);
+    esk_kernel_int(k, "ow", w->out[2]);
+    esk_kernel_int(k, "oh", w->out[1]);
+    esk_kernel_int(k, "kw", w->kernel[2]);
+    esk_kernel_int(k, "kh", w->kernel[1]);
+    esk_kernel_int(k, "kd", w->kernel[0]);
+    esk_kernel_int(k, "sx", w->stride[2]);
+    esk_kernel_int(k, "sy", w->stride[1]);
+    esk_kernel_int(k, "dx", w->dilation[2]);
+    esk_kernel_int(k, "dy", w->dilation[1]);
+    esk_kernel_int(k, "px", w->begin[2]);
+    esk_kernel_int(k, "py", w->begin[1]);
+    if (volume) {
+        esk_kernel_define(k, "VOLUME", 1);
+        esk_kernel_int(k, "d", w->in[0]);
+        esk_kernel_int(k, "od", w->out[0]);
+        esk_kernel_int(k, "sz", w->stride[0]);
+        esk_kernel_int(k, "dz", w->dilation[0]);
+        esk_kernel_int(k, "pz", w->begin[0]);
+    }
+}
+
+static void conv_blocks(struct esk_ctx *c, const struct esk_window *w,
+                        const struct esk_conv_form *f, int64_t batch, int64_t group) {
+    bool volume = w->kernel[0] > 1 || w->in[0] > 1 || w->out[0] > 1;
+    int64_t kw = w->kernel[2], sx = w->stride[2], ow = w->out[2], oh = w->out[1];
+    bool unrolled = (kw == 1 || kw == 3 || kw == 5 || kw == 7) && w->dilation[2] == 1 &&
+                    (sx == 1 || sx == 2);
+    struct esk_recipe *r = esk_add_recipe(c, group > 1  ? "conv grouped"
+                                             : unrolled ? "conv row"
+                                                        : "conv loop");
+    r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
+    struct esk_ref_to weights = esk_conv_weights(c, r, f, 1, 2);
+    struct tiling t = tiling_of(c->limits, f, group > 1, ow * oh);
+    if (unrolled && kw >= 5 && t.tile > 7)
+        t.tile = 7;
+    struct esk_kernel *k = esk_recipe_kernel(r, "conv");
+    define_tiling(k, &t, f);
+    esk_kernel_define(k, "KW", unrolled ? kw : 0);
+    if (unrolled)
+        esk_kernel_define(k, "SX", sx);
+    esk_kernel_define(k, "CIN", group == 1 && f->icg < 4 ? f->icg : 4);
+    if (group > 1)
+        esk_kernel_define(k, "GROUPED", 1);
+    /* rows end to end, with room for what the last window of a row reads, or each row of
+     * its own tiles */
+    int64_t reach = unrolled ? divide_up(sx * (ow - 1) + kw, sx) : ow;
+    int64_t alone = divide_up(ow, t.tile) * t.tile;
+    bool apart = alone <= reach;
+    int64_t row = apart ? alone : reach;
+    int64_t tiles = divide_up(row * oh, t.tile);
+    esk_kernel_in(c, r, k, "X", 0, ESK_VEC4);
+    esk_kernel_ref(k, "W", r, weights, ESK_READ, ESK_VEC4);
+    esk_kernel_out(c, r, k, "Y", 0, ESK_VEC4);
+    window_params(k, w, volume);
+    esk_kernel_int(k, "step", f->ic4);
+    esk_kernel_int(k, "span", f->span);
+    esk_kernel_int(k, "icg", f->icg);
+    esk_kernel_int(k, "ocg", f->ocg);
+    esk_kernel_int(k, "oc", f->oc);
+    esk_kernel_int(k, "oc4", f->oc4);
+    esk_kernel_int(k, "row", row);
+    esk_kernel_int(k, "wrap", apart ? INT32_MAX : row * sx);
+    esk_kernel_int(k, "bias", esk_conv_bias_at(f));
+    esk_epilogue_emit(c, r, k, ESK_VEC4);
+    esk_kernel_groups(k, (uint64_t)f->blocks, (uint64_t)divide_up(tiles, t.lanes / t.lo),
+                      (uint64_t)(batch * w->out[0]));
+    k->loop_iterations = (uint64_t)(w->kernel[0] * (1 + w->kernel[1] *
+                                    (1 + (unrolled ? 1 : kw) * (1 + f->span))));
+    double pixels = (double)batch * (double)esk_window_out(w);
+    k->flops = 2.0 * pixels * (double)esk_window_taps(w) * (double)f->icg * (double)f->oc;
+    k->bytes = 16.0 * ((double)batch * (double)esk_window_in(w) * (double)f->ic4 +
+                       pixels * (double)f->oc4 + (double)form_vec4s(f));
+}
+
+/* Lanes over channels where there are enough, the rest over tiles. */
+static uint32_t channel_lanes(const struct esk_limits *limits, int64_t c4) {
+    uint32_t lo = limits->lanes < 8 ? 8 : limits->lanes > 32 ? 32 : limits->lanes;
+    while (lo > 1 && (lo > 8 || divide_up(c4, lo) * lo * 4 > c4 * 5))
+        lo /= 2;
+    return lo;
+}
+
+static void depthwise(struct esk_ctx *c, const struct esk_window *w,
+                      const struct esk_conv_form *f, int64_t batch) {
+    int64_t kw = w->kernel[2], kh = w->kernel[1], sx = w->stride[2], sy = w->stride[1];
+    bool line = kh == 1 && w->out[1] == 1;
+    bool unrolled = (kw == 3 || kw == 5 || kw == 7) && (kh == kw || line) && sx <= 2 &&
+                    (sy <= 2 || line) && w->dilation[2] == 1 && w->dilation[1] == 1;
+    struct esk_recipe *r =
+        esk_add_recipe(c, unrolled ? "conv depthwise" : "conv depthwise loop");
+    r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
+    struct esk_ref_to weights = esk_conv_weights(c, r, f, 1, 2);
+    struct esk_kernel *k = esk_recipe_kernel(r, "conv_depthwise");
+    int64_t tx = c->limits->software ? 4 : 2, ty = unrolled && !line ? tx : 1;
+    uint32_t lo = channel_lanes(c->limits, f->oc4), lanes = c->limits->lanes;
+    lanes = lanes < 8 ? 8 : lanes > 32 ? 32 : lanes;
+    esk_kernel_define(k, "TX", tx);
+    esk_kernel_define(k, "TY", ty);
+    esk_kernel_define(k, "LO", lo);
+    esk_kernel_define(k, "KW", unrolled ? kw : 0);
+    esk_kernel_define(k, "KH", kh);
+    if (unrolled) {
+        esk_kernel_define(k, "SX", sx);
+        esk_kernel_define(k, "SY", line ? 1 : sy);
+    }
+    if (f->oc % 4)
+        esk_kernel_define(k, "MASK", 1);
+    esk_kernel_local(k, lanes, 1, 1);
+    esk_kernel_in(c, r, k, "X", 0, ESK_VEC4);
+    esk_kernel_ref(k, "W", r, weights, ESK_READ, ESK_VEC4);
+    esk_kernel_out(c, r, k, "Y", 0, ESK_VEC4);
+    window_params(k, w, false);
+    int64_t down = divide_up(w->out[1], ty);
+    esk_kernel_int(k, "c", f->oc);
+    esk_kernel_int(k, "c4", f->oc4);
+    esk_kernel_int(k, "bias", esk_conv_bias_at(f));
+    esk_kernel_int(k, "down", down);
+    esk_epilogue_emit(c, r, k, ESK_VEC4);
+    esk_kernel_groups(k, (uint64_t)divide_up(f->oc4, lo),
+                      (uint64_t)divide_up(divide_up(w->out[2], tx), lanes / lo),
+                      (uint64_t)(batch * down));
+    k->loop_iterations = unrolled ? 0 : (uint64_t)(kh * (1 + kw));
+    double pixels = (double)batch * (double)esk_window_out(w);
+    k->flops = 2.0 * pixels * (double)(kh * kw) * (double)f->oc;
+    k->bytes = 16.0 * (double)f->oc4 * ((double)batch * (double)esk_window_in(w) + pixels);
+}
+
+esk_status esk_conv_recipes(struct esk_ctx *c, const struct esk_window *window,
+                            int64_t group) {
+    const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
+    struct esk_window w = esk_window_three(window);
+    int64_t taps = esk_window_taps(&w), ic = x->dim[1], oc = y->dim[1];
+    bool pointwise = taps == 1 && group == 1;
+    for (int i = 0; i < 3; i++)
+        pointwise = pointwise && w.stride[i] == 1 && w.begin[i] == 0 && w.end[i] == 0;
+    struct esk_conv_form f = esk_conv_form(oc, ic, group, w.kernel[0] * w.kernel[1],
+                                           w.kernel[2], false, pointwise);
+    if (pointwise)
+        conv_1x1(c, &f, x->dim[0] * esk_window_out(&w));
+    else if (f.depthwise)
+        depthwise(c, &w, &f, x->dim[0]);
+    else
+        conv_blocks(c, &w, &f, x->dim[0], group);
+    return ESK_OK;
+}
+
+esk_status esk_conv_transposed_recipes(struct esk_ctx *c, const struct esk_window *window,
+                                       int64_t group) {
+    (void)window, (void)group;
+    return esk_unsupported(c, "not yet");
+}
+
+/* ---- the host's product ---- */
+
+void esk_conv_gemm(bool transposed, int64_t m, int64_t n, int64_t k, const float *a,
+                   int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc) {
+#ifdef ESK_HAVE_CBLAS
+    if (m <= INT32_MAX && n <= INT32_MAX && k <= INT32_MAX && lda <= INT32_MAX &&
+        ldb <= INT32_MAX && ldc <= INT32_MAX) {
+        cblas_sgemm(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans, CblasNoTrans,
+                    (blasint)m, (blasint)n, (blasint)k, 1.0f, a, (blasint)lda, b,
+                    (blasint)ldb, 1.0f, c, (blasint)ldc);
+        return;
+    }
+#endif
+    /* panels of B that stay in the cache; four rows of C take each of its rows */
+    enum { COLUMNS = 256, DEPTH = 64 };
+    for (int64_t n0 = 0; n0 < n; n0 += COLUMNS) {
+        int64_t columns = n - n0 < COLUMNS ? n - n0 : COLUMNS;
+        for (int64_t k0 = 0; k0 < k; k0 += DEPTH) {
+            int64_t depth = k - k0 < DEPTH ? k - k0 : DEPTH;
+            for (int64_t i = 0; i < m; i += 4) {
+                int64_t rows = m - i < 4 ? m - i : 4;
+                for (int64_t q = k0; q < k0 + depth; q++) {
+                    const float *from = b + q * ldb + n0;
+                    for (int64_t r = i; r < i + rows; r++) {
+                        float factor = transposed ? a[q * lda + r] : a[r * lda + q];
+                        float *to = c + r * ldc + n0;
+                        for (int64_t j = 0; j < columns; j++)
+                            to[j] += factor * from[j];
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+/* Inside of the env: devices by id, shared by sessions. */
+#ifndef ESK_RUN_ENV_H
+#define ESK_RUN_ENV_H
+
+#include "base/log.h"
+#include "esker/env.h"
+#include "run/options.h"
+
+#include <pthread.h>
+
+struct esk_open_device {
+    const struct esk_provider *provider;
+    struct esk_device *device;    /* owned */
+    struct esk_settings settings; /* of the session that opened it */
+    uint32_t refs;
+    struct esk_open_device *next;
+};
+
+struct esk_env {
+    struct esk_logger logger;
+    pthread_mutex_t lock; /* guards `devices` */
+    struct esk_open_device *devices;
+};
+
+/* The device that the settings ask for, opened or shared. Errors: NO_DEVICE …,
+ * INVALID_ARGUMENT when a session before asked for it with other device-wide options. */
+esk_status esk_env_device(struct esk_env *env, const struct esk_provider *provider,
+                          const struct esk_settings *settings,
+                          struct esk_open_device **device, esk_error *error);
+void esk_env_release(struct esk_env *env, struct esk_open_device *device);
+
+#endif

@@ -1,0 +1,283 @@
+/* Plans by key, and a run of one: stages on the device and the host in turn. In: tensors;
+ * out: values. Must not know operators by name, GL or EGL. A steady run allocates nothing
+ * but the values that the caller did not bring. */
+#include "run/exec.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+esk_status esk_exec_create(const struct esk_exec_shared *shared,
+                           const struct esk_graph *graph, struct esk_exec **exec,
+                           esk_error *error) {
+    struct esk_exec *made = esk_calloc(1, sizeof *made);
+    if (!made)
+        return esk_fail_memory(error, "a session");
+    if (pthread_mutex_init(&made->lock, NULL)) {
+        esk_free(made);
+        return esk_fail(error, ESK_INTERNAL, "a mutex cannot be made");
+    }
+    made->shared = shared;
+    made->graph = graph;
+    *exec = made;
+    return ESK_OK;
+}
+
+static void destroy_entry(struct esk_exec *exec, struct esk_entry *entry) {
+    if (!entry)
+        return;
+    while (entry->idle) {
+        struct esk_run_state *next = entry->idle->next;
+        esk_state_destroy(exec->shared, entry->idle);
+        entry->idle = next;
+    }
+    esk_exec_destroy(entry->rest);
+    if (entry->prepared)
+        exec->shared->provider->unprepare(entry->prepared);
+    if (entry->key)
+        for (uint32_t i = 0; i < exec->graph->n_inputs; i++)
+            esk_free(entry->key[i].data);
+    esk_free(entry->key);
+    esk_plan_destroy(entry->plan);
+    esk_free(entry);
+}
+
+void esk_exec_destroy(struct esk_exec *exec) {
+    if (!exec)
+        return;
+    for (uint32_t i = 0; i < exec->n_entries; i++)
+        destroy_entry(exec, exec->entries[i]);
+    esk_free(exec->entries);
+    for (uint32_t i = 0; i < exec->n_bodies; i++)
+        esk_exec_destroy(exec->bodies[i].exec);
+    esk_free(exec->bodies);
+    pthread_mutex_destroy(&exec->lock);
+    esk_free(exec);
+}
+
+/* ---- the cache of plans ---- */
+
+static bool key_matches(const struct esk_exec *exec, const struct esk_entry *entry,
+                        const struct esk_bind_input *inputs) {
+    for (uint32_t i = 0; i < exec->graph->n_inputs; i++) {
+        const struct esk_tensor *key = &entry->key[i], *in = &inputs[i].tensor;
+        if (key->rank != in->rank || (in->rank >= 0 && key->dtype != in->dtype) ||
+            !esk_shape_equal(key->rank, key->dim, in->rank, in->dim))
+            return false;
+        if (entry->plan->input_read[i] &&
+            (!in->data || memcmp(key->data, in->data, in->bytes) != 0))
+            return false;
+    }
+    return true;
+}
+
+static esk_status make_key(const struct esk_exec *exec, struct esk_entry *entry,
+                           const struct esk_bind_input *inputs, esk_error *error) {
+    uint32_t n = exec->graph->n_inputs;
+    entry->key = esk_calloc(n + 1u, sizeof *entry->key);
+    if (!entry->key)
+        return esk_fail_memory(error, "a plan's key");
+    for (uint32_t i = 0; i < n; i++) {
+        entry->key[i] = inputs[i].tensor;
+        entry->key[i].data = NULL;
+        if (!entry->plan->input_read[i])
+            continue;
+        entry->key[i].data = esk_malloc(inputs[i].tensor.bytes);
+        if (!entry->key[i].data)
+            return esk_fail_memory(error, "a plan's key");
+        memcpy(entry->key[i].data, inputs[i].tensor.data, inputs[i].tensor.bytes);
+    }
+    return ESK_OK;
+}
+
+static bool has_device_work(const struct esk_plan *plan) {
+    for (uint32_t i = 0; i < plan->n_stages; i++)
+        if (plan->stages[i].n_commands || plan->stages[i].n_uploads ||
+            plan->stages[i].n_readbacks)
+            return true;
+    return false;
+}
+
+static esk_status bind_entry(struct esk_exec *exec, const struct esk_bind_input *inputs,
+                             struct esk_entry *entry, esk_error *error) {
+    const struct esk_exec_shared *shared = exec->shared;
+    ESK_TRY(esk_bind(exec->graph, inputs, &shared->options, &entry->plan, error));
+    ESK_TRY(make_key(exec, entry, inputs, error));
+    if (shared->provider && has_device_work(entry->plan))
+        ESK_TRY(shared->provider->prepare(shared->device, entry->plan, &entry->prepared,
+                                          error));
+    if (entry->plan->cut.rest)
+        ESK_TRY(esk_exec_create(shared, entry->plan->cut.rest, &entry->rest, error));
+    return ESK_OK;
+}
+
+/* Drops the entry that was used longest ago and that no run holds. */
+static void make_room(struct esk_exec *exec) {
+    while (exec->n_entries >= exec->shared->most_plans) {
+        uint32_t oldest = UINT32_MAX;
+        for (uint32_t i = 0; i < exec->n_entries; i++)
+            if (!exec->entries[i]->refs &&
+                (oldest == UINT32_MAX ||
+                 exec->entries[i]->stamp < exec->entries[oldest]->stamp))
+                oldest = i;
+        if (oldest == UINT32_MAX)
+            return;
+        if (exec->newest == exec->entries[oldest])
+            exec->newest = NULL;
+        destroy_entry(exec, exec->entries[oldest]);
+        exec->entries[oldest] = exec->entries[--exec->n_entries];
+    }
+}
+
+static esk_status find_entry(struct esk_exec *exec, const struct esk_bind_input *inputs,
+                             struct esk_entry **entry, esk_error *error) {
+    for (uint32_t i = 0; i < exec->n_entries; i++)
+        if (key_matches(exec, exec->entries[i], inputs)) {
+            *entry = exec->entries[i];
+            return ESK_OK;
+        }
+    make_room(exec);
+    struct esk_entry *made = esk_calloc(1, sizeof *made);
+    if (!made || !esk_grow((void **)&exec->entries, &exec->cap_entries, exec->n_entries + 1u,
+                           sizeof *exec->entries)) {
+        esk_free(made);
+        return esk_fail_memory(error, "a plan");
+    }
+    exec->binds++;
+    esk_status status = bind_entry(exec, inputs, made, error);
+    if (status != ESK_OK) {
+        destroy_entry(exec, made);
+        return status;
+    }
+    *entry = exec->entries[exec->n_entries++] = made;
+    return ESK_OK;
+}
+
+esk_status esk_exec_entry(struct esk_exec *exec, const struct esk_bind_input *inputs,
+                          struct esk_entry **entry, esk_error *error) {
+    pthread_mutex_lock(&exec->lock);
+    esk_status status = find_entry(exec, inputs, entry, error);
+    if (status == ESK_OK) {
+        (*entry)->refs++;
+        (*entry)->stamp = ++exec->clock;
+        exec->newest = *entry;
+    }
+    pthread_mutex_unlock(&exec->lock);
+    return status;
+}
+
+void esk_exec_release(struct esk_exec *exec, struct esk_entry *entry) {
+    pthread_mutex_lock(&exec->lock);
+    entry->refs--;
+    pthread_mutex_unlock(&exec->lock);
+}
+
+/* ---- one run ---- */
+
+/* Host tensors of the inputs; results' values where a command or a host node writes them. */
+static esk_status set_host(const struct esk_exec *exec, const struct esk_entry *entry,
+                           struct esk_run_state *state, const struct esk_bind_input *inputs,
+                           struct esk_result *results, esk_error *error) {
+    const struct esk_plan *plan = entry->plan;
+    const struct esk_graph *graph = plan->graph;
+    for (uint32_t i = 0; i < graph->n_vars; i++)
+        state->host[i].data = graph->vars[i]->data
+                                  ? (void *)(uintptr_t)graph->vars[i]->data
+                                  : state->home[i];
+    for (uint32_t i = 0; i < exec->graph->n_inputs; i++)
+        if (inputs[i].tensor.rank >= 0)
+            state->host[graph->inputs[i]].data = inputs[i].tensor.data;
+    for (uint32_t i = 0; i < plan->n_outputs; i++) {
+        const struct esk_plan_output *output = &plan->outputs[i];
+        if (!results[i].wanted || output->from == ESK_OUTPUT_LATER)
+            continue;
+        const struct esk_tensor *host = &state->host[output->var];
+        esk_value **value = &results[i].value;
+        if (!*value)
+            ESK_TRY(esk_value_create(host->dtype, host->rank, host->dim, value, error));
+        const struct esk_tensor *tensor = &(*value)->tensor;
+        if (tensor->dtype != host->dtype ||
+            !esk_shape_equal(tensor->rank, tensor->dim, host->rank, host->dim)) {
+            struct esk_text text = {0};
+            esk_shape_print(&text, tensor->dtype, tensor->rank, tensor->dim);
+            esk_text_add(&text, " was given for an output of ");
+            esk_shape_print(&text, host->dtype, host->rank, host->dim);
+            esk_fail(error, ESK_INVALID_ARGUMENT, "output '%s': %s",
+                     graph->vars[output->var]->name, esk_text_str(&text));
+            esk_text_finish(&text);
+            return ESK_INVALID_ARGUMENT;
+        }
+        bool written = output->from == ESK_OUTPUT_DEVICE ||
+                       state->home[output->var];
+        if (written && state->host[output->var].data == state->home[output->var])
+            state->host[output->var].data = tensor->data;
+    }
+    return ESK_OK;
+}
+
+static esk_status run_host_node(const struct esk_plan *plan, struct esk_run_state *state,
+                                esk_id id, esk_error *error) {
+    const struct esk_node *node = plan->graph->nodes[id];
+    struct esk_arena scratch = {0};
+    struct esk_tensor *in = ESK_ARENA_ARRAY(&scratch, struct esk_tensor, node->n_in);
+    struct esk_tensor *out = ESK_ARENA_ARRAY(&scratch, struct esk_tensor, node->n_out);
+    esk_status status = ESK_OK;
+    if (!in || !out)
+        status = esk_fail_memory(error, node->name);
+    for (uint32_t i = 0; status == ESK_OK && i < node->n_in; i++)
+        if (node->in[i] != ESK_NONE)
+            in[i] = state->host[node->in[i]];
+    for (uint32_t i = 0; status == ESK_OK && i < node->n_out; i++)
+        if (node->out[i] != ESK_NONE)
+            out[i] = state->host[node->out[i]];
+    if (status == ESK_OK)
+        status = esk_cpu_run(plan->graph, node, in, out, NULL, NULL, &scratch, error);
+    esk_arena_finish(&scratch);
+    return status;
+}
+
+static esk_status run_stages(struct esk_exec *exec, struct esk_entry *entry,
+                             struct esk_run_state *state, esk_error *error) {
+    const struct esk_plan *plan = entry->plan;
+    for (uint32_t s = 0; s < plan->n_stages; s++) {
+        const struct esk_stage *stage = &plan->stages[s];
+        if (state->lease && (stage->n_commands || stage->n_uploads || stage->n_readbacks))
+            ESK_TRY(exec->shared->provider->run_stage(state->lease, s, state->host, error));
+        for (uint32_t i = 0; i < stage->n_host_nodes; i++)
+            ESK_TRY(run_host_node(plan, state, stage->host_nodes[i], error));
+    }
+    return ESK_OK;
+}
+
+/* Outputs that are inputs, constants, or given out twice. */
+static void copy_results(const struct esk_plan *plan, const struct esk_run_state *state,
+                         struct esk_result *results) {
+    for (uint32_t i = 0; i < plan->n_outputs; i++) {
+        if (!results[i].wanted || plan->outputs[i].from == ESK_OUTPUT_LATER)
+            continue;
+        const struct esk_tensor *from = &state->host[plan->outputs[i].var];
+        struct esk_tensor *to = &results[i].value->tensor;
+        if (to->bytes && to->data != from->data)
+            memcpy(to->data, from->data, to->bytes);
+    }
+}
+
+esk_status esk_exec_run(struct esk_exec *exec, const struct esk_bind_input *inputs,
+                        struct esk_result *results, esk_error *error) {
+    struct esk_entry *entry;
+    struct esk_run_state *state;
+    ESK_TRY(esk_exec_entry(exec, inputs, &entry, error));
+    esk_status status = esk_state_take(exec, entry, &state, error);
+    if (status == ESK_OK) {
+        status = set_host(exec, entry, state, inputs, results, error);
+        if (status == ESK_OK)
+            status = run_stages(exec, entry, state, error);
+        if (status == ESK_OK)
+            copy_results(entry->plan, state, results);
+        if (status == ESK_OK && entry->rest)
+            status = esk_cut_run(exec, entry, state, results, error);
+        esk_state_give(exec, entry, state);
+    }
+    esk_exec_release(exec, entry);
+    return status;
+}

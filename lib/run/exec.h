@@ -1,0 +1,88 @@
+/* Running one graph: plans by key, leases, stages, cuts, bodies. */
+#ifndef ESK_RUN_EXEC_H
+#define ESK_RUN_EXEC_H
+
+#include "compile/compile.h"
+#include "ir/provider.h"
+#include "run/value.h"
+
+#include <pthread.h>
+
+/* What all graphs of a session share. Const once the session stands. */
+struct esk_exec_shared {
+    struct esk_compile_options options;
+    const struct esk_provider *provider; /* NULL: host only */
+    struct esk_device *device;
+    uint32_t most_plans;
+};
+
+/* What one run holds of an entry: host tensors by var, memory for what crosses the host. */
+struct esk_run_state {
+    struct esk_run_state *next;
+    struct esk_lease *lease;  /* NULL without device work */
+    struct esk_tensor *host;  /* one a var */
+    struct esk_arena memory;  /* host tensors of this plan, made once */
+    void **home;              /* one a var: its memory in `memory`; NULL: none needed */
+};
+
+/* A plan with its key. Refcounted under the exec's lock; immutable once it stands but for
+ * the pool. */
+struct esk_entry {
+    uint32_t refs;
+    uint64_t stamp; /* of its last use */
+    struct esk_tensor *key; /* one an input; data: the bytes that bind read, or NULL */
+    struct esk_plan *plan;          /* owned */
+    struct esk_prepared *prepared;  /* owned; NULL without device work */
+    struct esk_exec *rest;          /* owned; NULL unless the plan ends in a cut */
+    struct esk_run_state *idle;     /* states that wait for a run */
+};
+
+struct esk_exec {
+    const struct esk_exec_shared *shared;
+    const struct esk_graph *graph; /* borrowed from the model or a plan */
+    pthread_mutex_t lock;          /* guards what follows */
+    struct esk_entry **entries;
+    uint32_t n_entries;
+    size_t cap_entries;
+    uint64_t clock, binds;
+    struct esk_entry *newest; /* the last that was bound or used; one of the entries */
+    struct esk_exec_body {
+        const struct esk_graph *graph;
+        struct esk_exec *exec; /* owned */
+    } *bodies;
+    uint32_t n_bodies;
+    size_t cap_bodies;
+};
+
+esk_status esk_exec_create(const struct esk_exec_shared *shared,
+                           const struct esk_graph *graph, struct esk_exec **exec,
+                           esk_error *error);
+void esk_exec_destroy(struct esk_exec *exec); /* no run may be in flight */
+
+/* The entry for these inputs, bound if there is none, with a reference. */
+esk_status esk_exec_entry(struct esk_exec *exec, const struct esk_bind_input *inputs,
+                          struct esk_entry **entry, esk_error *error);
+void esk_exec_release(struct esk_exec *exec, struct esk_entry *entry);
+
+/* Runs the graph. results[n_outputs]: where `wanted` is set, `value` is filled or, when
+ * NULL, made (the caller destroys it, on failure too). */
+struct esk_result {
+    bool wanted;
+    esk_value *value;
+};
+esk_status esk_exec_run(struct esk_exec *exec, const struct esk_bind_input *inputs,
+                        struct esk_result *results, esk_error *error);
+
+/* The state of a run, from the pool or new. run/state.c */
+esk_status esk_state_take(struct esk_exec *exec, struct esk_entry *entry,
+                          struct esk_run_state **state, esk_error *error);
+void esk_state_give(struct esk_exec *exec, struct esk_entry *entry,
+                    struct esk_run_state *state);
+void esk_state_destroy(const struct esk_exec_shared *shared, struct esk_run_state *state);
+
+/* The cut at the end of a plan: nodes between, then the rest. run/cut.c */
+esk_status esk_cut_run(struct esk_exec *exec, struct esk_entry *entry,
+                       struct esk_run_state *state, struct esk_result *results,
+                       esk_error *error);
+
+#endif

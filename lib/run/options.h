@@ -1,0 +1,110 @@
+/* Options as data: one row each in options.c; parsing, listing and defaults come from it. */
+#ifndef ESK_RUN_OPTIONS_H
+#define ESK_RUN_OPTIONS_H
+
+#include "base/error.h"
+#include "base/log.h"
+#include "esker/provider.h"
+#include "ir/provider.h"
+
+/* One row an option: id, key, type, values, default, scope, documentation.
+ * BOOL: 0 or 1. INT: "low..high". ENUM: "a|b"; its number is the index. TEXT: any string.
+ * Scope device: the first session that opens the device decides; session: each its own;
+ * none: of the WebGPU provider, without meaning here, accepted with one warning. */
+#define ESK_OPTION_LIST(X)                                                                  \
+    X(DEVICE_ID, "deviceId", INT, "0..255", "0", DEVICE,                                    \
+      "which device of `esker devices`, hardware first")                                    \
+    X(POWER, "powerPreference", ENUM, "high-performance|low-power", "high-performance",     \
+      DEVICE, "among several GPUs, the one to count first")                                 \
+    X(ALLOW_SOFTWARE, "allowSoftware", BOOL, "0,1", "1", DEVICE,                            \
+      "0 refuses software renderers such as llvmpipe")                                      \
+    X(PRESERVE_DEVICE, "preserveDevice", BOOL, "0,1", "0", DEVICE,                          \
+      "1 keeps the device open after its last session")                                     \
+    X(ROBUST, "enableRobustness", BOOL, "0,1", "0", DEVICE,                                 \
+      "1 asks for a robust context, dropped where refused")                                 \
+    X(VALIDATION, "validationMode", ENUM, "disabled|glOnly|wgpuOnly|basic|full", "basic",   \
+      DEVICE, "basic checks GL errors once a run; full checks every call, with KHR_debug")  \
+    X(MAX_BINDING, "maxStorageBufferBindingSize", INT, "0..2147483647", "0", DEVICE,        \
+      "bytes of one storage binding; 0 is the device's own limit")                          \
+    X(FENCE_TIMEOUT, "fenceTimeoutMs", INT, "1..3600000", "60000", DEVICE,                  \
+      "milliseconds to wait for the device before a run fails")                             \
+    X(READ_PATH, "readPath", ENUM, "auto|ssbo|image", "auto", DEVICE,                       \
+      "how shaders read tensors: storage buffers or image buffers")                         \
+    X(CLAMP, "clamp", ENUM, "none|es31", "none", DEVICE,                                    \
+      "es31 cuts every limit to what OpenGL ES 3.1 guarantees")                             \
+    X(MAX_GROUPS, "maxGroups", INT, "0..65535", "0", DEVICE,                                \
+      "groups of one dispatch and axis; 0 is the device's own limit")                       \
+    X(POISON, "poison", BOOL, "0,1", "0", DEVICE,                                           \
+      "1 fills buffers with NaN before a run gets them")                                    \
+    X(FORCE_CPU, "forceCpuNodeNames", TEXT, "", "", SESSION,                                \
+      "names of nodes to keep on the CPU, one a line")                                      \
+    X(STRICT, "strict", BOOL, "0,1", "0", SESSION,                                          \
+      "1 makes a node that would fall back to the CPU an error that lists all of them")     \
+    X(PLAN_CACHE, "planCacheSize", INT, "1..1024", "16", SESSION,                           \
+      "plans kept, one for each set of input shapes")                                       \
+    X(LEVEL, "graphOptimizationLevel", ENUM, "all|extended|basic|disabled", "all", SESSION, \
+      "which passes run")                                                                   \
+    X(DISABLED, "disabledOptimizers", TEXT, "", "", SESSION,                                \
+      "passes to leave out, one a line")                                                    \
+    X(LOG_ID, "logId", TEXT, "", "", SESSION, "text in front of the session's log lines")   \
+    X(LAYOUT, "preferredLayout", ENUM, "NHWC|NCHW", "NHWC", LATER, "layout inside the graph") \
+    X(CAPTURE, "enableGraphCapture", BOOL, "0,1", "0", LATER, "record once, replay")        \
+    X(INT64, "enableInt64", BOOL, "0,1", "1", LATER, "64-bit integer arithmetic on the device") \
+    X(ROTARY, "multiRotaryCacheConcatOffset", INT, "0..2147483647", "0", LATER,             \
+      "rotary cache layout for long contexts")                                              \
+    X(KV_BITS, "kvCacheQuantizationBits", INT, "0..8", "0", LATER, "bits of the KV cache")  \
+    X(PENDING, "maxNumPendingDispatches", INT, "1..4096", "16", LATER, "dispatches a flush") \
+    X(CACHE_STORAGE, "storageBufferCacheMode", ENUM, "disabled|lazyRelease|simple|bucket",  \
+      "bucket", LATER, "cache of storage buffers")                                          \
+    X(CACHE_UNIFORM, "uniformBufferCacheMode", ENUM, "disabled|lazyRelease|simple|bucket",  \
+      "simple", LATER, "cache of parameter buffers")                                        \
+    X(CACHE_QUERY, "queryResolveBufferCacheMode", ENUM,                                     \
+      "disabled|lazyRelease|simple|bucket", "disabled", LATER, "cache of timer queries")    \
+    X(CACHE_DEFAULT, "defaultBufferCacheMode", ENUM, "disabled|lazyRelease|simple|bucket",  \
+      "disabled", LATER, "cache of staging buffers")                                        \
+    X(TUNING, "tuning", ENUM, "off|heuristic|quick|full", "heuristic", LATER,               \
+      "how kernel variants are picked")                                                     \
+    X(CACHE_DIR, "programCacheDir", TEXT, "", "", LATER, "where program binaries are kept") \
+    X(DAWN_BACKEND, "dawnBackendType", TEXT, "", "", NONE, "Dawn only")                     \
+    X(DAWN_TABLE, "dawnProcTable", TEXT, "", "", NONE, "Dawn only")                         \
+    X(INSTANCE, "webgpuInstance", TEXT, "", "", NONE, "Dawn only")                          \
+    X(DEVICE, "webgpuDevice", TEXT, "", "", NONE, "Dawn only")                              \
+    X(PIX, "enablePIXCapture", TEXT, "", "", NONE, "Windows only")                          \
+    X(POOL, "sessionBufferPoolGenerations", TEXT, "", "", NONE, "buffer donation")
+
+enum esk_option {
+#define ESK_OPTION_ENUM(id, key, type, values, fallback, scope, doc) ESK_OPTION_##id,
+    ESK_OPTION_LIST(ESK_OPTION_ENUM)
+#undef ESK_OPTION_ENUM
+    ESK_OPTION_COUNT
+};
+
+/* The value of every option. Zeroed memory plus esk_settings_init. */
+struct esk_settings {
+    int64_t number[ESK_OPTION_COUNT]; /* BOOL, INT, ENUM */
+    char *text[ESK_OPTION_COUNT];     /* owned; TEXT only, NULL: empty */
+    bool given[ESK_OPTION_COUNT];
+};
+
+void esk_settings_init(struct esk_settings *settings); /* the defaults */
+void esk_settings_finish(struct esk_settings *settings);
+bool esk_settings_copy(struct esk_settings *to, const struct esk_settings *from);
+
+/* Errors: INVALID_ARGUMENT for an unknown key or a wrong value, with the nearest valid
+ * ones. */
+esk_status esk_settings_set(struct esk_settings *settings, const char *key, const char *value,
+                            esk_error *error);
+
+/* One warning for each given key that does nothing. */
+void esk_settings_warn(const struct esk_settings *settings, const struct esk_logger *log);
+
+/* The device part. */
+void esk_settings_device(const struct esk_settings *settings,
+                         struct esk_device_options *options);
+
+/* Whether two sessions' settings ask for the same device; else *what names the first key
+ * that differs. */
+bool esk_settings_same_device(const struct esk_settings *a, const struct esk_settings *b,
+                              const char **what);
+
+#endif

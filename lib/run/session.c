@@ -1,0 +1,432 @@
+/* Sessions. create() is the table of contents: load → dialect → passes → device → (shapes
+ * known?) bind. In: a model and options; out: something to run. Must not know operators by
+ * name, GL or EGL. */
+#include "run/session.h"
+
+#include "base/mem.h"
+#include "glcompute/glcompute.h"
+
+#include <string.h>
+
+/* ---- creation ---- */
+
+/* Lines of a text as a NULL-terminated list in one block. */
+static esk_status split_lines(const char *text, char ***list, esk_error *error) {
+    size_t lines = 1, length = text ? strlen(text) : 0;
+    for (size_t i = 0; i < length; i++)
+        lines += text[i] == '\n';
+    char **made = esk_calloc(1, (lines + 1) * sizeof *made + length + 1);
+    if (!made)
+        return esk_fail_memory(error, "options");
+    char *copy = (char *)(made + lines + 1);
+    if (length)
+        memcpy(copy, text, length);
+    size_t n = 0;
+    for (char *line = copy; line && *line;) {
+        char *end = strchr(line, '\n');
+        if (end)
+            *end++ = 0;
+        if (*line)
+            made[n++] = line;
+        line = end;
+    }
+    *list = made;
+    return ESK_OK;
+}
+
+static esk_status override_dims(struct esk_session *session,
+                                const esk_session_options *options, esk_error *error) {
+    struct esk_graph *graph = session->model->graph;
+    for (size_t d = 0; options && d < options->n_dims; d++) {
+        const struct esk_dim_override *dim = &options->dims[d];
+        bool found = false;
+        for (uint32_t i = 0; i < graph->n_inputs; i++) {
+            struct esk_var *var = graph->vars[graph->inputs[i]];
+            for (int a = 0; var->dim_name && a < var->rank; a++)
+                if (var->dim_name[a] && strcmp(var->dim_name[a], dim->name) == 0) {
+                    if (var->dim[a] >= 0 && var->dim[a] != dim->size)
+                        return esk_fail(error, ESK_INVALID_ARGUMENT,
+                                        "free dimension '%s' = %lld: input '%s' has %lld "
+                                        "on axis %d",
+                                        dim->name, (long long)dim->size, var->name,
+                                        (long long)var->dim[a], a);
+                    var->dim[a] = dim->size;
+                    found = true;
+                }
+        }
+        if (!found)
+            return esk_fail(error, ESK_INVALID_ARGUMENT,
+                            "free dimension '%s': no input of the model has it", dim->name);
+    }
+    return ESK_OK;
+}
+
+static esk_status open_device(struct esk_session *session,
+                              const esk_session_options *options, esk_error *error) {
+    bool want = !options || options->glcompute || !options->cpu;
+    if (!want)
+        return ESK_OK;
+    bool strict = session->settings.number[ESK_OPTION_STRICT];
+    bool asked = options && options->glcompute && !options->cpu;
+    esk_error why = ESK_ERROR_INIT;
+    esk_status status = esk_env_device(session->env, &esk_glcompute_provider,
+                                       &session->settings, &session->device, &why);
+    if (status == ESK_NO_DEVICE && !strict && !asked) {
+        /* no provider was named, or CPU stands behind it: fall back, visibly */
+        esk_log(&session->env->logger, ESK_LOG_WARNING,
+                "GLCompute has no device, the session runs on the CPU: %s",
+                esk_error_message(&why));
+        esk_error_clear(&why);
+        return ESK_OK;
+    }
+    if (status != ESK_OK)
+        esk_error_move(error, &why);
+    return status;
+}
+
+static bool shapes_known(const struct esk_graph *graph) {
+    for (uint32_t i = 0; i < graph->n_inputs; i++) {
+        const struct esk_var *var = graph->vars[graph->inputs[i]];
+        if (var->rank < 0)
+            return false;
+        for (int a = 0; a < var->rank; a++)
+            if (var->dim[a] < 0)
+                return false;
+    }
+    return true;
+}
+
+/* A plan for declared shapes; free dimensions take `size`. Without bytes of inputs unless
+ * `zeros`. */
+static esk_status plan_declared(struct esk_session *session, int64_t size, bool zeros,
+                                esk_error *error) {
+    const struct esk_graph *graph = session->exec->graph;
+    struct esk_bind_input *inputs = esk_calloc(graph->n_inputs + 1u, sizeof *inputs);
+    if (!inputs)
+        return esk_fail_memory(error, "a plan");
+    esk_status status = ESK_OK;
+    for (uint32_t i = 0; i < graph->n_inputs && status == ESK_OK; i++) {
+        const struct esk_var *var = graph->vars[graph->inputs[i]];
+        struct esk_tensor *tensor = &inputs[i].tensor;
+        tensor->rank = -1;
+        if (var->flags & ESK_VAR_INITIALIZER)
+            continue;
+        int64_t count;
+        *tensor = esk_var_tensor(var);
+        tensor->rank = var->rank < 0 ? 0 : var->rank;
+        for (int a = 0; a < tensor->rank; a++)
+            if (tensor->dim[a] < 0)
+                tensor->dim[a] = size;
+        tensor->data = NULL;
+        if (!esk_shape_count(tensor->rank, tensor->dim, &count) ||
+            !esk_dtype_bytes(tensor->dtype, count, &tensor->bytes))
+            status = esk_fail(error, ESK_INVALID_ARGUMENT, "input '%s': size overflow",
+                              var->name);
+        else if (zeros && !(tensor->data = esk_calloc(1, tensor->bytes)))
+            status = esk_fail_memory(error, var->name);
+    }
+    struct esk_entry *entry = NULL;
+    if (status == ESK_OK)
+        status = esk_exec_entry(session->exec, inputs, &entry, error);
+    if (entry)
+        esk_exec_release(session->exec, entry);
+    for (uint32_t i = 0; i < graph->n_inputs; i++)
+        esk_free(inputs[i].tensor.data);
+    esk_free(inputs);
+    return status;
+}
+
+static esk_status create(struct esk_session *session, const esk_session_options *options,
+                         esk_error *error) {
+    const struct esk_logger *log = &session->env->logger;
+    if (options) {
+        if (!esk_settings_copy(&session->settings, &options->settings))
+            return esk_fail_memory(error, "options");
+        esk_settings_warn(&session->settings, log);
+    } else
+        esk_settings_init(&session->settings);
+    ESK_TRY(split_lines(session->settings.text[ESK_OPTION_FORCE_CPU], &session->lists[0],
+                        error));
+    ESK_TRY(split_lines(session->settings.text[ESK_OPTION_DISABLED], &session->lists[1],
+                        error));
+    session->shared = (struct esk_exec_shared){
+        .options =
+            {
+                .logger = log,
+                .host_names = (const char *const *)session->lists[0],
+                .disabled = (const char *const *)session->lists[1],
+                .level = (int)session->settings.number[ESK_OPTION_LEVEL],
+                .strict = session->settings.number[ESK_OPTION_STRICT],
+            },
+        .most_plans = (uint32_t)session->settings.number[ESK_OPTION_PLAN_CACHE],
+    };
+    ESK_TRY(esk_model_describe(session->model, error));
+    ESK_TRY(esk_model_verify(session->model, error));
+    ESK_TRY(esk_model_upgrade(session->model, log, error));
+    ESK_TRY(override_dims(session, options, error));
+    ESK_TRY(esk_model_passes(session->model->graph, &session->shared.options, error));
+    ESK_TRY(open_device(session, options, error));
+    if (session->device) {
+        session->shared.provider = session->device->provider;
+        session->shared.device = session->device->device;
+        session->shared.options.limits =
+            &session->shared.provider->facts(session->shared.device)->limits;
+    }
+    ESK_TRY(esk_exec_create(&session->shared, session->model->graph, &session->exec, error));
+    return shapes_known(session->model->graph) ? plan_declared(session, 1, false, error)
+                                               : ESK_OK;
+}
+
+/* Takes the model over, on failure too. */
+static esk_status create_over(esk_env *env, struct esk_model *model,
+                              const esk_session_options *options, esk_session **session,
+                              esk_error *error) {
+    struct esk_session *made = esk_calloc(1, sizeof *made);
+    if (!made) {
+        esk_model_destroy(model);
+        return esk_fail_memory(error, "a session");
+    }
+    made->env = env;
+    made->model = model;
+    esk_status status = create(made, options, error);
+    if (status != ESK_OK) {
+        esk_session_destroy(made);
+        return status;
+    }
+    *session = made;
+    return ESK_OK;
+}
+
+esk_status esk_session_create(esk_env *env, const char *path,
+                              const esk_session_options *options, esk_session **session,
+                              esk_error *error) {
+    if (!env || !path || !session)
+        return esk_fail(error, ESK_INVALID_ARGUMENT,
+                        "esk_session_create: env, path or session is NULL");
+    struct esk_model *model;
+    ESK_TRY(esk_model_load(path, &model, error));
+    return create_over(env, model, options, session, error);
+}
+
+esk_status esk_session_create_from_memory(esk_env *env, const void *bytes, size_t size,
+                                          bool borrow, const char *directory,
+                                          const esk_session_options *options,
+                                          esk_session **session, esk_error *error) {
+    if (!env || (!bytes && size) || !session)
+        return esk_fail(error, ESK_INVALID_ARGUMENT,
+                        "esk_session_create_from_memory: env, bytes or session is NULL");
+    struct esk_model *model;
+    ESK_TRY(esk_model_load_from_memory(bytes, size, borrow, directory, &model, error));
+    return create_over(env, model, options, session, error);
+}
+
+esk_status esk_session_create_from_model(esk_env *env, const esk_model *model,
+                                         const esk_session_options *options,
+                                         esk_session **session, esk_error *error) {
+    if (!env || !model || !session)
+        return esk_fail(error, ESK_INVALID_ARGUMENT,
+                        "esk_session_create_from_model: env, model or session is NULL");
+    struct esk_model *copy;
+    ESK_TRY(esk_model_copy(model, &copy, error));
+    return create_over(env, copy, options, session, error);
+}
+
+void esk_session_destroy(esk_session *session) {
+    if (!session)
+        return;
+    esk_exec_destroy(session->exec);
+    if (session->device)
+        esk_env_release(session->env, session->device);
+    esk_settings_finish(&session->settings);
+    esk_free(session->lists[0]);
+    esk_free(session->lists[1]);
+    esk_model_destroy(session->model);
+    esk_free(session);
+}
+
+esk_status esk_session_plan(esk_session *session, int64_t fallback_size, esk_error *error) {
+    if (fallback_size < 0)
+        return esk_fail(error, ESK_INVALID_ARGUMENT, "esk_session_plan: size %lld",
+                        (long long)fallback_size);
+    return plan_declared(session, fallback_size, true, error);
+}
+
+/* ---- facts ---- */
+
+size_t esk_session_input_count(const esk_session *session) {
+    return esk_model_input_count(session->model);
+}
+
+const esk_value_info *esk_session_input(const esk_session *session, size_t index) {
+    return esk_model_input(session->model, index);
+}
+
+size_t esk_session_output_count(const esk_session *session) {
+    return esk_model_output_count(session->model);
+}
+
+const esk_value_info *esk_session_output(const esk_session *session, size_t index) {
+    return esk_model_output(session->model, index);
+}
+
+const char *esk_session_metadata(const esk_session *session, const char *key) {
+    return esk_model_metadata(session->model, key);
+}
+
+const char *esk_session_metadata_key(const esk_session *session, size_t index) {
+    return esk_model_metadata_key(session->model, index);
+}
+
+/* ---- running ---- */
+
+static esk_status find_input(const struct esk_graph *graph, const char *name, uint32_t *index,
+                             esk_error *error) {
+    struct esk_text known = {0};
+    for (uint32_t i = 0; i < graph->n_inputs; i++) {
+        const struct esk_var *var = graph->vars[graph->inputs[i]];
+        if (name && strcmp(var->name, name) == 0) {
+            *index = i;
+            esk_text_finish(&known);
+            return ESK_OK;
+        }
+        esk_text_add(&known, "%s'%s'", i ? ", " : "", var->name);
+    }
+    esk_fail(error, ESK_INVALID_ARGUMENT, "the model has no input '%s'; it has %s",
+             name ? name : "NULL", esk_text_str(&known));
+    esk_text_finish(&known);
+    return ESK_INVALID_ARGUMENT;
+}
+
+static esk_status check_input(const struct esk_var *var, const struct esk_tensor *tensor,
+                              esk_error *error) {
+    bool good = var->dtype == tensor->dtype &&
+                (var->rank < 0 || var->rank == tensor->rank);
+    for (int a = 0; good && a < var->rank; a++)
+        good = var->dim[a] < 0 || var->dim[a] == tensor->dim[a];
+    if (good)
+        return ESK_OK;
+    struct esk_text text = {0};
+    esk_shape_print(&text, var->dtype, var->rank, var->dim);
+    esk_text_add(&text, ", it was given ");
+    esk_shape_print(&text, tensor->dtype, tensor->rank, tensor->dim);
+    esk_fail(error, ESK_INVALID_ARGUMENT, "input '%s' is %s", var->name,
+             esk_text_str(&text));
+    esk_text_finish(&text);
+    return ESK_INVALID_ARGUMENT;
+}
+
+static esk_status take_inputs(const esk_session *session, const char *const *names,
+                              esk_value *const *values, size_t count,
+                              struct esk_bind_input *inputs, esk_error *error) {
+    const struct esk_graph *graph = session->exec->graph;
+    for (uint32_t i = 0; i < graph->n_inputs; i++)
+        inputs[i].tensor.rank = -1;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t at;
+        ESK_TRY(find_input(graph, names[i], &at, error));
+        if (!values[i])
+            return esk_fail(error, ESK_INVALID_ARGUMENT, "input '%s': its value is NULL",
+                            names[i]);
+        ESK_TRY(check_input(graph->vars[graph->inputs[at]], &values[i]->tensor, error));
+        inputs[at].tensor = values[i]->tensor;
+    }
+    for (uint32_t i = 0; i < graph->n_inputs; i++) {
+        const struct esk_var *var = graph->vars[graph->inputs[i]];
+        if (inputs[i].tensor.rank < 0 && !(var->flags & ESK_VAR_INITIALIZER))
+            return esk_fail(error, ESK_INVALID_ARGUMENT, "input '%s' is missing", var->name);
+    }
+    /* one free dimension has one size in a run */
+    for (uint32_t i = 0; i < graph->n_inputs; i++)
+        for (uint32_t j = 0; j < i; j++) {
+            const struct esk_var *a = graph->vars[graph->inputs[i]];
+            const struct esk_var *b = graph->vars[graph->inputs[j]];
+            for (int p = 0; a->dim_name && p < inputs[i].tensor.rank && p < a->rank; p++)
+                for (int q = 0; b->dim_name && q < inputs[j].tensor.rank && q < b->rank; q++)
+                    if (a->dim_name[p] && b->dim_name[q] &&
+                        strcmp(a->dim_name[p], b->dim_name[q]) == 0 &&
+                        inputs[i].tensor.dim[p] != inputs[j].tensor.dim[q])
+                        esk_log(&session->env->logger, ESK_LOG_WARNING,
+                                "free dimension '%s' is %lld in input '%s' and %lld in '%s'",
+                                a->dim_name[p], (long long)inputs[i].tensor.dim[p], a->name,
+                                (long long)inputs[j].tensor.dim[q], b->name);
+        }
+    return ESK_OK;
+}
+
+static esk_status take_outputs(const esk_session *session, const char *const *names,
+                               esk_value **values, size_t count, struct esk_result *results,
+                               uint32_t *indexes, esk_error *error) {
+    const struct esk_graph *graph = session->exec->graph;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t at = (uint32_t)i;
+        if (names) {
+            at = 0;
+            while (at < graph->n_outputs && names[i] &&
+                   strcmp(esk_model_output(session->model, at)->name, names[i]) != 0)
+                at++;
+        }
+        if (at >= graph->n_outputs || (names && !names[i]))
+            return esk_fail(error, ESK_INVALID_ARGUMENT, "the model has no output '%s'",
+                            names && names[i] ? names[i] : "NULL");
+        if (results[at].wanted)
+            return esk_fail(error, ESK_INVALID_ARGUMENT, "output '%s' is asked for twice",
+                            esk_model_output(session->model, at)->name);
+        results[at] = (struct esk_result){true, values[i]};
+        indexes[i] = at;
+    }
+    return ESK_OK;
+}
+
+enum { FEW = 16 }; /* inputs and outputs that need no heap */
+
+esk_status esk_session_run(esk_session *session, const char *const *input_names,
+                           esk_value *const *inputs, size_t n_inputs,
+                           const char *const *output_names, esk_value **outputs,
+                           size_t n_outputs, esk_error *error) {
+    const struct esk_graph *graph = session->exec->graph;
+    if (!output_names && !n_outputs)
+        n_outputs = graph->n_outputs;
+    if (!outputs || (n_inputs && (!input_names || !inputs)))
+        return esk_fail(error, ESK_INVALID_ARGUMENT, "esk_session_run: an array is NULL");
+    struct esk_bind_input few_in[FEW], *in = few_in;
+    struct esk_result few_results[FEW], *results = few_results;
+    uint32_t few_indexes[FEW], *indexes = few_indexes;
+    if (graph->n_inputs > FEW)
+        in = esk_calloc(graph->n_inputs, sizeof *in);
+    if (graph->n_outputs > FEW)
+        results = esk_calloc(graph->n_outputs, sizeof *results);
+    if (n_outputs > FEW)
+        indexes = esk_calloc(n_outputs, sizeof *indexes);
+    esk_status status = ESK_OK;
+    if (!in || !results || !indexes)
+        status = esk_fail_memory(error, "a run");
+    if (results == few_results)
+        memset(few_results, 0, sizeof few_results);
+    if (status == ESK_OK)
+        status = take_inputs(session, input_names, inputs, n_inputs, in, error);
+    if (status == ESK_OK)
+        status = take_outputs(session, output_names, outputs, n_outputs, results, indexes,
+                              error);
+    if (status == ESK_OK)
+        status = esk_exec_run(session->exec, in, results, error);
+    for (size_t i = 0; results && indexes && i < n_outputs; i++) {
+        if (status != ESK_OK)
+            break;
+        outputs[i] = results[indexes[i]].value;
+    }
+    if (status != ESK_OK && results)
+        for (uint32_t i = 0; i < graph->n_outputs; i++) {
+            bool callers = false;
+            for (size_t j = 0; j < n_outputs; j++)
+                callers |= outputs[j] == results[i].value;
+            if (!callers)
+                esk_value_destroy(results[i].value);
+        }
+    if (in != few_in)
+        esk_free(in);
+    if (results != few_results)
+        esk_free(results);
+    if (indexes != few_indexes)
+        esk_free(indexes);
+    return status;
+}

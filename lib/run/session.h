@@ -1,0 +1,32 @@
+/* Inside of the session. */
+#ifndef ESK_RUN_SESSION_H
+#define ESK_RUN_SESSION_H
+
+#include "esker/model.h"
+#include "front/model.h"
+#include "run/env.h"
+#include "run/exec.h"
+
+struct esk_dim_override {
+    char *name; /* owned */
+    int64_t size;
+};
+
+struct esk_session_options {
+    struct esk_settings settings;
+    bool glcompute, cpu; /* providers that were appended */
+    struct esk_dim_override *dims;
+    size_t n_dims, cap_dims;
+};
+
+struct esk_session {
+    struct esk_env *env;
+    struct esk_model *model; /* owned; the declared face stays in it */
+    struct esk_settings settings;
+    struct esk_open_device *device; /* NULL: CPU only */
+    struct esk_exec_shared shared;
+    struct esk_exec *exec; /* owned */
+    char **lists[2];       /* owned: host names, disabled passes; NULL-terminated */
+};
+
+#endif

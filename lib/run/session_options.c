@@ -1,0 +1,62 @@
+/* Session options. In: strings; out: settings. */
+#include "base/mem.h"
+#include "run/session.h"
+
+#include <string.h>
+
+esk_status esk_session_options_create(esk_session_options **options, esk_error *error) {
+    struct esk_session_options *made = esk_calloc(1, sizeof *made);
+    if (!made)
+        return esk_fail_memory(error, "session options");
+    esk_settings_init(&made->settings);
+    *options = made;
+    return ESK_OK;
+}
+
+void esk_session_options_destroy(esk_session_options *options) {
+    if (!options)
+        return;
+    esk_settings_finish(&options->settings);
+    for (size_t i = 0; i < options->n_dims; i++)
+        esk_free(options->dims[i].name);
+    esk_free(options->dims);
+    esk_free(options);
+}
+
+esk_status esk_session_options_append_provider(esk_session_options *options,
+                                               const char *provider,
+                                               const char *const *keys,
+                                               const char *const *values, size_t count,
+                                               esk_error *error) {
+    bool glcompute = provider && strcmp(provider, "GLCompute") == 0;
+    if (!glcompute && !(provider && strcmp(provider, "CPU") == 0))
+        return esk_fail(error, ESK_INVALID_ARGUMENT,
+                        "unknown provider '%s'; there are GLCompute and CPU",
+                        provider ? provider : "NULL");
+    for (size_t i = 0; i < count; i++)
+        ESK_TRY(esk_settings_set(&options->settings, keys[i], values[i], error));
+    options->glcompute |= glcompute && !options->cpu;
+    options->cpu |= !glcompute;
+    return ESK_OK;
+}
+
+esk_status esk_session_options_set(esk_session_options *options, const char *key,
+                                   const char *value, esk_error *error) {
+    return esk_settings_set(&options->settings, key, value, error);
+}
+
+esk_status esk_session_options_override_dim(esk_session_options *options, const char *name,
+                                            int64_t size, esk_error *error) {
+    if (!name || size < 0)
+        return esk_fail(error, ESK_INVALID_ARGUMENT,
+                        "free dimension '%s': size %lld is negative", name ? name : "NULL",
+                        (long long)size);
+    if (!esk_grow((void **)&options->dims, &options->cap_dims, options->n_dims + 1,
+                  sizeof *options->dims))
+        return esk_fail_memory(error, "session options");
+    char *copy = esk_strdup(name);
+    if (!copy)
+        return esk_fail_memory(error, "session options");
+    options->dims[options->n_dims++] = (struct esk_dim_override){copy, size};
+    return ESK_OK;
+}

@@ -1,0 +1,96 @@
+/* `esker`: the table of subcommands, --help and --version.
+ * In: a command line. Out: an exit code. Must not know what a subcommand does. */
+#include "args.h"
+#include "commands.h"
+#include "esker/esker.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *about;
+} commands[] = {
+    {"bench", cmd_bench, "time models"},
+    {"devices", cmd_devices, "list the devices that can run models"},
+    {"info", cmd_info, "show what is in a model and where each node would run"},
+    {"run", cmd_run, "run a model once or more and show its outputs"},
+    {"test", cmd_test, "run folders of ONNX tests and compare the outputs"},
+};
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static void print_help(FILE *out) {
+    fprintf(out, "usage: esker COMMAND [options]\n\n"
+                 "Runs ONNX models on OpenGL ES 3.1 compute.\n\ncommands:\n");
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(out, "  %-22s%s\n", commands[i].name, commands[i].about);
+    fprintf(out,
+            "\noptions:\n"
+            "  --help                this text; `esker COMMAND --help` for a command\n"
+            "  --help-options        the keys of --set\n"
+            "  --version             the version\n");
+}
+
+static void print_options(void) {
+    const esk_option_info *option;
+
+    printf("Session entries:\n"
+           "  strict             0,1 (0): a node that would fall back is an error\n"
+           "  planCacheSize      1..1024 (16): plans kept for different shapes\n"
+           "  logId              text (none): in front of log lines\n\n"
+           "Provider options, with type, values, default and scope:\n");
+    for (size_t i = 0; (option = esk_option_at(i)); i++)
+        printf("  %s\n      %s %s, default '%s', %s\n      %s\n", option->key,
+               option->type, option->values, option->fallback, option->scope,
+               option->doc);
+}
+
+static int report_unknown(const char *name) {
+    const char *nearest = NULL;
+    size_t best = (size_t)-1;
+
+    for (size_t i = 0; i < COMMANDS; i++) {
+        size_t distance = arg_distance(name, commands[i].name);
+
+        if (distance < best) {
+            best = distance;
+            nearest = commands[i].name;
+        }
+    }
+    fprintf(stderr, "esker: unknown command '%s'; the nearest is '%s'\n", name, nearest);
+    return 2;
+}
+
+int main(int argc, char **argv) {
+    const char *name = argc > 1 ? argv[1] : NULL;
+
+    if (!name) {
+        print_help(stderr);
+        return 2;
+    }
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (!strcmp(name, commands[i].name)) {
+            int code = commands[i].run(argc - 1, argv + 1);
+
+            if (fflush(stdout) || ferror(stdout)) {
+                fprintf(stderr, "esker: standard output cannot be written\n");
+                return code ? code : 1;
+            }
+            return code;
+        }
+    if (!strcmp(name, "--version")) {
+        printf("esker %d.%d.%d, library %s\n", ESK_VERSION_MAJOR, ESK_VERSION_MINOR,
+               ESK_VERSION_PATCH, esk_version());
+        return 0;
+    }
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
+        print_help(stdout);
+        return 0;
+    }
+    if (!strcmp(name, "--help-options")) {
+        print_options();
+        return 0;
+    }
+    return report_unknown(name);
+}
