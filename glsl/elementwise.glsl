@@ -2,9 +2,9 @@
 // In: operands A … D (those that have a KIND). Out: Y. One invocation computes p_repeat units
 // of Y, LOCAL_SIZE apart; a unit is what one STORE writes (UNIT_Y: a vec4, an element, two
 // packed halves). In layout C4 a unit is four channels of one place.
-// Params: units; repeat; where RANK > 0: dims(i), the extents of the index space in units of
-// LOAD; per operand with its letter x: sx(i), strides in units of its own view; gx, the gap of
-// GATHER; channels, where C4 has pad lanes.
+// Params: p_units; p_repeat; where RANK > 0 p_dims(i), the extents of the index space in units
+// of LOAD; strides over it in units of each operand's own view: p_sa(i), p_sb(i), p_sc(i),
+// p_sd(i); p_ga … p_gd, the gap of GATHER; p_channels in layout C4; p_e… of the expression.
 // Defines: EXPR, over a, b, c, d; VALUE_x the type of operand x's value (as wide as Y's);
 // RANK 0: no operand needs coordinates; MASK: zeros go to pad lanes; INT64: the expression
 // uses 64-bit integers; KIND_x:

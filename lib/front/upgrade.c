@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* The most bytes that expanding functions may add: calls of calls multiply. */
-static const size_t EXPANDED_MOST = (size_t)512 << 20;
+static const size_t EXPANDED_MOST = (size_t)256 << 20;
 
 struct upgrader {
     struct esk_model *model;

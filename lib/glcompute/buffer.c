@@ -212,26 +212,30 @@ void esk_gl_weights_finish(struct esk_gl_weights *weights) {
     esk_gl_weights_settle(weights);
 }
 
+static void add_bytes(struct esk_text *text, const void *data, size_t size) {
+    esk_text_append(text, data, size);
+}
+
 /* Everything that the packed bytes depend on; sources by address: they stay alive as long as
  * a reference to the form does. */
 static void make_key(const struct esk_graph *graph, const struct esk_form *form,
                      struct esk_text *key) {
-    esk_text_append(key, (const void *) form->name, strlen(form->name) + 1);
-    esk_text_append(key, (const void *) &form->pack, sizeof form->pack);
+    add_bytes(key, form->name, strlen(form->name) + 1);
+    add_bytes(key, &form->pack, sizeof form->pack);
     int32_t storage = form->storage;
     uint64_t bytes = form->bytes;
-    esk_text_append(key, (const void *) &storage, sizeof storage);
-    esk_text_append(key, (const void *) &bytes, sizeof bytes);
-    esk_text_append(key, (const void *) &form->n_params, sizeof form->n_params);
-    esk_text_append(key, (const void *) form->params, form->n_params * sizeof *form->params);
+    add_bytes(key, &storage, sizeof storage);
+    add_bytes(key, &bytes, sizeof bytes);
+    add_bytes(key, &form->n_params, sizeof form->n_params);
+    add_bytes(key, form->params, form->n_params * sizeof *form->params);
     for (uint32_t i = 0; i < form->n_src; i++) {
         const struct esk_var *var = form->src[i] == ESK_NONE ? NULL : graph->vars[form->src[i]];
         const void *data = var ? var->data : NULL;
         int32_t facts[2] = {var ? (int32_t)var->dtype : -1, var ? var->rank : -1};
-        esk_text_append(key, (const void *) &data, sizeof data);
-        esk_text_append(key, (const void *) facts, sizeof facts);
+        add_bytes(key, &data, sizeof data);
+        add_bytes(key, facts, sizeof facts);
         if (var)
-            esk_text_append(key, (const void *) var->dim, (size_t)var->rank * sizeof *var->dim);
+            add_bytes(key, var->dim, (size_t)var->rank * sizeof *var->dim);
     }
 }
 

@@ -272,8 +272,12 @@ esk_status esk_gl_source_make(const struct esk_shader *shaders,
     esk_text_append(text, esk_text_str(&kernel->defines), kernel->defines.length);
 
     struct esk_text body = {0};
-    esk_status status = add_shader(shaders, kernel->template, strlen(kernel->template), 0,
-                                   &body, error);
+    esk_status status = ESK_OK;
+    if (strstr(esk_text_str(&kernel->defines), "#define EPILOGUE")) /* it calls these */
+        status = add_shader(shaders, "lib/math", 8, 0, &body, error);
+    if (status == ESK_OK)
+        status = add_shader(shaders, kernel->template, strlen(kernel->template), 0, &body,
+                            error);
     if (status == ESK_OK)
         status = add_section(shaders, "common", NULL, text, error);
     for (uint32_t i = 0; i < kernel->n_operands && status == ESK_OK; i++)

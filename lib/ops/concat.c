@@ -116,7 +116,6 @@ static void add_recipe(const struct parts *p) {
         r->in_layout[i] = p->layout;
     if (p->n == 1) {
         r->label = "view";
-        r->in_layout[p->in[0]] = p->layout;
         r->alias = (int)p->in[0];
         return;
     }
@@ -148,8 +147,10 @@ static bool wants_c4(const struct parts *p, int axis) {
         return false;
     for (uint32_t i = 0; i < p->n; i++) {
         const struct esk_var *x = esk_in(p->c, p->in[i]);
-        if (p->in[i] >= ESK_RECIPE_INPUTS || (axis == 1 && i + 1 < p->n && x->dim[1] % 4))
+        if (axis == 1 && i + 1 < p->n && x->dim[1] % 4)
             return false;
+        if (p->n == 1 && p->in[i] >= ESK_RECIPE_INPUTS)
+            return false; /* an alias names its layout in the recipe */
         if (!x->data)
             *(esk_move_layout(p->c, p->in[i]) == ESK_LAYOUT_C4 ? &is : &is_not) +=
                 esk_var_count(x);

@@ -84,6 +84,8 @@ static esk_status gpu(struct esk_ctx *c) {
     struct esk_lines lines = {0};
     lines_of(c->node, x->rank, x->dim, &lines);
     struct esk_line_units u = esk_line_units_of(c, lines);
+    if (u.size == 0)
+        return esk_unsupported(c, "packed halves in lines of one element");
     bool grouped = which != HARD && u.along && lines.size > SHORT;
     uint64_t loop = (uint64_t)u.size * 3;
     struct esk_recipe *r =

@@ -7,10 +7,6 @@
 
 #include <string.h>
 
-#ifdef ESK_HAVE_CBLAS
-#include <cblas.h>
-#endif
-
 /* ---- weight forms ---- */
 
 static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -330,7 +326,8 @@ static void depthwise(struct esk_ctx *c, const struct esk_window *w,
     r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
     struct esk_ref_to weights = esk_conv_weights(c, r, f, 1, 2);
     struct esk_kernel *k = esk_recipe_kernel(r, "conv_depthwise");
-    int64_t tx = c->limits->software ? 4 : 2, ty = unrolled && !line ? tx : 1;
+    int64_t tx = c->limits->software ? 4 : 2;
+    int64_t ty = !unrolled || line ? 1 : kw == 7 ? 2 : tx;
     uint32_t lo = channel_lanes(c->limits, f->oc4), lanes = c->limits->lanes;
     lanes = lanes < 8 ? 8 : lanes > 32 ? 32 : lanes;
     esk_kernel_define(k, "TX", tx);
@@ -383,43 +380,85 @@ esk_status esk_conv_recipes(struct esk_ctx *c, const struct esk_window *window,
     return ESK_OK;
 }
 
-esk_status esk_conv_transposed_recipes(struct esk_ctx *c, const struct esk_window *window,
-                                       int64_t group) {
-    (void)window, (void)group;
-    return esk_unsupported(c, "not yet");
+/* The phases of one axis of a transposed convolution: (k0, count, i0) each. */
+static void phases(const struct esk_window *w, int axis, int64_t *list, int64_t *kstep,
+                   int64_t *istep, int64_t *most) {
+    int64_t s = w->stride[axis], d = w->dilation[axis], k = w->kernel[axis], g = s;
+    for (int64_t b = d; b; ) {
+        int64_t t = g % b;
+        g = b, b = t;
+    }
+    *kstep = s / g;
+    *istep = d / g;
+    *most = 0;
+    for (int64_t p = 0; p < s; p++) {
+        int64_t at = p + w->begin[axis], k0 = 0;
+        while (k0 < k && k0 < s && (at - k0 * d) % s)
+            k0++;
+        bool any = k0 < k && k0 < s;
+        list[p * 3] = any ? k0 : 0;
+        list[p * 3 + 1] = any ? divide_up(k - k0, *kstep) : 0;
+        list[p * 3 + 2] = any ? (at - k0 * d) / s : 0;
+        if (list[p * 3 + 1] > *most)
+            *most = list[p * 3 + 1];
+    }
 }
 
-/* ---- the host's product ---- */
+enum { MAX_STRIDE = 128 }; /* of transposed axes: three params a phase */
 
-void esk_conv_gemm(bool transposed, int64_t m, int64_t n, int64_t k, const float *a,
-                   int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc) {
-#ifdef ESK_HAVE_CBLAS
-    if (m <= INT32_MAX && n <= INT32_MAX && k <= INT32_MAX && lda <= INT32_MAX &&
-        ldb <= INT32_MAX && ldc <= INT32_MAX) {
-        cblas_sgemm(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans, CblasNoTrans,
-                    (blasint)m, (blasint)n, (blasint)k, 1.0f, a, (blasint)lda, b,
-                    (blasint)ldb, 1.0f, c, (blasint)ldc);
-        return;
+esk_status esk_conv_transposed_recipes(struct esk_ctx *c, const struct esk_window *window,
+                                       int64_t group) {
+    static const char *const lists[] = {"zs", "ys", "xs"}, *const ks[] = {"kz", "ky", "kx"},
+                             *const is[] = {"iz", "iy", "ix"};
+    const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
+    struct esk_window w = esk_window_three(window);
+    for (int i = 0; i < 3; i++)
+        if (w.stride[i] > MAX_STRIDE)
+            return esk_unsupported(c, "stride %d, the limit is %d", (int)w.stride[i],
+                                   MAX_STRIDE);
+    struct esk_conv_form f = esk_conv_form(y->dim[1], x->dim[1], group,
+                                           w.kernel[0] * w.kernel[1], w.kernel[2], true, false);
+    struct esk_recipe *r = esk_add_recipe(c, "conv transposed");
+    r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
+    struct esk_ref_to weights = esk_conv_weights(c, r, &f, 1, 2);
+    int64_t row = divide_up(w.out[2], w.stride[2]), rows = divide_up(w.out[1], w.stride[1]);
+    struct tiling t = tiling_of(c->limits, &f, group > 1, row * rows);
+    if (t.tile > 7)
+        t.tile = 7;
+    struct esk_kernel *k = esk_recipe_kernel(r, "conv_transpose");
+    define_tiling(k, &t, &f);
+    esk_kernel_define(k, "CIN", group == 1 && f.icg < 4 ? f.icg : 4);
+    if (group > 1)
+        esk_kernel_define(k, "GROUPED", 1);
+    esk_kernel_in(c, r, k, "X", 0, ESK_VEC4);
+    esk_kernel_ref(k, "W", r, weights, ESK_READ, ESK_VEC4);
+    esk_kernel_out(c, r, k, "Y", 0, ESK_VEC4);
+    const struct { const char *name; int64_t value; } ints[] = {
+        {"step", f.ic4}, {"span", f.span}, {"icg", f.icg}, {"ocg", f.ocg}, {"oc", f.oc},
+        {"oc4", f.oc4}, {"bias", esk_conv_bias_at(&f)}, {"row", row}, {"rows", rows},
+        {"d", w.in[0]}, {"h", w.in[1]}, {"w", w.in[2]}, {"od", w.out[0]}, {"oh", w.out[1]},
+        {"ow", w.out[2]}, {"kd", w.kernel[0]}, {"kh", w.kernel[1]}, {"kw", w.kernel[2]},
+        {"sz", w.stride[0]}, {"sy", w.stride[1]}, {"sx", w.stride[2]},
+    };
+    for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
+        esk_kernel_int(k, ints[i].name, ints[i].value);
+    uint64_t iterations = (uint64_t)f.span;
+    for (int i = 2; i >= 0; i--) {
+        int64_t list[3 * MAX_STRIDE], kstep, istep, most;
+        phases(&w, i, list, &kstep, &istep, &most);
+        esk_kernel_int(k, ks[i], kstep);
+        esk_kernel_int(k, is[i], istep);
+        esk_kernel_ints(k, lists[i], (uint32_t)(3 * w.stride[i]), list);
+        iterations = (uint64_t)most * (1 + iterations);
     }
-#endif
-    /* panels of B that stay in the cache; four rows of C take each of its rows */
-    enum { COLUMNS = 256, DEPTH = 64 };
-    for (int64_t n0 = 0; n0 < n; n0 += COLUMNS) {
-        int64_t columns = n - n0 < COLUMNS ? n - n0 : COLUMNS;
-        for (int64_t k0 = 0; k0 < k; k0 += DEPTH) {
-            int64_t depth = k - k0 < DEPTH ? k - k0 : DEPTH;
-            for (int64_t i = 0; i < m; i += 4) {
-                int64_t rows = m - i < 4 ? m - i : 4;
-                for (int64_t q = k0; q < k0 + depth; q++) {
-                    const float *from = b + q * ldb + n0;
-                    for (int64_t r = i; r < i + rows; r++) {
-                        float factor = transposed ? a[q * lda + r] : a[r * lda + q];
-                        float *to = c + r * ldc + n0;
-                        for (int64_t j = 0; j < columns; j++)
-                            to[j] += factor * from[j];
-                    }
-                }
-            }
-        }
-    }
+    esk_epilogue_emit(c, r, k, ESK_VEC4);
+    int64_t tiles = divide_up(row * rows, t.tile);
+    esk_kernel_groups(k, (uint64_t)f.blocks, (uint64_t)divide_up(tiles, t.lanes / t.lo),
+                      (uint64_t)(x->dim[0] * w.out[0] * w.stride[1] * w.stride[2]));
+    k->loop_iterations = iterations;
+    double pixels = (double)x->dim[0] * (double)esk_window_in(&w);
+    k->flops = 2.0 * pixels * (double)esk_window_taps(&w) * (double)f.icg * (double)f.oc;
+    k->bytes = 16.0 * (pixels * (double)f.ic4 + (double)form_vec4s(&f) +
+                       (double)x->dim[0] * (double)esk_window_out(&w) * (double)f.oc4);
+    return ESK_OK;
 }

@@ -37,8 +37,4 @@ esk_status esk_conv_recipes(struct esk_ctx *c, const struct esk_window *w, int64
 esk_status esk_conv_transposed_recipes(struct esk_ctx *c, const struct esk_window *w,
                                        int64_t group);
 
-/* C[m][n] += A[m][k] * B[k][n] on the host, rows lda, ldb, ldc apart; A transposed: [k][m]. */
-void esk_conv_gemm(bool transposed, int64_t m, int64_t n, int64_t k, const float *a,
-                   int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc);
-
 #endif

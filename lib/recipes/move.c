@@ -284,6 +284,14 @@ static void add_kernel(const struct ends *e, const struct esk_move *move) {
         add_copy(e, &m);
 }
 
+static enum esk_layout in_layout(const struct esk_recipe *r, uint32_t i) {
+    return i < ESK_RECIPE_INPUTS ? r->in_layout[i] : ESK_LAYOUT_DENSE;
+}
+
+static enum esk_layout out_layout(const struct esk_recipe *r, uint32_t i) {
+    return i < ESK_RECIPE_INPUTS ? r->out_layout[i] : ESK_LAYOUT_DENSE;
+}
+
 void esk_move_kernel(const struct esk_ctx *c, struct esk_recipe *r,
                      const struct esk_move *move, uint32_t in, uint32_t out) {
     const struct esk_var *x = esk_in(c, in), *y = esk_out(c, out);
@@ -292,9 +300,9 @@ void esk_move_kernel(const struct esk_ctx *c, struct esk_recipe *r,
         .r = r,
         .in = in,
         .out = out,
-        .x = esk_storage_of(x->dtype, x->rank, x->dim, r->in_layout[in]),
-        .y = esk_storage_of(y->dtype, y->rank, y->dim, r->out_layout[out]),
-        .x_padded = r->in_layout[in] == ESK_LAYOUT_C4,
+        .x = esk_storage_of(x->dtype, x->rank, x->dim, in_layout(r, in)),
+        .y = esk_storage_of(y->dtype, y->rank, y->dim, out_layout(r, out)),
+        .x_padded = in_layout(r, in) == ESK_LAYOUT_C4,
     };
     add_kernel(&e, move);
 }
@@ -310,7 +318,7 @@ void esk_move_kernel_refs(const struct esk_ctx *c, struct esk_recipe *r,
         .from = &from,
         .x = from.ref == ESK_REF_SCRATCH ? r->scratch[from.id].storage
                                          : r->forms[from.id].storage,
-        .y = esk_storage_of(y->dtype, y->rank, y->dim, r->out_layout[out]),
+        .y = esk_storage_of(y->dtype, y->rank, y->dim, out_layout(r, out)),
     };
     add_kernel(&e, move);
 }
@@ -320,8 +328,9 @@ struct esk_move esk_move_output(const struct esk_ctx *c, struct esk_recipe *r, u
                                 bool to_end) {
     const struct esk_var *x = esk_in(c, in), *y = esk_out(c, out);
     struct esk_move m = {.offset = offset};
-    bool c4 = r->in_layout[in] == ESK_LAYOUT_C4 && y->rank == x->rank && offset % 4 == 0 &&
-              strides[1] == 1 && (to_end || y->dim[1] % 4 == 0);
+    bool c4 = in_layout(r, in) == ESK_LAYOUT_C4 && out < ESK_RECIPE_INPUTS &&
+              y->rank == x->rank && offset % 4 == 0 && strides[1] == 1 &&
+              (to_end || y->dim[1] % 4 == 0);
     for (int k = 0; k < y->rank && c4; k++)
         c4 = k == 1 || strides[k] % 4 == 0;
     if (c4) {
@@ -331,7 +340,8 @@ struct esk_move esk_move_output(const struct esk_ctx *c, struct esk_recipe *r, u
                 esk_move_push(&m, y->dim[k], strides[k]);
         esk_move_push(&m, (y->dim[1] + 3) / 4 * 4, 1);
     } else {
-        r->out_layout[out] = ESK_LAYOUT_DENSE;
+        if (out < ESK_RECIPE_INPUTS)
+            r->out_layout[out] = ESK_LAYOUT_DENSE;
         for (int k = 0; k < y->rank; k++)
             esk_move_push(&m, y->dim[k], strides[k]);
     }

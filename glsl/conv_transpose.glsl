@@ -1,0 +1,109 @@
+// Transposed convolution of any kernel, stride, dilation and group; up to three spatial axes.
+// X: C4 vec4 [N, D, H, W, p_step]   W: the form of recipes/conv.h   Y: C4 vec4 [N, OD, OH, OW, p_oc4]
+// Output o = s * m + phase of an axis takes the inputs m + i0 - j * istep through the kernel's
+// items k0 + j * kstep, j < count; (k0, count, i0) of each phase are in the lists zs, ys, xs.
+// One invocation computes TILE positions m of one phase, rows of p_row laid end to end, and NV
+// vec4s of channels, LO apart.
+// Groups: x: LO * NV vec4s of output channels; y: LOCAL_SIZE / LO tiles;
+// z: ((n * OD + od) * p_sy + phase of y) * p_sx + phase of x.
+// Defines: TILE NV LO CIN GROUPED MASK as in conv.glsl.
+// Params: step span icg ocg oc oc4 bias row rows (positions m) d h w od oh ow kh kw sz sy sx,
+// steps of k and i of each axis: kz iz ky iy kx ix, lists zs ys xs.
+
+const int NOWHERE = -(1 << 28);
+#if READ_IMAGE
+#define FETCH(i) LOAD_X(i)
+#else
+#define FETCH(i) LOADZ_X((i) >= 0, i)
+#endif
+
+void main() {
+    int lane = LOCAL & (LO - 1);
+    int oc = GROUP.x * (LO * NV) + lane;
+    int first = (GROUP.y * (LOCAL_SIZE / LO) + LOCAL / LO) * TILE;
+    int y0 = first / p_row, x0 = first - y0 * p_row;
+    if (y0 >= p_rows)
+        return;
+    int step = p_step, span = p_span, w = p_w, h = p_h;
+    int rest = GROUP.z / p_sx, phase_x = GROUP.z - rest * p_sx;
+    int image = rest / p_sy, phase_y = rest - image * p_sy;
+    int n = image / p_od, z0 = image - n * p_od;
+    int mz = z0 / p_sz, phase_z = z0 - mz * p_sz;
+#ifdef GROUPED
+    int channel = max(min(oc * 4 / p_ocg * p_icg / 4, step - span), 0);
+#else
+    int channel = 0;
+#endif
+    int xs[TILE], ys[TILE];
+    int x = x0, y = y0;
+    for (int t = 0; t < TILE; t++) {
+        xs[t] = x;
+        ys[t] = y;
+        x++;
+        bool over = x >= p_row;
+        x = over ? 0 : x;
+        y += over ? 1 : 0;
+    }
+    int bias = p_bias + oc;
+    vec4 sum[TILE * NV];
+    for (int j = 0; j < NV; j++) {
+        vec4 b = LOAD_W(bias + j * LO);
+        for (int t = 0; t < TILE; t++)
+            sum[t * NV + j] = b;
+    }
+    const int ITEM = 4 * LO * NV; // vec4s of the form from one kernel item to the next
+    int row_size = span * p_kw * ITEM;
+    int block = GROUP.x * p_kd * p_kh * row_size + lane;
+    int nz = p_zs(phase_z * 3 + 1), ny = p_ys(phase_y * 3 + 1), nx = p_xs(phase_x * 3 + 1);
+    int kz0 = p_zs(phase_z * 3), ky0 = p_ys(phase_y * 3), kx0 = p_xs(phase_x * 3);
+    int iz0 = p_zs(phase_z * 3 + 2) + mz, iy0 = p_ys(phase_y * 3 + 2), ix0 = p_xs(phase_x * 3 + 2);
+    for (int jz = 0; jz < nz; jz++) {
+        int z = iz0 - jz * p_iz;
+        int plane = uint(z) < uint(p_d) ? (n * p_d + z) * h * w * step + channel : NOWHERE;
+        for (int jy = 0; jy < ny; jy++)
+            for (int jx = 0; jx < nx; jx++) {
+                int offset[TILE];
+                for (int t = 0; t < TILE; t++) {
+                    int ix = xs[t] + ix0 - jx * p_ix, iy = ys[t] + iy0 - jy * p_iy;
+                    offset[t] = uint(iy) < uint(h) && uint(ix) < uint(w) && plane >= 0
+                                    ? plane + (iy * w + ix) * step : NOWHERE;
+                }
+                int tap = block + ((kz0 + jz * p_kz) * p_kh + ky0 + jy * p_ky) * row_size +
+                          (kx0 + jx * p_kx) * ITEM;
+                int advance = p_kw * ITEM;
+                for (int c = 0; c < span; c++) {
+                    vec4 b[CIN * NV];
+                    for (int q = 0; q < CIN; q++)
+                        for (int j = 0; j < NV; j++)
+                            b[q * NV + j] = LOAD_W(tap + (q * NV + j) * LO);
+                    for (int t = 0; t < TILE; t++) {
+                        vec4 a = FETCH(offset[t] + c);
+                        for (int j = 0; j < NV; j++) {
+                            vec4 s = sum[t * NV + j];
+                            for (int q = 0; q < CIN; q++)
+                                s += a[q] * b[q * NV + j];
+                            sum[t * NV + j] = s;
+                        }
+                    }
+                    tap += advance;
+                }
+            }
+    }
+    for (int t = 0; t < TILE; t++) {
+        int ox = xs[t] * p_sx + phase_x, oy = ys[t] * p_sy + phase_y;
+        if (ox < p_ow && oy < p_oh) {
+            int pixel = ((image * p_oh + oy) * p_ow + ox) * p_oc4;
+            for (int j = 0; j < NV; j++)
+                if (oc + j * LO < p_oc4) {
+                    vec4 v = sum[t * NV + j];
+                    int to = pixel + oc + j * LO;
+                    v = EPILOGUE(v, to);
+#ifdef MASK
+                    v = mix(vec4(0.0), v, lessThan(ivec4(oc + j * LO) * 4 + ivec4(0, 1, 2, 3),
+                                                   ivec4(p_oc)));
+#endif
+                    STORE_Y(to, v);
+                }
+        }
+    }
+}

@@ -1,0 +1,644 @@
+/* Recording a plan, and replaying it. In: a plan, limits, places of forms, then slots; out: a
+ * list of commands, then GL calls. Must not know how slots get their buffers. */
+#include "glcompute/command.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <string.h>
+#include <time.h>
+
+enum {
+    MOST_COMMANDS = 1 << 20,
+    NAMED = 8, /* commands that an error names */
+};
+
+/* ---- slots ---- */
+
+uint32_t esk_gl_record_slot(const struct esk_gl_record *record,
+                            const struct esk_place *place) {
+    switch (place->slot) {
+    case ESK_SLOT_ACTIVATION:
+        return place->index;
+    case ESK_SLOT_INPUT:
+        return record->first_input + place->index;
+    case ESK_SLOT_OUTPUT:
+        return record->first_output + place->index;
+    case ESK_SLOT_CONSTANT:
+        return record->constants;
+    case ESK_SLOT_FORM:
+        break;
+    }
+    return record->first_form + place->index;
+}
+
+static esk_status make_slots(struct esk_gl_record *record, const struct esk_plan *plan,
+                             const struct esk_gl_form_place *forms, esk_error *error) {
+    record->n_activations = plan->n_slabs;
+    record->n_inputs = plan->n_inputs;
+    record->n_outputs = plan->n_outputs;
+    record->n_forms = plan->n_forms;
+    for (uint32_t i = 0; i < plan->n_buffers; i++) {
+        const struct esk_place *place = &plan->buffers[i].place;
+        uint32_t *count = place->slot == ESK_SLOT_INPUT    ? &record->n_inputs
+                          : place->slot == ESK_SLOT_OUTPUT ? &record->n_outputs
+                                                           : NULL;
+        if (count && place->index >= *count)
+            *count = place->index + 1;
+        if ((place->slot == ESK_SLOT_ACTIVATION && place->index >= plan->n_slabs) ||
+            (place->slot == ESK_SLOT_FORM && place->index >= plan->n_forms))
+            return esk_fail(error, ESK_INTERNAL, "buffer %u lies in %s %u, there is none", i,
+                            esk_slot_name(place->slot), place->index);
+    }
+    record->first_input = record->n_activations;
+    record->first_output = record->first_input + record->n_inputs;
+    record->constants = record->first_output + record->n_outputs;
+    record->first_form = record->constants + 1;
+    record->n_slots = record->first_form + record->n_forms;
+    record->slots = esk_calloc(record->n_slots, sizeof *record->slots);
+    if (!record->slots)
+        return esk_fail_memory(error, "slots");
+    const struct {
+        enum esk_slot_kind kind;
+        uint32_t first, count;
+    } rows[] = {
+        {ESK_SLOT_ACTIVATION, 0, record->n_activations},
+        {ESK_SLOT_INPUT, record->first_input, record->n_inputs},
+        {ESK_SLOT_OUTPUT, record->first_output, record->n_outputs},
+        {ESK_SLOT_CONSTANT, record->constants, 1},
+        {ESK_SLOT_FORM, record->first_form, record->n_forms},
+    };
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
+        for (uint32_t i = 0; i < rows[r].count; i++)
+            record->slots[rows[r].first + i] =
+                (struct esk_gl_slot){.kind = rows[r].kind, .index = i};
+    for (uint32_t i = 0; i < plan->n_slabs; i++)
+        record->slots[i].bytes = plan->slab_bytes[i];
+    record->slots[record->constants].bytes = plan->constant_bytes;
+    for (uint32_t i = 0; i < plan->n_forms; i++)
+        record->slots[record->first_form + i].bytes =
+            plan->forms[i].shared ? forms[i].slot_bytes : plan->constant_bytes;
+    for (uint32_t i = 0; i < plan->n_buffers; i++) {
+        const struct esk_place *place = &plan->buffers[i].place;
+        struct esk_gl_slot *slot = &record->slots[esk_gl_record_slot(record, place)];
+        if (place->slot != ESK_SLOT_FORM && place->offset + place->bytes > slot->bytes)
+            slot->bytes = place->offset + place->bytes;
+    }
+    return ESK_OK;
+}
+
+/* ---- recording ---- */
+
+struct recorder {
+    struct esk_gl_record *record;
+    const struct esk_plan *plan;
+    const struct esk_limits *limits;
+    uint32_t max_groups[3];
+    const struct esk_gl_form_place *forms;
+    esk_error *error;
+    bool barrier; /* of a command that has no groups: the next one's */
+};
+
+/* Where operand `i` of a command lies: slot, bytes before it, bytes behind its start. */
+struct where {
+    uint32_t slot;
+    uint64_t offset, bytes;
+};
+
+static struct where find_operand(const struct recorder *r, const struct esk_command *command,
+                                 uint32_t i) {
+    uint32_t id = command->buffers[i];
+    struct esk_place place;
+    if (ESK_COMMAND_IS_FORM(id))
+        place = (struct esk_place){.slot = ESK_SLOT_FORM, .index = ESK_COMMAND_FORM(id)};
+    else
+        place = r->plan->buffers[id].place;
+    struct where where = {esk_gl_record_slot(r->record, &place), place.offset, place.bytes};
+    if (place.slot == ESK_SLOT_FORM) {
+        const struct esk_plan_form *form = &r->plan->forms[place.index];
+        where.bytes = form->form.bytes;
+        where.offset += form->shared ? r->forms[place.index].offset : form->offset;
+    }
+    uint64_t skip = command->kernel->operands[i].offset;
+    where.offset += skip;
+    where.bytes = where.bytes > skip ? where.bytes - skip : 0;
+    return where;
+}
+
+/* Through which view, as what format, an image reads the operand. */
+static GLenum image_format(const struct esk_operand *o, enum esk_gl_view *view) {
+    bool vec4 = o->view == ESK_VEC4 || o->storage == ESK_STORAGE_I64X2;
+    *view = vec4 ? ESK_GL_VIEW_VEC4 : ESK_GL_VIEW_ELEMENT;
+    switch (o->storage) {
+    case ESK_STORAGE_F32:
+        return vec4 ? GL_RGBA32F : GL_R32F;
+    case ESK_STORAGE_I32:
+        return vec4 ? GL_RGBA32I : GL_R32I;
+    default:
+        return vec4 ? GL_RGBA32UI : GL_R32UI;
+    }
+}
+
+/* A slab as allocated may be larger than one binding. */
+static bool needs_window(const struct recorder *r, uint32_t slot) {
+    return esk_gl_buffer_round(r->record->slots[slot].bytes) > r->limits->max_binding;
+}
+
+/* The device's read path, unless an operand is out of an image's reach. */
+static enum esk_read_path choose_path(const struct recorder *r,
+                                      const struct esk_command *command) {
+    uint32_t images = 0;
+    if (r->limits->read_path != ESK_READ_IMAGE)
+        return ESK_READ_SSBO;
+    for (uint32_t i = 0; i < command->kernel->n_operands; i++) {
+        const struct esk_operand *o = &command->kernel->operands[i];
+        if (o->access != ESK_READ)
+            continue;
+        enum esk_gl_view view;
+        image_format(o, &view);
+        struct where where = find_operand(r, command, i);
+        uint64_t texel = view == ESK_GL_VIEW_VEC4 ? 16 : 4;
+        if (where.offset + where.bytes > r->limits->max_texels * texel)
+            return ESK_READ_SSBO;
+        images++;
+    }
+    return images > r->limits->max_images ? ESK_READ_SSBO : ESK_READ_IMAGE;
+}
+
+/* Adds the bindings of a command; writes the base words. */
+static esk_status add_bindings(struct recorder *r, const struct esk_command *source,
+                               struct esk_gl_command *command, uint32_t *words) {
+    struct esk_gl_record *record = r->record;
+    const struct esk_kernel *k = source->kernel;
+    command->first_binding = record->n_bindings;
+    for (uint32_t i = 0; i < k->n_operands; i++) {
+        const struct esk_operand *o = &k->operands[i];
+        struct where where = find_operand(r, source, i);
+        struct esk_gl_binding binding = {
+            .slot = where.slot,
+            .index = (uint8_t)esk_gl_binding_of(k, i, command->path),
+            .image = esk_gl_is_image(o, command->path),
+        };
+        if (binding.image) {
+            binding.format = image_format(o, &binding.view);
+            record->slots[where.slot].views |= 1u << binding.view;
+            record->barriers |= GL_SHADER_IMAGE_ACCESS_BARRIER_BIT;
+        } else if (needs_window(r, where.slot)) {
+            /* starts at the operand where its base would lie too far back */
+            uint64_t align = r->limits->ssbo_align > 16 ? r->limits->ssbo_align : 16;
+            uint64_t total = record->slots[where.slot].bytes;
+            if (where.offset + where.bytes > r->limits->max_binding)
+                binding.start = where.offset / align * align;
+            binding.size = total - binding.start;
+            if (binding.size > r->limits->max_binding)
+                binding.size = r->limits->max_binding / 16 * 16;
+            if (where.offset + where.bytes > binding.start + binding.size)
+                return esk_fail(r->error, ESK_UNSUPPORTED,
+                                "'%s': operand %s is a range of %llu bytes, one binding of "
+                                "the device holds %llu",
+                                k->label, o->name, (unsigned long long)where.bytes,
+                                (unsigned long long)r->limits->max_binding);
+        }
+        uint64_t from = where.offset - binding.start, unit = esk_gl_unit_bytes(o);
+        if (from % unit || from / unit > INT32_MAX)
+            return esk_fail(r->error, ESK_INTERNAL,
+                            "'%s': operand %s starts at byte %llu, its unit is %llu bytes",
+                            k->label, o->name, (unsigned long long)from,
+                            (unsigned long long)unit);
+        words[ESK_GL_BASE_WORD + i] = (uint32_t)(from / unit);
+        if (!esk_grow((void **)&record->bindings, &record->cap_bindings,
+                      record->n_bindings + 1u, sizeof *record->bindings))
+            return esk_fail_memory(r->error, "bindings");
+        record->bindings[record->n_bindings++] = binding;
+    }
+    command->n_bindings = record->n_bindings - command->first_binding;
+    return ESK_OK;
+}
+
+/* One dispatch: a copy of the parameter block with its group base. */
+static esk_status add_piece(struct recorder *r, const struct esk_kernel *k,
+                            struct esk_gl_command command, const uint32_t *words,
+                            const uint32_t *base) {
+    struct esk_gl_record *record = r->record;
+    uint64_t align = r->limits->ubo_align > 16 ? r->limits->ubo_align : 16;
+    uint64_t offset = (record->param_bytes + align - 1) / align * align;
+    uint64_t end = offset + command.param_bytes;
+    if (record->n_commands >= MOST_COMMANDS || end > UINT32_MAX)
+        return esk_fail(r->error, ESK_UNSUPPORTED, "'%s': more than %d dispatches in a plan",
+                        k->label, MOST_COMMANDS);
+    if (!esk_grow((void **)&record->params, &record->cap_params, end, 1) ||
+        !esk_grow((void **)&record->commands, &record->cap_commands,
+                  record->n_commands + 1u, sizeof *record->commands))
+        return esk_fail_memory(r->error, "commands");
+    memcpy(record->params + offset, words, command.param_bytes);
+    memcpy(record->params + offset, base, 3 * sizeof *base);
+    record->param_bytes = end;
+    uint32_t first = esk_gl_param_word(k);
+    for (uint32_t i = 0; i < k->n_params; i++) {
+        const struct esk_param *p = &k->params[i];
+        if (p->kind == ESK_PARAM_CONST)
+            continue;
+        if (!esk_grow((void **)&record->late, &record->cap_late, record->n_late + 1u,
+                      sizeof *record->late))
+            return esk_fail_memory(r->error, "late parameters");
+        record->late[record->n_late++] = (struct esk_gl_late){
+            .offset = (uint32_t)offset + (first + i) * 4,
+            .kind = p->kind,
+            .is_float = p->is_float,
+            .var = p->var,
+            .element = p->element,
+            .command = record->n_commands,
+        };
+    }
+    command.params = (uint32_t)offset;
+    record->commands[record->n_commands++] = command;
+    return ESK_OK;
+}
+
+/* Cuts the groups of a command along its axes; no barrier between the pieces. */
+static esk_status add_pieces(struct recorder *r, const struct esk_kernel *k,
+                             struct esk_gl_command command, const uint32_t *words) {
+    uint64_t most[3];
+    for (int a = 0; a < 3; a++) {
+        most[a] = k->split_axes >> a & 1 ? r->max_groups[a] : r->limits->max_groups[a];
+        if (k->groups[a] > most[a] && !(k->split_axes >> a & 1))
+            return esk_fail(r->error, ESK_UNSUPPORTED,
+                            "'%s': %llu groups on axis %d, the device has %llu and they "
+                            "depend on each other",
+                            k->label, (unsigned long long)k->groups[a], a,
+                            (unsigned long long)most[a]);
+        if (k->groups[a] > INT32_MAX)
+            return esk_fail(r->error, ESK_UNSUPPORTED, "'%s': %llu groups on axis %d",
+                            k->label, (unsigned long long)k->groups[a], a);
+    }
+    for (uint64_t z = 0; z < k->groups[2]; z += most[2])
+        for (uint64_t y = 0; y < k->groups[1]; y += most[1])
+            for (uint64_t x = 0; x < k->groups[0]; x += most[0]) {
+                const uint64_t at[3] = {x, y, z};
+                uint32_t base[3];
+                for (int a = 0; a < 3; a++) {
+                    uint64_t left = k->groups[a] - at[a];
+                    base[a] = (uint32_t)at[a];
+                    command.groups[a] = (uint32_t)(left < most[a] ? left : most[a]);
+                }
+                ESK_TRY(add_piece(r, k, command, words, base));
+                command.barrier = false;
+            }
+    return ESK_OK;
+}
+
+static esk_status add_command(struct recorder *r, uint32_t index) {
+    const struct esk_command *source = &r->plan->commands[index];
+    const struct esk_kernel *k = source->kernel;
+    struct esk_gl_command command = {
+        .label = k->label ? k->label : k->template,
+        .source = index,
+        .param_bytes = esk_gl_param_bytes(k),
+        .path = choose_path(r, source),
+        .barrier = source->barrier || r->barrier,
+        .indirect_slot = UINT32_MAX,
+    };
+    if (k->indirect < 0 && !(k->groups[0] && k->groups[1] && k->groups[2])) {
+        r->barrier = command.barrier;
+        return ESK_OK;
+    }
+    r->barrier = false;
+    if (command.param_bytes > r->limits->max_ubo)
+        return esk_fail(r->error, ESK_UNSUPPORTED,
+                        "'%s': %u bytes of parameters, the device has %u", command.label,
+                        command.param_bytes, r->limits->max_ubo);
+    uint32_t *words = esk_calloc(1, command.param_bytes);
+    if (!words)
+        return esk_fail_memory(r->error, "parameters");
+    for (uint32_t i = 0; i < k->n_params; i++)
+        if (k->params[i].kind == ESK_PARAM_CONST)
+            words[esk_gl_param_word(k) + i] = k->params[i].word;
+    esk_status status = add_bindings(r, source, &command, words);
+    if (status == ESK_OK && k->indirect >= 0) {
+        struct where where = find_operand(r, source, (uint32_t)k->indirect);
+        command.indirect_slot = where.slot;
+        command.indirect_offset = where.offset;
+        r->record->barriers |= GL_COMMAND_BARRIER_BIT;
+        status = add_piece(r, k, command, words, (const uint32_t[3]){0, 0, 0});
+    } else if (status == ESK_OK)
+        status = add_pieces(r, k, command, words);
+    esk_free(words);
+    return status;
+}
+
+esk_status esk_gl_record_make(struct esk_gl_record *result, const struct esk_plan *plan,
+                              const struct esk_limits *limits, const uint32_t *max_groups,
+                              const struct esk_gl_form_place *forms, esk_error *error) {
+    struct esk_gl_record record = {.plan = plan,
+                                   .barriers = GL_SHADER_STORAGE_BARRIER_BIT};
+    struct recorder r = {
+        .record = &record, .plan = plan, .limits = limits, .forms = forms, .error = error};
+    for (int a = 0; a < 3; a++)
+        r.max_groups[a] = max_groups && max_groups[a] && max_groups[a] < limits->max_groups[a]
+                              ? max_groups[a]
+                              : limits->max_groups[a];
+    esk_status status = make_slots(&record, plan, forms, error);
+    if (status == ESK_OK) {
+        record.stages = esk_calloc(plan->n_stages + 1u, sizeof *record.stages);
+        record.n_stages = plan->n_stages;
+        if (!record.stages)
+            status = esk_fail_memory(error, "stages");
+    }
+    for (uint32_t s = 0; s < plan->n_stages && status == ESK_OK; s++) {
+        struct esk_gl_stage *stage = &record.stages[s];
+        stage->first_command = record.n_commands;
+        stage->first_late = record.n_late;
+        r.barrier = false;
+        for (uint32_t i = 0; i < plan->stages[s].n_commands && status == ESK_OK; i++)
+            status = add_command(&r, plan->stages[s].first_command + i);
+        stage->n_commands = record.n_commands - stage->first_command;
+        stage->n_late = record.n_late - stage->first_late;
+    }
+    if (status == ESK_OK)
+        *result = record;
+    else
+        esk_gl_record_finish(&record);
+    return status;
+}
+
+void esk_gl_record_finish(struct esk_gl_record *record) {
+    esk_free(record->commands);
+    esk_free(record->bindings);
+    esk_free(record->slots);
+    esk_free(record->stages);
+    esk_free(record->late);
+    esk_free(record->params);
+    *record = (struct esk_gl_record){0};
+}
+
+/* ---- as text ---- */
+
+static const char *format_name(GLenum format) {
+    switch (format) {
+    case GL_RGBA32F:
+        return "rgba32f";
+    case GL_RGBA32I:
+        return "rgba32i";
+    case GL_RGBA32UI:
+        return "rgba32ui";
+    case GL_R32F:
+        return "r32f";
+    case GL_R32I:
+        return "r32i";
+    default:
+        return "r32ui";
+    }
+}
+
+static void print_command(const struct esk_gl_record *record, uint32_t index,
+                          struct esk_text *text) {
+    const struct esk_gl_command *c = &record->commands[index];
+    const struct esk_kernel *k = record->plan->commands[c->source].kernel;
+    esk_text_add(text, "  %u '%s' %s", index, c->label, k->template);
+    if (c->indirect_slot != UINT32_MAX)
+        esk_text_add(text, " indirect %s %u+%llu",
+                     esk_slot_name(record->slots[c->indirect_slot].kind),
+                     record->slots[c->indirect_slot].index,
+                     (unsigned long long)c->indirect_offset);
+    else
+        esk_text_add(text, " groups %ux%ux%u", c->groups[0], c->groups[1], c->groups[2]);
+    esk_text_add(text, " params %u+%u", c->params, c->param_bytes);
+    uint32_t base[3];
+    memcpy(base, record->params + c->params, sizeof base);
+    if (base[0] || base[1] || base[2])
+        esk_text_add(text, " from %u,%u,%u", base[0], base[1], base[2]);
+    for (uint32_t i = 0; i < c->n_bindings; i++) {
+        const struct esk_gl_binding *b = &record->bindings[c->first_binding + i];
+        const struct esk_gl_slot *slot = &record->slots[b->slot];
+        uint32_t word;
+        memcpy(&word, record->params + c->params + (ESK_GL_BASE_WORD + i) * 4, 4);
+        esk_text_add(text, " %s=%s %u", k->operands[i].name, esk_slot_name(slot->kind),
+                     slot->index);
+        if (word)
+            esk_text_add(text, "+%u", word);
+        esk_text_add(text, ":%s %u", b->image ? format_name(b->format) : "block", b->index);
+        if (b->size)
+            esk_text_add(text, "[%llu,%llu]", (unsigned long long)b->start,
+                         (unsigned long long)b->size);
+    }
+    esk_text_add(text, "%s\n", c->barrier ? " barrier" : "");
+}
+
+void esk_gl_record_print(const struct esk_gl_record *record, struct esk_text *text) {
+    esk_text_add(text, "record: %u commands, %u slots, %llu bytes of parameters\n",
+                 record->n_commands, record->n_slots,
+                 (unsigned long long)record->param_bytes);
+    for (uint32_t i = 0; i < record->n_slots; i++) {
+        const struct esk_gl_slot *slot = &record->slots[i];
+        if (!slot->bytes)
+            continue;
+        esk_text_add(text, "slot %u: %s %u, %llu bytes%s%s\n", i, esk_slot_name(slot->kind),
+                     slot->index, (unsigned long long)slot->bytes,
+                     slot->views >> ESK_GL_VIEW_VEC4 & 1 ? " vec4" : "",
+                     slot->views >> ESK_GL_VIEW_ELEMENT & 1 ? " element" : "");
+    }
+    for (uint32_t s = 0; s < record->n_stages; s++) {
+        const struct esk_gl_stage *stage = &record->stages[s];
+        esk_text_add(text, "stage %u: %u commands, %u late words\n", s, stage->n_commands,
+                     stage->n_late);
+        for (uint32_t i = 0; i < stage->n_commands; i++)
+            print_command(record, stage->first_command + i, text);
+        for (uint32_t i = 0; i < stage->n_late; i++) {
+            const struct esk_gl_late *late = &record->late[stage->first_late + i];
+            esk_text_add(text, "  late %u: %s %u element %u\n", late->offset,
+                         late->kind == ESK_PARAM_HOST_FLOAT ? "float" : "int", late->var,
+                         late->element);
+        }
+    }
+}
+
+/* ---- replay ---- */
+
+esk_status esk_gl_record_late(const struct esk_gl_record *record, uint32_t stage,
+                              const struct esk_tensor *host, unsigned char *to,
+                              esk_error *error) {
+    const struct esk_gl_stage *s = &record->stages[stage];
+    for (uint32_t i = 0; i < s->n_late; i++) {
+        const struct esk_gl_late *late = &record->late[s->first_late + i];
+        const struct esk_tensor *tensor = &host[late->var];
+        if (!tensor->data ||
+            late->element >= esk_shape_product(tensor->dim, 0, tensor->rank))
+            return esk_fail(error, ESK_INTERNAL,
+                            "'%s': element %u of '%s', a late parameter, is not there",
+                            record->commands[late->command].label, late->element,
+                            record->plan->graph->vars[late->var]->name);
+        uint32_t word;
+        if (late->kind == ESK_PARAM_HOST_FLOAT) {
+            float value = (float)esk_tensor_double(tensor, late->element);
+            memcpy(&word, &value, 4);
+        } else {
+            int64_t value = esk_tensor_int(tensor, late->element);
+            value = value < INT32_MIN ? INT32_MIN : value > INT32_MAX ? INT32_MAX : value;
+            word = (uint32_t)(int32_t)value;
+        }
+        memcpy(to + late->offset, &word, 4);
+    }
+    return ESK_OK;
+}
+
+/* What is bound: calls that would change nothing are left out. */
+struct bound {
+    GLuint program;
+    struct {
+        GLuint buffer;
+        uint64_t start;
+    } blocks[ESK_KERNEL_OPERANDS];
+    struct {
+        GLuint texture;
+        GLenum format;
+    } images[ESK_KERNEL_OPERANDS];
+};
+
+static void bind(struct esk_gl *gl, const struct esk_gl_binding *b,
+                 const struct esk_gl_buffer *buffer, struct bound *bound) {
+    if (b->image) {
+        GLuint texture = buffer->views[b->view];
+        if (bound->images[b->index].texture == texture &&
+            bound->images[b->index].format == b->format)
+            return;
+        bound->images[b->index].texture = texture;
+        bound->images[b->index].format = b->format;
+        ESK_GL(gl, BindImageTexture(b->index, texture, 0, GL_FALSE, 0, GL_READ_ONLY,
+                                    b->format));
+        return;
+    }
+    /* a window of a buffer: start alone tells one from another */
+    uint64_t start = b->size ? b->start + 1 : 0;
+    if (bound->blocks[b->index].buffer == buffer->id &&
+        bound->blocks[b->index].start == start)
+        return;
+    bound->blocks[b->index].buffer = buffer->id;
+    bound->blocks[b->index].start = start;
+    if (b->size)
+        ESK_GL(gl, BindBufferRange(GL_SHADER_STORAGE_BUFFER, b->index, buffer->id,
+                                   (GLintptr)b->start, (GLsizeiptr)b->size));
+    else
+        ESK_GL(gl, BindBufferBase(GL_SHADER_STORAGE_BUFFER, b->index, buffer->id));
+}
+
+uint64_t esk_gl_replay(struct esk_gl *gl, const struct esk_gl_record *record, uint32_t stage,
+                       const struct esk_gl_replay *replay) {
+    const struct esk_gl_stage *s = &record->stages[stage];
+    struct bound bound = {0};
+    if (stage && s->n_commands) /* plans count barriers anew in each stage */
+        ESK_GL(gl, MemoryBarrier(record->barriers));
+    for (uint32_t i = 0; i < s->n_commands; i++) {
+        const struct esk_gl_command *c = &record->commands[s->first_command + i];
+        bool group = replay->groups && gl->PushDebugGroup && gl->PopDebugGroup;
+        if (group)
+            ESK_GL(gl, PushDebugGroup(GL_DEBUG_SOURCE_APPLICATION_KHR, i, -1, c->label));
+        if (c->barrier)
+            ESK_GL(gl, MemoryBarrier(record->barriers));
+        if (bound.program != c->program->id) {
+            bound.program = c->program->id;
+            ESK_GL(gl, UseProgram(bound.program));
+        }
+        for (uint32_t j = 0; j < c->n_bindings; j++) {
+            const struct esk_gl_binding *b = &record->bindings[c->first_binding + j];
+            bind(gl, b, replay->slots[b->slot], &bound);
+        }
+        ESK_GL(gl, BindBufferRange(GL_UNIFORM_BUFFER, 0, replay->params, c->params,
+                                   c->param_bytes));
+        if (replay->timer)
+            esk_gl_timer_begin(replay->timer);
+        if (c->indirect_slot != UINT32_MAX) {
+            ESK_GL(gl, BindBuffer(GL_DISPATCH_INDIRECT_BUFFER,
+                                  replay->slots[c->indirect_slot]->id));
+            ESK_GL(gl, DispatchComputeIndirect((GLintptr)c->indirect_offset));
+        } else
+            ESK_GL(gl, DispatchCompute(c->groups[0], c->groups[1], c->groups[2]));
+        if (replay->timer)
+            esk_gl_timer_end(replay->timer);
+        if (replay->flush)
+            ESK_GL(gl, Flush());
+        if (group)
+            ESK_GL(gl, PopDebugGroup());
+    }
+    return s->n_commands;
+}
+
+/* ---- waiting ---- */
+
+static uint64_t now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static esk_status timed_out(const struct esk_gl_record *record, uint32_t stage,
+                            uint32_t timeout_ms, esk_error *error) {
+    const struct esk_gl_stage *s = &record->stages[stage];
+    struct esk_text names = {0};
+    uint32_t named = 0;
+    for (uint32_t i = 0; i < s->n_commands; i++) {
+        const struct esk_gl_command *c = &record->commands[s->first_command + i];
+        if (i && c->source == c[-1].source)
+            continue;
+        if (named++ < NAMED)
+            esk_text_add(&names, "%s'%s'", named > 1 ? ", " : "", c->label);
+    }
+    if (named > NAMED)
+        esk_text_add(&names, " and %u more", named - NAMED);
+    esk_fail(error, ESK_TIMEOUT, "stage %u did not finish within %u ms; in flight: %s", stage,
+             timeout_ms, esk_text_str(&names));
+    esk_text_finish(&names);
+    return ESK_TIMEOUT;
+}
+
+esk_status esk_gl_wait(struct esk_gl *gl, const struct esk_gl_record *record, uint32_t stage,
+                       uint32_t timeout_ms, bool poll, esk_error *error) {
+    const uint64_t slice_ms = 1000; /* between looks for a reset */
+    GLsync fence;
+    ESK_GL_SET(gl, fence, FenceSync(GL_SYNC_GPU_COMMANDS_COMPLETE, 0));
+    if (!fence) {
+        ESK_TRY(esk_gl_lost(gl, "fence", error));
+        return esk_fail(error, ESK_DEVICE_ERROR, "fence: glFenceSync gives none");
+    }
+    if (poll)
+        ESK_GL(gl, Flush());
+    uint64_t start = now_ms(), looked = start, now = start;
+    bool done = false, failed = false;
+    esk_status status = ESK_OK;
+    for (uint32_t turn = 0; status == ESK_OK; turn++) {
+        if (poll) {
+            GLint state = GL_UNSIGNALED;
+            ESK_GL(gl, GetSynciv(fence, GL_SYNC_STATUS, 1, NULL, &state));
+            done = state == GL_SIGNALED;
+        } else {
+            uint64_t left = start + timeout_ms > now ? start + timeout_ms - now : 0;
+            GLenum state;
+            ESK_GL_SET(gl, state,
+                       ClientWaitSync(fence, GL_SYNC_FLUSH_COMMANDS_BIT,
+                                      (left < slice_ms ? left : slice_ms) * 1000000));
+            failed = state == GL_WAIT_FAILED;
+            done = state == GL_ALREADY_SIGNALED || state == GL_CONDITION_SATISFIED;
+        }
+        if (done || failed)
+            break;
+        now = now_ms();
+        if (now - looked >= slice_ms) {
+            looked = now;
+            status = esk_gl_lost(gl, "waiting for a fence", error);
+        }
+        if (status == ESK_OK && now - start >= timeout_ms)
+            status = timed_out(record, stage, timeout_ms, error);
+        if (poll && turn > 50) /* short commands end while it spins */
+            nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+    }
+    ESK_GL(gl, DeleteSync(fence));
+    if (status == ESK_OK || status == ESK_TIMEOUT) {
+        esk_status lost = esk_gl_lost(gl, "running a stage", error);
+        status = lost == ESK_OK ? status : lost;
+    }
+    if (status == ESK_OK && failed) {
+        status = esk_gl_status(gl, "waiting for a fence", error);
+        if (status == ESK_OK)
+            status = esk_fail(error, ESK_DEVICE_ERROR, "glClientWaitSync failed");
+    }
+    return status;
+}

@@ -1,0 +1,497 @@
+/* Plans on a device: prepared, leased, run. In: plans and host tensors; out: GL work, host
+ * bytes. A steady run takes a lease from the pool and slabs from the cache, and makes
+ * nothing. Must not know operators. */
+#include "glcompute/device.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+enum {
+    IDLE_LEASES = 2, /* of one prepared plan */
+    FENCE_TIMEOUT_MS = 60000,
+};
+
+struct esk_prepared {
+    struct esk_device *device;
+    const struct esk_plan *plan;
+    struct esk_gl_record record;
+    struct esk_gl_form **forms; /* one a form of the plan; NULL: not shared */
+    struct esk_gl_buffer *constants;
+    struct esk_gl_buffer *params; /* NULL where late words give each lease its own */
+    struct esk_lease *idle;       /* under the device's lock, as all of it */
+    uint32_t n_idle;
+};
+
+struct esk_lease {
+    struct esk_lease *next; /* while idle */
+    struct esk_prepared *prepared;
+    struct esk_gl_buffer **slots; /* activations only while it is held */
+    struct esk_gl_buffer *params; /* own; NULL: the prepared plan's */
+    bool dirty; /* a stage may still be running: nothing of it is used again */
+};
+
+/* ---- prepare ---- */
+
+static esk_status prepare_forms(struct esk_prepared *p, struct esk_gl_form_place *places,
+                                esk_error *error) {
+    struct esk_device *device = p->device;
+    const struct esk_plan *plan = p->plan;
+    uint64_t expected = 0;
+    for (uint32_t i = 0; i < plan->n_forms; i++)
+        if (plan->forms[i].shared)
+            expected += esk_round_up(plan->forms[i].form.bytes, 256);
+    if (plan->constant_bytes)
+        ESK_TRY(esk_gl_buffer_create(&device->memory, plan->constant_bytes, GL_STATIC_DRAW,
+                                     "constants", &p->constants, error));
+    for (uint32_t i = 0; i < plan->n_forms; i++) {
+        const struct esk_plan_form *form = &plan->forms[i];
+        if (!form->shared) {
+            ESK_TRY(esk_gl_form_upload(&device->weights, plan->graph, &form->form,
+                                       p->constants, form->offset, error));
+            continue;
+        }
+        ESK_TRY(esk_gl_form_ref(&device->weights, plan->graph, &form->form, expected,
+                                &p->forms[i], error));
+        expected -= esk_round_up(form->form.bytes, 256);
+        places[i].offset = p->forms[i]->offset;
+        places[i].slot_bytes = p->forms[i]->buffer->bytes;
+    }
+    return ESK_OK;
+}
+
+/* All are started before the first is waited for: drivers compile in parallel. */
+static esk_status prepare_programs(struct esk_prepared *p, esk_error *error) {
+    struct esk_device *device = p->device;
+    struct esk_gl_record *record = &p->record;
+    for (uint32_t i = 0; i < record->n_commands; i++) {
+        struct esk_gl_command *c = &record->commands[i];
+        if (i && c->source == c[-1].source) {
+            c->program = c[-1].program;
+            continue;
+        }
+        ESK_TRY(esk_gl_program_start(&device->programs, p->plan->commands[c->source].kernel,
+                                     c->path, &c->program, error));
+    }
+    for (uint32_t i = 0; i < record->n_commands; i++) {
+        struct esk_gl_command *c = &record->commands[i];
+        ESK_TRY(esk_gl_program_link(&device->programs, p->plan->commands[c->source].kernel,
+                                    c->path, c->program, error));
+    }
+    return esk_gl_status(&device->gl, "compiling", error);
+}
+
+static esk_status make_params(struct esk_prepared *p, GLenum usage,
+                              struct esk_gl_buffer **params, esk_error *error) {
+    struct esk_gl_memory *memory = &p->device->memory;
+    ESK_TRY(esk_gl_buffer_create(memory, p->record.param_bytes, usage, "params", params,
+                                 error));
+    return esk_gl_buffer_write(memory, *params, 0, p->record.param_bytes, p->record.params,
+                               error);
+}
+
+static esk_status prepare_current(struct esk_prepared *p, esk_error *error) {
+    struct esk_device *device = p->device;
+    const struct esk_plan *plan = p->plan;
+    struct esk_gl_form_place *places = esk_calloc(plan->n_forms + 1u, sizeof *places);
+    p->forms = esk_calloc(plan->n_forms + 1u, sizeof *p->forms);
+    esk_status status = places && p->forms ? prepare_forms(p, places, error)
+                                           : esk_fail_memory(error, "weight forms");
+    esk_gl_weights_settle(&device->weights);
+    if (status == ESK_OK)
+        status = esk_gl_record_make(&p->record, plan, &device->limits, device->max_groups,
+                                    places, error);
+    esk_free(places);
+    ESK_TRY(status);
+    device->counters.recorded += p->record.n_commands;
+    ESK_TRY(prepare_programs(p, error));
+    for (uint32_t i = 0; i < p->record.n_slots; i++) { /* views of what stays */
+        const struct esk_gl_slot *slot = &p->record.slots[i];
+        struct esk_gl_buffer *buffer = NULL;
+        if (slot->kind == ESK_SLOT_CONSTANT)
+            buffer = p->constants;
+        else if (slot->kind == ESK_SLOT_FORM)
+            buffer = p->forms[slot->index] ? p->forms[slot->index]->buffer : p->constants;
+        for (int v = 0; v < ESK_GL_VIEWS && buffer; v++)
+            if (slot->views >> v & 1)
+                ESK_TRY(esk_gl_buffer_view(&device->memory, buffer, v, error));
+    }
+    if (p->record.n_commands && !p->record.n_late)
+        ESK_TRY(make_params(p, GL_STATIC_DRAW, &p->params, error));
+    return ESK_OK;
+}
+
+/* Under the lock, context current. */
+static void destroy_prepared(struct esk_prepared *p) {
+    struct esk_device *device = p->device;
+    for (uint32_t i = 0; p->forms && i < p->plan->n_forms; i++)
+        esk_gl_form_unref(&device->weights, p->forms[i]);
+    esk_gl_buffer_destroy(&device->memory, p->constants);
+    esk_gl_buffer_destroy(&device->memory, p->params);
+    esk_gl_record_finish(&p->record);
+    esk_free(p->forms);
+    esk_free(p);
+}
+
+esk_status esk_gl_prepare(struct esk_device *device, const struct esk_plan *plan,
+                          struct esk_prepared **result, esk_error *error) {
+    struct esk_prepared *p = esk_calloc(1, sizeof *p);
+    if (!p)
+        return esk_fail_memory(error, "a prepared plan");
+    p->device = device;
+    p->plan = plan;
+    pthread_mutex_lock(&device->lock);
+    struct esk_egl_saved saved = {0};
+    esk_status status = esk_gl_device_current(device, &saved, error);
+    if (status == ESK_OK) {
+        status = prepare_current(p, error);
+        if (status != ESK_OK)
+            destroy_prepared(p);
+        esk_gl_device_restore(device, &saved);
+    } else
+        esk_free(p);
+    if (status == ESK_DEVICE_LOST)
+        device->lost = true;
+    pthread_mutex_unlock(&device->lock);
+    if (status == ESK_OK)
+        *result = p;
+    return status;
+}
+
+/* ---- leases ---- */
+
+static bool is_own(const struct esk_gl_slot *slot) {
+    return slot->kind == ESK_SLOT_INPUT || slot->kind == ESK_SLOT_OUTPUT;
+}
+
+/* Under the lock, context current. */
+static void destroy_lease(struct esk_lease *lease) {
+    const struct esk_gl_record *record = &lease->prepared->record;
+    struct esk_gl_memory *memory = &lease->prepared->device->memory;
+    for (uint32_t i = 0; lease->slots && i < record->n_slots; i++)
+        if (is_own(&record->slots[i]) || record->slots[i].kind == ESK_SLOT_ACTIVATION)
+            esk_gl_buffer_destroy(memory, lease->slots[i]);
+    esk_gl_buffer_destroy(memory, lease->params);
+    esk_free(lease->slots);
+    esk_free(lease);
+}
+
+void esk_gl_unprepare(struct esk_prepared *p) {
+    if (!p)
+        return;
+    struct esk_device *device = p->device;
+    struct esk_egl_saved saved = {0};
+    pthread_mutex_lock(&device->lock);
+    esk_gl_device_current_to_free(device, &saved);
+    while (p->idle) {
+        struct esk_lease *lease = p->idle;
+        p->idle = lease->next;
+        destroy_lease(lease);
+    }
+    destroy_prepared(p);
+    esk_gl_device_restore(device, &saved);
+    pthread_mutex_unlock(&device->lock);
+}
+
+/* Activation slabs that the cache has; true if nothing is left for GL to do. */
+static bool take_slabs(struct esk_lease *lease) {
+    const struct esk_prepared *p = lease->prepared;
+    bool complete = !p->device->options.poison;
+    for (uint32_t i = 0; i < p->record.n_slots; i++) {
+        const struct esk_gl_slot *slot = &p->record.slots[i];
+        if (slot->kind == ESK_SLOT_ACTIVATION)
+            lease->slots[i] = esk_gl_cache_lease(&p->device->memory.cache, slot->bytes);
+        if (!lease->slots[i])
+            complete = complete && !slot->bytes;
+        else
+            for (int v = 0; v < ESK_GL_VIEWS; v++)
+                complete = complete && (!(slot->views >> v & 1) || lease->slots[i]->views[v]);
+    }
+    return complete;
+}
+
+static void give_slabs(struct esk_lease *lease) {
+    struct esk_prepared *p = lease->prepared;
+    struct esk_gl_memory *memory = &p->device->memory;
+    for (uint32_t i = 0; i < p->record.n_slots; i++)
+        if (p->record.slots[i].kind == ESK_SLOT_ACTIVATION && lease->slots[i]) {
+            /* the one policy there is gives none up */
+            esk_gl_cache_give(&memory->cache, lease->slots[i]);
+            lease->slots[i] = NULL;
+        }
+}
+
+/* With the context current: makes what is missing, views and poison. */
+static esk_status complete_lease(struct esk_lease *lease, esk_error *error) {
+    static const GLenum usages[] = {[ESK_SLOT_ACTIVATION] = GL_DYNAMIC_COPY,
+                                    [ESK_SLOT_INPUT] = GL_DYNAMIC_DRAW,
+                                    [ESK_SLOT_OUTPUT] = GL_DYNAMIC_READ};
+    struct esk_prepared *p = lease->prepared;
+    struct esk_gl_memory *memory = &p->device->memory;
+    for (uint32_t i = 0; i < p->record.n_slots; i++) {
+        const struct esk_gl_slot *slot = &p->record.slots[i];
+        bool work = slot->kind == ESK_SLOT_ACTIVATION || is_own(slot);
+        if (work && !lease->slots[i])
+            ESK_TRY(esk_gl_buffer_create(memory, slot->bytes, usages[slot->kind],
+                                         esk_slot_name(slot->kind), &lease->slots[i],
+                                         error));
+        if (work && p->device->options.poison)
+            ESK_TRY(esk_gl_buffer_poison(memory, lease->slots[i], error));
+        for (int v = 0; work && v < ESK_GL_VIEWS; v++)
+            if (slot->views >> v & 1)
+                ESK_TRY(esk_gl_buffer_view(memory, lease->slots[i], v, error));
+    }
+    if (p->record.n_late && !lease->params)
+        ESK_TRY(make_params(p, GL_DYNAMIC_DRAW, &lease->params, error));
+    return ESK_OK;
+}
+
+static struct esk_lease *new_lease(struct esk_prepared *p) {
+    struct esk_lease *lease = esk_calloc(1, sizeof *lease);
+    if (!lease)
+        return NULL;
+    lease->prepared = p;
+    lease->slots = esk_calloc(p->record.n_slots, sizeof *lease->slots);
+    if (!lease->slots) {
+        esk_free(lease);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < p->record.n_slots; i++) {
+        const struct esk_gl_slot *slot = &p->record.slots[i];
+        if (slot->kind == ESK_SLOT_CONSTANT)
+            lease->slots[i] = p->constants;
+        else if (slot->kind == ESK_SLOT_FORM)
+            lease->slots[i] = p->forms[slot->index] ? p->forms[slot->index]->buffer
+                                                    : p->constants;
+    }
+    return lease;
+}
+
+esk_status esk_gl_lease(struct esk_prepared *p, struct esk_lease **result,
+                        esk_error *error) {
+    struct esk_device *device = p->device;
+    esk_status status = ESK_OK;
+    pthread_mutex_lock(&device->lock);
+    struct esk_lease *lease = p->idle;
+    bool fresh = !lease;
+    if (lease) {
+        p->idle = lease->next;
+        lease->next = NULL;
+        p->n_idle--;
+    } else if (!(lease = new_lease(p)))
+        status = esk_fail_memory(error, "a lease");
+    if (status == ESK_OK && (!take_slabs(lease) || fresh)) {
+        struct esk_egl_saved saved = {0};
+        status = esk_gl_device_current(device, &saved, error);
+        if (status == ESK_OK) {
+            status = complete_lease(lease, error);
+            if (status != ESK_OK)
+                destroy_lease(lease);
+            esk_gl_device_restore(device, &saved);
+        } else {
+            esk_gl_device_current_to_free(device, &saved);
+            destroy_lease(lease);
+            esk_gl_device_restore(device, &saved);
+        }
+    }
+    pthread_mutex_unlock(&device->lock);
+    if (status == ESK_OK)
+        *result = lease;
+    return status;
+}
+
+void esk_gl_release(struct esk_lease *lease) {
+    if (!lease)
+        return;
+    struct esk_prepared *p = lease->prepared;
+    struct esk_device *device = p->device;
+    pthread_mutex_lock(&device->lock);
+    bool keep = !lease->dirty && !device->lost;
+    if (keep)
+        give_slabs(lease);
+    if (keep && p->n_idle < IDLE_LEASES) {
+        lease->next = p->idle;
+        p->idle = lease;
+        p->n_idle++;
+    } else {
+        struct esk_egl_saved saved = {0};
+        esk_gl_device_current_to_free(device, &saved);
+        destroy_lease(lease);
+        esk_gl_device_restore(device, &saved);
+    }
+    pthread_mutex_unlock(&device->lock);
+}
+
+/* ---- runs ---- */
+
+/* Where a transfer's bytes lie, mapped; NULL with an error. The device is idle with respect
+ * to this lease: each stage was waited for. */
+static void *map(struct esk_lease *lease, const struct esk_buffer *buffer, GLbitfield access,
+                 esk_error *error, esk_status *status) {
+    struct esk_gl *gl = &lease->prepared->device->gl;
+    const struct esk_place *place = &buffer->place;
+    struct esk_gl_buffer *b = lease->slots[esk_gl_record_slot(&lease->prepared->record, place)];
+    void *mapped = NULL;
+    ESK_GL(gl, BindBuffer(GL_COPY_WRITE_BUFFER, b->id));
+    ESK_GL_SET(gl, mapped, MapBufferRange(GL_COPY_WRITE_BUFFER, (GLintptr)place->offset,
+                                          (GLsizeiptr)buffer->bytes, access));
+    if (!mapped) {
+        *status = esk_gl_status(gl, "mapping a buffer", error);
+        if (*status == ESK_OK)
+            *status = esk_fail(error, ESK_DEVICE_ERROR, "glMapBufferRange gives nothing");
+    }
+    return mapped;
+}
+
+static esk_status unmap(struct esk_gl *gl, esk_error *error) {
+    GLboolean kept;
+    ESK_GL_SET(gl, kept, UnmapBuffer(GL_COPY_WRITE_BUFFER));
+    if (kept)
+        return ESK_OK;
+    ESK_TRY(esk_gl_status(gl, "unmapping a buffer", error));
+    return esk_fail(error, ESK_DEVICE_ERROR, "the driver lost a mapped buffer's contents");
+}
+
+/* The host tensor of a transfer; NULL: nothing to move. */
+static esk_status check(const struct esk_prepared *p, const struct esk_transfer *transfer,
+                        const struct esk_tensor *host, const char *what,
+                        const struct esk_tensor **tensor, esk_error *error) {
+    const struct esk_buffer *buffer = &p->plan->buffers[transfer->buffer];
+    const struct esk_tensor *t = &host[transfer->var];
+    const char *name = p->plan->graph->vars[transfer->var]->name;
+    *tensor = NULL;
+    if (!esk_shape_product(t->dim, 0, t->rank))
+        return ESK_OK;
+    if (!t->data)
+        return esk_fail(error, ESK_INTERNAL, "%s of '%s': no host memory", what, name);
+    if (esk_storage_bytes(buffer->storage, buffer->layout, t->rank, t->dim) > buffer->bytes)
+        return esk_fail(error, ESK_INTERNAL, "%s of '%s': more than its %llu bytes", what,
+                        name, (unsigned long long)buffer->bytes);
+    *tensor = t;
+    return ESK_OK;
+}
+
+static esk_status upload(struct esk_lease *lease, const struct esk_transfer *transfer,
+                         const struct esk_tensor *host, esk_error *error) {
+    const struct esk_prepared *p = lease->prepared;
+    const struct esk_buffer *buffer = &p->plan->buffers[transfer->buffer];
+    const struct esk_tensor *tensor;
+    ESK_TRY(check(p, transfer, host, "upload", &tensor, error));
+    if (!tensor)
+        return ESK_OK;
+    esk_status status = ESK_OK;
+    void *to = map(lease, buffer,
+                   GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_RANGE_BIT |
+                       GL_MAP_UNSYNCHRONIZED_BIT,
+                   error, &status);
+    if (!to)
+        return status;
+    esk_storage_pack(to, buffer->bytes, buffer->storage, buffer->layout, tensor);
+    p->device->counters.uploads++;
+    return unmap(&p->device->gl, error);
+}
+
+static esk_status read_back(struct esk_lease *lease, const struct esk_transfer *transfer,
+                            const struct esk_tensor *host, esk_error *error) {
+    const struct esk_prepared *p = lease->prepared;
+    const struct esk_buffer *buffer = &p->plan->buffers[transfer->buffer];
+    const struct esk_tensor *tensor;
+    ESK_TRY(check(p, transfer, host, "readback", &tensor, error));
+    if (!tensor)
+        return ESK_OK;
+    esk_status status = ESK_OK;
+    const void *from = map(lease, buffer, GL_MAP_READ_BIT, error, &status);
+    if (!from)
+        return status;
+    struct esk_tensor to = *tensor;
+    esk_storage_unpack(from, buffer->storage, &to);
+    p->device->counters.readbacks++;
+    return unmap(&p->device->gl, error);
+}
+
+static esk_status write_late(struct esk_lease *lease, uint32_t stage,
+                             const struct esk_tensor *host, esk_error *error) {
+    struct esk_prepared *p = lease->prepared;
+    struct esk_gl *gl = &p->device->gl;
+    if (!p->record.stages[stage].n_late)
+        return ESK_OK;
+    /* words that are const stay: the range is not invalidated */
+    struct esk_buffer all = {.bytes = p->record.param_bytes};
+    unsigned char *to;
+    ESK_GL(gl, BindBuffer(GL_COPY_WRITE_BUFFER, lease->params->id));
+    ESK_GL_SET(gl, to, MapBufferRange(GL_COPY_WRITE_BUFFER, 0, (GLsizeiptr)all.bytes,
+                                      GL_MAP_WRITE_BIT | GL_MAP_UNSYNCHRONIZED_BIT));
+    if (!to) {
+        ESK_TRY(esk_gl_status(gl, "mapping parameters", error));
+        return esk_fail(error, ESK_DEVICE_ERROR, "glMapBufferRange gives nothing");
+    }
+    esk_status status = esk_gl_record_late(&p->record, stage, host, to, error);
+    esk_status unmapped = unmap(gl, status == ESK_OK ? error : NULL);
+    return status == ESK_OK ? unmapped : status;
+}
+
+static esk_status run_current(struct esk_lease *lease, uint32_t stage,
+                              const struct esk_tensor *host, esk_error *error) {
+    struct esk_prepared *p = lease->prepared;
+    struct esk_device *device = p->device;
+    struct esk_gl *gl = &device->gl;
+    const struct esk_stage *s = &p->plan->stages[stage];
+    for (uint32_t i = 0; i < s->n_uploads; i++)
+        ESK_TRY(upload(lease, &s->uploads[i], host, error));
+    ESK_TRY(write_late(lease, stage, host, error));
+    const struct esk_gl_replay replay = {
+        .slots = lease->slots,
+        .params = lease->params ? lease->params->id : p->params ? p->params->id : 0,
+        .groups = device->options.debug,
+        .flush = device->info.quirks & ESK_QUIRK_FLUSH_EACH,
+    };
+    uint64_t issued = esk_gl_replay(gl, &p->record, stage, &replay);
+    device->counters.dispatches += issued;
+    if (issued) {
+        uint32_t timeout = device->options.fence_timeout_ms;
+        lease->dirty = true;
+        ESK_GL(gl, MemoryBarrier(GL_BUFFER_UPDATE_BARRIER_BIT));
+        ESK_TRY(esk_gl_wait(gl, &p->record, stage, timeout ? timeout : FENCE_TIMEOUT_MS,
+                            device->info.quirks & ESK_QUIRK_POLL_FENCE, error));
+        lease->dirty = false;
+    }
+    for (uint32_t i = 0; i < s->n_readbacks; i++)
+        ESK_TRY(read_back(lease, &s->readbacks[i], host, error));
+    return esk_gl_status(gl, "running a stage", error);
+}
+
+esk_status esk_gl_run_stage(struct esk_lease *lease, uint32_t stage,
+                            const struct esk_tensor *host, esk_error *error) {
+    struct esk_device *device = lease->prepared->device;
+    struct esk_egl_saved saved = {0};
+    pthread_mutex_lock(&device->lock);
+    esk_status status = esk_gl_device_current(device, &saved, error);
+    if (status == ESK_OK) {
+        status = run_current(lease, stage, host, error);
+        esk_gl_device_restore(device, &saved);
+    }
+    if (status == ESK_DEVICE_LOST)
+        device->lost = true;
+    pthread_mutex_unlock(&device->lock);
+    return status;
+}
+
+/* ---- for people ---- */
+
+void esk_gl_dump(struct esk_prepared *p, struct esk_text *text) {
+    esk_gl_record_print(&p->record, text);
+}
+
+esk_status esk_gl_source(struct esk_prepared *p, uint32_t command, struct esk_text *text,
+                         esk_error *error) {
+    if (command >= p->plan->n_commands)
+        return esk_fail(error, ESK_INVALID_ARGUMENT, "command %u: the plan has %u", command,
+                        p->plan->n_commands);
+    enum esk_read_path path = p->device->limits.read_path;
+    for (uint32_t i = 0; i < p->record.n_commands; i++)
+        if (p->record.commands[i].source == command)
+            path = p->record.commands[i].path;
+    return esk_gl_source_make(esk_shaders, p->plan->commands[command].kernel, path,
+                              p->device->gl.minor, text, error);
+}
