@@ -36,8 +36,8 @@ int main(int argc, char **argv) {
     check(esk_device_list_create(env, &devices, NULL, &error));
     for (size_t i = 0; i < esk_device_list_count(devices); i++) {
         const esk_device_info *d = esk_device_list_get(devices, i);
-        printf("%s %d: %s, %s\n", d->provider, d->device_id, d->renderer,
-               d->unusable != NULL ? d->unusable : d->version);
+        printf("%s %d (%s): %s\n", d->provider, d->device_id, d->rung,
+               d->unusable != NULL ? d->unusable : d->renderer);
     }
     esk_device_list_destroy(devices);
 

@@ -301,7 +301,7 @@ static esk_status make_rest(struct binder *b, struct esk_graph *rest) {
     struct esk_cut *cut = &b->plan->cut;
     for (uint32_t i = 0; i < rest->n_inputs; i++)
         rest->vars[rest->inputs[i]]->flags &= ~(uint32_t)ESK_VAR_INPUT;
-    rest->n_inputs = 0;
+    rest->n_inputs = rest->n_formal = 0;
     uint32_t order = 0;
     for (uint32_t i = 0; i < rest->n_order; i++) {
         esk_id id = rest->order[i];
@@ -320,7 +320,6 @@ static esk_status make_rest(struct binder *b, struct esk_graph *rest) {
             if (node->out[j] != ESK_NONE && !rest_input(rest, node->out[j]))
                 return esk_fail_memory(b->error, "a cut");
     }
-    rest->n_formal = rest->n_inputs;
     uint32_t outputs = 0;
     for (uint32_t i = 0; i < b->graph->n_outputs; i++)
         if (var_at(b, b->graph->outputs[i])->flags & ESK_VAR_BEYOND)

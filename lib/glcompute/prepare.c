@@ -211,15 +211,21 @@ static bool take_slabs(struct esk_lease *lease) {
     return complete;
 }
 
-static void give_slabs(struct esk_lease *lease) {
+/* Gives the activation slabs back; the list of those that the cache gave up. */
+static struct esk_gl_buffer *give_slabs(struct esk_lease *lease) {
     struct esk_prepared *p = lease->prepared;
-    struct esk_gl_memory *memory = &p->device->memory;
+    struct esk_gl_buffer *dropped = NULL;
     for (uint32_t i = 0; i < p->record.n_slots; i++)
         if (p->record.slots[i].kind == ESK_SLOT_ACTIVATION && lease->slots[i]) {
-            /* the one policy there is gives none up */
-            esk_gl_cache_give(&memory->cache, lease->slots[i]);
+            struct esk_gl_buffer *over =
+                esk_gl_cache_give(&p->device->memory.cache, lease->slots[i]);
             lease->slots[i] = NULL;
+            if (over) {
+                over->next = dropped;
+                dropped = over;
+            }
         }
+    return dropped;
 }
 
 /* With the context current: makes what is missing, views and poison. */
@@ -307,17 +313,26 @@ void esk_gl_release(struct esk_lease *lease) {
     struct esk_prepared *p = lease->prepared;
     struct esk_device *device = p->device;
     pthread_mutex_lock(&device->lock);
+    struct esk_gl_buffer *dropped = NULL;
     bool keep = !lease->dirty && !device->lost;
     if (keep)
-        give_slabs(lease);
+        dropped = give_slabs(lease);
     if (keep && p->n_idle < IDLE_LEASES) {
         lease->next = p->idle;
         p->idle = lease;
         p->n_idle++;
-    } else {
+        lease = NULL;
+    }
+    if (lease || dropped) {
         struct esk_egl_saved saved = {0};
         esk_gl_device_current_to_free(device, &saved);
-        destroy_lease(lease);
+        while (dropped) {
+            struct esk_gl_buffer *buffer = dropped;
+            dropped = buffer->next;
+            esk_gl_buffer_destroy(&device->memory, buffer);
+        }
+        if (lease)
+            destroy_lease(lease);
         esk_gl_device_restore(device, &saved);
     }
     pthread_mutex_unlock(&device->lock);
@@ -417,10 +432,10 @@ static esk_status write_late(struct esk_lease *lease, uint32_t stage,
     if (!p->record.stages[stage].n_late)
         return ESK_OK;
     /* words that are const stay: the range is not invalidated */
-    struct esk_buffer all = {.bytes = p->record.param_bytes};
     unsigned char *to;
     ESK_GL(gl, BindBuffer(GL_COPY_WRITE_BUFFER, lease->params->id));
-    ESK_GL_SET(gl, to, MapBufferRange(GL_COPY_WRITE_BUFFER, 0, (GLsizeiptr)all.bytes,
+    ESK_GL_SET(gl, to, MapBufferRange(GL_COPY_WRITE_BUFFER, 0,
+                                      (GLsizeiptr)p->record.param_bytes,
                                       GL_MAP_WRITE_BIT | GL_MAP_UNSYNCHRONIZED_BIT));
     if (!to) {
         ESK_TRY(esk_gl_status(gl, "mapping parameters", error));

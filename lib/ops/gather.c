@@ -1,5 +1,6 @@
 /* Gather, GatherElements, GatherND: output elements at places that data says. Out: one kernel
  * that reads indices on the device; a slice where a single index is known. */
+#include "recipes/gathering.h"
 #include "recipes/move.h"
 
 #include <inttypes.h>
@@ -74,174 +75,63 @@ static esk_status nd_infer(struct esk_ctx *c) {
     return esk_set_out(c, 0, x->dtype, rank, dims);
 }
 
-/* ---- what the three have in common ---- */
-
-/* Output index → place of the first index of its tuple in I, and offset in X without it. */
-struct gathering {
-    int rank; /* of the output as it is walked */
-    int64_t dim[2 * ESK_MAX_RANK], stride[2 * ESK_MAX_RANK], place[2 * ESK_MAX_RANK];
-    int tuple;
-    int64_t axis_dim[ESK_MAX_RANK], axis_stride[ESK_MAX_RANK];
-};
-
-static void push(struct gathering *g, int64_t dim, int64_t stride, int64_t place) {
-    int at = g->rank - 1;
-    if (dim == 1)
-        return;
-    if (at >= 0 && g->stride[at] == stride * dim && g->place[at] == place * dim) {
-        g->dim[at] *= dim;
-        g->stride[at] = stride;
-        g->place[at] = place;
-        return;
-    }
-    g->dim[g->rank] = dim;
-    g->stride[g->rank] = stride;
-    g->place[g->rank++] = place;
-}
-
-static void close(struct gathering *g) {
-    if (g->rank)
-        return;
-    g->dim[0] = 1;
-    g->stride[0] = g->place[0] = 0;
-    g->rank = 1;
-}
-
-typedef void (*describe_fn)(const struct esk_node *node, int rank, const int64_t *x,
-                            const int64_t *x_strides, int i_rank, const int64_t *indices,
-                            struct gathering *g);
-
-static void describe_gather(const struct esk_node *node, int rank, const int64_t *x,
-                            const int64_t *x_strides, int i_rank, const int64_t *indices,
-                            struct gathering *g) {
-    int axis = 0;
-    int64_t strides[ESK_MAX_RANK];
-    esk_shape_axis(esk_attr_int(node, "axis", 0), rank, &axis);
-    esk_shape_strides(i_rank, indices, strides);
-    for (int k = 0; k < axis; k++)
-        push(g, x[k], x_strides[k], 0);
-    for (int k = 0; k < i_rank; k++)
-        push(g, indices[k], 0, strides[k]);
-    for (int k = axis + 1; k < rank; k++)
-        push(g, x[k], x_strides[k], 0);
-    g->tuple = 1;
-    g->axis_dim[0] = x[axis];
-    g->axis_stride[0] = x_strides[axis];
-    close(g);
-}
-
-static void describe_elements(const struct esk_node *node, int rank, const int64_t *x,
-                              const int64_t *x_strides, int i_rank, const int64_t *indices,
-                              struct gathering *g) {
-    int axis = 0;
-    int64_t strides[ESK_MAX_RANK];
-    esk_shape_axis(esk_attr_int(node, "axis", 0), rank, &axis);
-    esk_shape_strides(i_rank, indices, strides);
-    for (int k = 0; k < rank; k++)
-        push(g, indices[k], k == axis ? 0 : x_strides[k], strides[k]);
-    g->tuple = 1;
-    g->axis_dim[0] = x[axis];
-    g->axis_stride[0] = x_strides[axis];
-    close(g);
-}
-
-static void describe_nd(const struct esk_node *node, int rank, const int64_t *x,
-                        const int64_t *x_strides, int i_rank, const int64_t *indices,
-                        struct gathering *g) {
-    int batch = (int)esk_attr_int(node, "batch_dims", 0);
-    int64_t strides[ESK_MAX_RANK];
-    esk_shape_strides(i_rank, indices, strides);
-    g->tuple = (int)indices[i_rank - 1];
-    for (int k = 0; k + 1 < i_rank; k++)
-        push(g, indices[k], k < batch ? x_strides[k] : 0, strides[k]);
-    for (int k = batch + g->tuple; k < rank; k++)
-        push(g, x[k], x_strides[k], 0);
-    for (int j = 0; j < g->tuple; j++) {
-        g->axis_dim[j] = x[batch + j];
-        g->axis_stride[j] = x_strides[batch + j];
-    }
-    close(g);
-}
-
 /* ---- cpu ---- */
 
-static void copy_elements(size_t element, int64_t n, int64_t stride, char *to,
-                          const char *from) {
+struct sink {
+    char *to;
+    const char *data;
+    int64_t element;
+};
+
+static void copy_row(void *user, int64_t at, int64_t n, int64_t stride) {
+    struct sink *sink = user;
+    int64_t size = sink->element;
+    const char *from = sink->data + at * size;
     if (stride == 1)
-        memcpy(to, from, (size_t)n * element);
+        memcpy(sink->to, from, (size_t)(n * size));
     else
         for (int64_t i = 0; i < n; i++)
-            memcpy(to + i * (int64_t)element, from + i * stride * (int64_t)element, element);
+            memcpy(sink->to + i * size, from + i * stride * size, (size_t)size);
+    sink->to += n * size;
 }
 
-static esk_status run(struct esk_cpu *c, describe_fn describe) {
+static esk_status run(struct esk_cpu *c, esk_gathering_fn describe) {
     const struct esk_tensor *x = c->in[0], *indices = c->in[1], *y = c->out[0];
-    size_t element = esk_move_element(x->dtype);
-    int64_t strides[ESK_MAX_RANK], index[2 * ESK_MAX_RANK] = {0};
-    struct gathering g = {0};
+    int64_t strides[ESK_MAX_RANK];
+    struct esk_gathering g = {0};
     if (!y || !esk_shape_product(y->dim, 0, y->rank))
         return ESK_OK;
-    if (!element)
+    struct sink sink = {y->data, x->data, (int64_t)esk_move_element(x->dtype)};
+    if (!sink.element)
         return esk_cpu_fail(c, ESK_UNSUPPORTED, "elements of type %s are not moved",
                             esk_dtype_name(x->dtype));
     esk_shape_strides(x->rank, x->dim, strides);
     describe(c->node, x->rank, x->dim, strides, indices->rank, indices->dim, &g);
-    /* rows: the innermost dimension, if all of it has one tuple */
-    int last = g.rank - 1;
-    bool has_rows = g.place[last] == 0;
-    int64_t row = has_rows ? g.dim[last] : 1, row_stride = has_rows ? g.stride[last] : 1;
-    int outer = has_rows ? last : g.rank;
-    int64_t rows = esk_shape_product(g.dim, 0, outer), from = 0, place = 0;
-    char *to = y->data;
-    for (int64_t r = 0; r < rows; r++, to += row * (int64_t)element) {
-        int64_t at = from;
-        for (int j = 0; j < g.tuple; j++) {
-            int64_t i = indices->dtype == ESK_INT64
-                            ? ((const int64_t *)indices->data)[place + j]
-                            : ((const int32_t *)indices->data)[place + j];
-            if (i < -g.axis_dim[j] || i >= g.axis_dim[j])
-                return esk_cpu_fail(c, ESK_INVALID_ARGUMENT,
-                                    "index %" PRId64 " out of range for %" PRId64, i,
-                                    g.axis_dim[j]);
-            at += (i < 0 ? i + g.axis_dim[j] : i) * g.axis_stride[j];
-        }
-        copy_elements(element, row, row_stride, to,
-                      (const char *)x->data + at * (int64_t)element);
-        for (int k = outer - 1; k >= 0; k--) {
-            from += g.stride[k];
-            place += g.place[k];
-            if (++index[k] < g.dim[k])
-                break;
-            from -= g.stride[k] * g.dim[k];
-            place -= g.place[k] * g.dim[k];
-            index[k] = 0;
-        }
-    }
-    return ESK_OK;
+    return esk_gathering_walk(c, &g, indices, copy_row, &sink);
 }
 
 static esk_status gather_cpu(struct esk_cpu *c) {
-    return run(c, describe_gather);
+    return run(c, esk_gathering_axis);
 }
 
 static esk_status elements_cpu(struct esk_cpu *c) {
-    return run(c, describe_elements);
+    return run(c, esk_gathering_elements);
 }
 
 static esk_status nd_cpu(struct esk_cpu *c) {
-    return run(c, describe_nd);
+    return run(c, esk_gathering_nd);
 }
 
 /* ---- gpu ---- */
 
-static esk_status plan(struct esk_ctx *c, describe_fn describe, const char *label) {
+static esk_status plan(struct esk_ctx *c, esk_gathering_fn describe, const char *label) {
     ESK_TRY(esk_move_ready(c));
     const struct esk_var *x = esk_in(c, 0), *indices = esk_in(c, 1), *y = esk_out(c, 0);
     if (!esk_var_count(x))
         return esk_unsupported(c, "the data has no elements to gather");
     enum esk_layout layout = esk_move_layout(c, 0);
     int64_t strides[ESK_MAX_RANK];
-    struct gathering g = {0};
+    struct esk_gathering g = {0};
     esk_move_strides(layout, x->rank, x->dim, strides);
     describe(c->node, x->rank, x->dim, strides, indices->rank, indices->dim, &g);
     struct esk_recipe *r = esk_add_recipe(c, label);
@@ -253,43 +143,14 @@ static esk_status plan(struct esk_ctx *c, describe_fn describe, const char *labe
         esk_move_kernel(c, r, &m, 0, 0);
         return ESK_OK;
     }
-    enum esk_storage from = esk_storage_of(x->dtype, x->rank, x->dim, layout);
-    enum esk_storage to = esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE);
-    int last = g.rank - 1;
-    bool vec4 = to != ESK_STORAGE_I64X2 && g.dim[last] % 4 == 0 && g.stride[last] == 1 &&
-                g.place[last] == 0;
-    for (int k = 0; k < last; k++)
-        vec4 &= g.stride[k] % 4 == 0;
-    for (int j = 0; j < g.tuple; j++)
-        vec4 &= g.axis_stride[j] % 4 == 0;
-    bool units = vec4 || from == ESK_STORAGE_I64X2;
-    if (vec4) {
-        g.dim[last] /= 4;
-        for (int k = 0; k < last; k++)
-            g.stride[k] /= 4;
-        for (int j = 0; j < g.tuple; j++)
-            g.axis_stride[j] /= 4;
-    }
+    bool wide = esk_storage_of(x->dtype, x->rank, x->dim, layout) == ESK_STORAGE_I64X2;
+    bool vec4 = !wide && esk_gathering_vec4(&g), units = vec4 || wide;
     struct esk_kernel *k = esk_recipe_kernel(r, "gather");
     esk_kernel_in(c, r, k, "X", 0, vec4 ? ESK_VEC4 : ESK_ELEMENT);
     esk_kernel_in(c, r, k, "I", 1, ESK_ELEMENT);
-    esk_kernel_out(c, r, k, "Y", 0, units && !vec4 ? ESK_ELEMENT : ESK_VEC4);
-    esk_kernel_define(k, "RANK", g.rank);
-    esk_kernel_define(k, "TUPLE", g.tuple);
-    if (indices->dtype == ESK_INT64)
-        esk_kernel_define(k, "INDEX64", 1);
-    if (units)
-        esk_kernel_define(k, "UNITS", 1);
-    esk_kernel_ints(k, "dim", (uint32_t)g.rank, g.dim);
-    esk_kernel_ints(k, "stride", (uint32_t)g.rank, g.stride);
-    esk_kernel_ints(k, "place", (uint32_t)g.rank, g.place);
-    esk_kernel_ints(k, "axis_dim", (uint32_t)g.tuple, g.axis_dim);
-    esk_kernel_ints(k, "axis_stride", (uint32_t)g.tuple, g.axis_stride);
-    int64_t elements = esk_shape_product(g.dim, 0, g.rank);
-    int unit = units ? 1 : 4;
-    esk_move_step(k, "step", g.rank, g.dim, (int64_t)c->limits->group_1d * unit);
-    esk_move_groups(k, c->limits, (elements + unit - 1) / unit);
-    k->bytes = (double)elements * (vec4 ? 32 : 12);
+    esk_kernel_out(c, r, k, "Y", 0, wide ? ESK_ELEMENT : ESK_VEC4);
+    esk_gathering_kernel(k, c->limits, &g, indices->dtype, units);
+    k->bytes = (double)esk_var_count(y) * (vec4 ? 8 : 12);
     return ESK_OK;
 }
 
@@ -316,7 +177,7 @@ static void map_one(const void *user, const int64_t *x_strides, int64_t *strides
 static esk_status gather_gpu(struct esk_ctx *c) {
     const struct esk_var *x = esk_in(c, 0), *indices = esk_in(c, 1);
     if (!indices->data || esk_var_count(indices) != 1)
-        return plan(c, describe_gather, "gather");
+        return plan(c, esk_gathering_axis, "gather");
     ESK_TRY(esk_move_ready(c));
     struct one one = {.rank = x->rank, .between = indices->rank};
     struct esk_tensor tensor = esk_var_tensor(indices);
@@ -327,16 +188,16 @@ static esk_status gather_gpu(struct esk_ctx *c) {
         return esk_node_fail(c, ESK_INVALID_MODEL,
                              "index %" PRId64 " out of range for %" PRId64, one.index, dim);
     one.index += one.index < 0 ? dim : 0;
-    esk_move_recipe(c, "gather one", map_one, &one, false);
+    esk_move_recipe(c, "gather one", map_one, &one, one.axis != 1);
     return ESK_OK;
 }
 
 static esk_status elements_gpu(struct esk_ctx *c) {
-    return plan(c, describe_elements, "gather elements");
+    return plan(c, esk_gathering_elements, "gather elements");
 }
 
 static esk_status nd_gpu(struct esk_ctx *c) {
-    return plan(c, describe_nd, "gather nd");
+    return plan(c, esk_gathering_nd, "gather nd");
 }
 
 const struct esk_op esk_op_Gather = {

@@ -29,7 +29,7 @@ int64_t esk_conv_start(const struct esk_conv_form *f, int64_t oc4) {
 }
 
 struct esk_conv_form esk_conv_form(int64_t oc, int64_t ic, int64_t group, int64_t rows,
-                                   int64_t kw, bool transposed, bool even) {
+                                   int64_t kw, uint32_t flags) {
     struct esk_conv_form f = {
         .oc = oc,
         .icg = ic / group,
@@ -38,9 +38,9 @@ struct esk_conv_form esk_conv_form(int64_t oc, int64_t ic, int64_t group, int64_
         .oc4 = divide_up(oc, 4),
         .rows = rows,
         .kw = kw,
-        .transposed = transposed,
+        .transposed = flags & ESK_CONV_TRANSPOSED,
+        .depthwise = flags & ESK_CONV_DEPTHWISE,
     };
-    f.depthwise = !transposed && f.icg == 1 && f.ocg == 1;
     if (f.depthwise) {
         f.span = f.block = 1;
         f.blocks = f.oc4;
@@ -53,7 +53,7 @@ struct esk_conv_form esk_conv_form(int64_t oc, int64_t ic, int64_t group, int64_
         if (to - from + 1 > f.span)
             f.span = to - from + 1;
     }
-    if (even)
+    if (flags & ESK_CONV_EVEN)
         f.span = divide_up(f.span, 2) * 2;
     f.block = block_of(f.oc4);
     if (group > 1 && f.block > 8)
@@ -369,8 +369,13 @@ esk_status esk_conv_recipes(struct esk_ctx *c, const struct esk_window *window,
     bool pointwise = taps == 1 && group == 1;
     for (int i = 0; i < 3; i++)
         pointwise = pointwise && w.stride[i] == 1 && w.begin[i] == 0 && w.end[i] == 0;
-    struct esk_conv_form f = esk_conv_form(oc, ic, group, w.kernel[0] * w.kernel[1],
-                                           w.kernel[2], false, pointwise);
+    /* depthwise kernels have two axes; those of volumes count as groups */
+    bool deep = group == ic && ic == oc && w.kernel[0] == 1 && w.in[0] == 1 && w.out[0] == 1;
+    struct esk_conv_form f =
+        esk_conv_form(oc, ic, group, w.kernel[0] * w.kernel[1], w.kernel[2],
+                      deep && group > 1         ? ESK_CONV_DEPTHWISE
+                      : pointwise && ic > 4 ? ESK_CONV_EVEN
+                                            : 0);
     if (pointwise)
         conv_1x1(c, &f, x->dim[0] * esk_window_out(&w));
     else if (f.depthwise)
@@ -417,7 +422,8 @@ esk_status esk_conv_transposed_recipes(struct esk_ctx *c, const struct esk_windo
             return esk_unsupported(c, "stride %d, the limit is %d", (int)w.stride[i],
                                    MAX_STRIDE);
     struct esk_conv_form f = esk_conv_form(y->dim[1], x->dim[1], group,
-                                           w.kernel[0] * w.kernel[1], w.kernel[2], true, false);
+                                           w.kernel[0] * w.kernel[1], w.kernel[2],
+                                           ESK_CONV_TRANSPOSED);
     struct esk_recipe *r = esk_add_recipe(c, "conv transposed");
     r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
     struct esk_ref_to weights = esk_conv_weights(c, r, &f, 1, 2);

@@ -19,9 +19,13 @@ struct esk_conv_form {
     bool transposed, depthwise;
 };
 
-/* `even`: span is rounded up to an even number. */
+enum {
+    ESK_CONV_TRANSPOSED = 1,
+    ESK_CONV_EVEN = 2,      /* span is rounded up to an even number */
+    ESK_CONV_DEPTHWISE = 4, /* one channel a group: the depthwise packing */
+};
 struct esk_conv_form esk_conv_form(int64_t oc, int64_t ic, int64_t group, int64_t rows,
-                                   int64_t kw, bool transposed, bool even);
+                                   int64_t kw, uint32_t flags);
 /* The first input vec4 that output vec4 `oc4` reads. */
 int64_t esk_conv_start(const struct esk_conv_form *f, int64_t oc4);
 int64_t esk_conv_bias_at(const struct esk_conv_form *f); /* vec4s in front of the bias */

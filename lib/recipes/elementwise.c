@@ -181,6 +181,16 @@ static const char *row_of(const struct esk_elementwise *record, enum esk_class c
     return NULL;
 }
 
+/* How many inputs an expression names. */
+static uint32_t inputs_of(const char *glsl) {
+    uint32_t n = 0;
+    for (const char *at = strchr(glsl, '$'); at; at = strchr(at + 1, '$'))
+        if (at[1] >= 'a' && at[1] <= 'c' && !isalnum((unsigned char)at[2]) && at[2] != '_' &&
+            n < (uint32_t)(at[1] - 'a') + 1)
+            n = (uint32_t)(at[1] - 'a') + 1;
+    return n;
+}
+
 /* ---- epilogues ---- */
 
 /* The argument that member `m` of a group finds at its input i; false: cannot be written. */
@@ -223,12 +233,12 @@ static bool write_member(struct esk_ctx *c, struct esk_text *values, uint32_t m,
     const struct esk_node *member = c->graph->nodes[c->group->members[m]];
     const struct esk_var *out = c->graph->vars[member->out[0]];
     const char *glsl = member->op ? row_of(member->op->elementwise, ESK_CLASS_F) : NULL;
-    if (!glsl || esk_class_of(out->dtype) != ESK_CLASS_F || member->n_in > 3)
+    if (!glsl || esk_class_of(out->dtype) != ESK_CLASS_F)
         return false;
     struct esk_text args[3] = {{0}};
-    uint32_t n = member->op->max_in ? member->op->max_in : member->op->min_in;
+    uint32_t n = inputs_of(glsl);
     bool good = true;
-    for (uint32_t i = 0; i < n && i < 3 && good; i++)
+    for (uint32_t i = 0; i < n && good; i++)
         good = member_arg(c, values, m, i, vec4, scalars, reads_extra, &args[i]);
     if (good)
         substitute(&values[m], scalars, glsl, args, member);
@@ -602,13 +612,12 @@ esk_status esk_elementwise_expr(struct esk_ctx *c, const char *glsl, uint32_t n_
 
 esk_status esk_elementwise_gpu(struct esk_ctx *c) {
     const struct esk_elementwise *record = c->node->op->elementwise;
-    const struct esk_var *a = esk_in(c, 0), *b = esk_in(c, 1);
-    uint32_t n_in = c->node->op->max_in ? c->node->op->max_in : c->node->op->min_in;
-    /* Where: the class is that of what it chooses */
-    const struct esk_var *typed = n_in == 3 && a && b && a->dtype == ESK_BOOL ? b : a;
+    const struct esk_var *typed = esk_in(c, 0);
+    if (typed && typed->dtype == ESK_BOOL && esk_in(c, 2))
+        typed = esk_in(c, 1); /* Where: the class is that of what it chooses */
     const char *glsl = typed ? row_of(record, esk_class_of(typed->dtype)) : NULL;
     if (!glsl)
         return esk_unsupported(c, "type %s",
                                esk_dtype_name(typed ? typed->dtype : ESK_DTYPE_UNDEFINED));
-    return esk_elementwise_expr(c, glsl, n_in, record->pad_zero);
+    return esk_elementwise_expr(c, glsl, inputs_of(glsl), record->pad_zero);
 }

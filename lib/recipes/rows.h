@@ -29,6 +29,20 @@ typedef void (*esk_rows_visit)(void *user, int64_t n, int64_t at, const int64_t 
                                const int64_t *step);
 void esk_rows_each(const struct esk_cpu *c, uint32_t n_in, esk_rows_visit visit, void *user);
 
+/* Elements of a tensor of any plain numeric type, n of them from `from` by `step`. Ints come
+ * as int64 (uint64 as its bits; floats must not come here); into ints they wrap, into bool
+ * what is not 0 is 1. Doubles into ints: towards zero, NaN is 0; int32 saturates, uint32 and
+ * uint64 too but for what is negative, which wraps, and narrow types keep int32's low bits. */
+void esk_rows_load_doubles(const struct esk_tensor *x, int64_t from, int64_t step, int64_t n,
+                           double *to);
+void esk_rows_load_ints(const struct esk_tensor *x, int64_t from, int64_t step, int64_t n,
+                        int64_t *to);
+void esk_rows_store_doubles(struct esk_tensor *y, int64_t at, int64_t n, const double *from);
+void esk_rows_store_ints(struct esk_tensor *y, int64_t at, int64_t n, const int64_t *from,
+                         bool is_unsigned);
+/* float, double, float16, bfloat16, bool, the integers of 8 to 64 bits. */
+bool esk_rows_has_type(esk_dtype dtype);
+
 /* Row functions from an expression over x (and z, w), p, and T, the type of x. */
 #define ESK_ROW1(name, type, ctype, rtype, expr)                                            \
     static void name##_##type(int64_t n, void *y, const void *const *in,                    \

@@ -99,9 +99,11 @@ static bool has_device_work(const struct esk_plan *plan) {
 }
 
 static esk_status bind_entry(struct esk_exec *exec, const struct esk_bind_input *inputs,
-                             struct esk_entry *entry, esk_error *error) {
+                             bool ahead, struct esk_entry *entry, esk_error *error) {
     const struct esk_exec_shared *shared = exec->shared;
     ESK_TRY(esk_bind(exec->graph, inputs, &shared->options, &entry->plan, error));
+    if (ahead && entry->plan->cut.rest)
+        return ESK_OK;
     ESK_TRY(make_key(exec, entry, inputs, error));
     if (shared->provider && has_device_work(entry->plan))
         ESK_TRY(shared->provider->prepare(shared->device, entry->plan, &entry->prepared,
@@ -130,7 +132,7 @@ static void make_room(struct esk_exec *exec) {
 }
 
 static esk_status find_entry(struct esk_exec *exec, const struct esk_bind_input *inputs,
-                             struct esk_entry **entry, esk_error *error) {
+                             bool ahead, struct esk_entry **entry, esk_error *error) {
     for (uint32_t i = 0; i < exec->n_entries; i++)
         if (key_matches(exec, exec->entries[i], inputs)) {
             *entry = exec->entries[i];
@@ -144,9 +146,10 @@ static esk_status find_entry(struct esk_exec *exec, const struct esk_bind_input 
         return esk_fail_memory(error, "a plan");
     }
     exec->binds++;
-    esk_status status = bind_entry(exec, inputs, made, error);
-    if (status != ESK_OK) {
+    esk_status status = bind_entry(exec, inputs, ahead, made, error);
+    if (status != ESK_OK || !made->key) {
         destroy_entry(exec, made);
+        *entry = NULL;
         return status;
     }
     *entry = exec->entries[exec->n_entries++] = made;
@@ -154,10 +157,10 @@ static esk_status find_entry(struct esk_exec *exec, const struct esk_bind_input 
 }
 
 esk_status esk_exec_entry(struct esk_exec *exec, const struct esk_bind_input *inputs,
-                          struct esk_entry **entry, esk_error *error) {
+                          bool ahead, struct esk_entry **entry, esk_error *error) {
     pthread_mutex_lock(&exec->lock);
-    esk_status status = find_entry(exec, inputs, entry, error);
-    if (status == ESK_OK) {
+    esk_status status = find_entry(exec, inputs, ahead, entry, error);
+    if (status == ESK_OK && *entry) {
         (*entry)->refs++;
         (*entry)->stamp = ++exec->clock;
         exec->newest = *entry;
@@ -266,7 +269,7 @@ esk_status esk_exec_run(struct esk_exec *exec, const struct esk_bind_input *inpu
                         struct esk_result *results, esk_error *error) {
     struct esk_entry *entry;
     struct esk_run_state *state;
-    ESK_TRY(esk_exec_entry(exec, inputs, &entry, error));
+    ESK_TRY(esk_exec_entry(exec, inputs, false, &entry, error));
     esk_status status = esk_state_take(exec, entry, &state, error);
     if (status == ESK_OK) {
         status = set_host(exec, entry, state, inputs, results, error);

@@ -59,9 +59,11 @@ esk_status esk_exec_create(const struct esk_exec_shared *shared,
                            esk_error *error);
 void esk_exec_destroy(struct esk_exec *exec); /* no run may be in flight */
 
-/* The entry for these inputs, bound if there is none, with a reference. */
+/* The entry for these inputs, bound if there is none, with a reference. `ahead`: no run
+ * stands behind it and inputs have no bytes, so a plan that a cut ends says nothing of real
+ * runs: it is dropped and *entry is NULL. */
 esk_status esk_exec_entry(struct esk_exec *exec, const struct esk_bind_input *inputs,
-                          struct esk_entry **entry, esk_error *error);
+                          bool ahead, struct esk_entry **entry, esk_error *error);
 void esk_exec_release(struct esk_exec *exec, struct esk_entry *entry);
 
 /* Runs the graph. results[n_outputs]: where `wanted` is set, `value` is filled or, when

@@ -127,7 +127,7 @@ static esk_status plan_declared(struct esk_session *session, int64_t size, bool 
     }
     struct esk_entry *entry = NULL;
     if (status == ESK_OK)
-        status = esk_exec_entry(session->exec, inputs, &entry, error);
+        status = esk_exec_entry(session->exec, inputs, !zeros, &entry, error);
     if (entry)
         esk_exec_release(session->exec, entry);
     for (uint32_t i = 0; i < graph->n_inputs; i++)
