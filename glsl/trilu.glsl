@@ -1,6 +1,6 @@
 // Trilu: keeps one triangle of the matrices in X [count / (rows * columns), rows, columns], zeros
 // the other. In: X. Out: Y in the same view. Params: count: units; columns, matrix (rows *
-// columns), diagonal. Defines: UPPER: column ≥ row + diagonal stays, else column ≤ that.
+// columns), given (the diagonal, any int). Defines: UPPER: column ≥ row + diagonal stays, else column ≤ that.
 // One invocation stores one unit.
 
 #if UNIT_X == 4
@@ -11,11 +11,13 @@
 
 bool stays(int i) {
     int in_matrix = i - int(uint(i) / uint(p_matrix)) * p_matrix;
+    // clamped: the sum must not overflow
+    int diagonal = clamp(p_given, -p_matrix - 1, p_matrix + 1);
     int row = int(uint(in_matrix) / uint(p_columns)), column = in_matrix - row * p_columns;
 #ifdef UPPER
-    return column >= row + p_diagonal;
+    return column >= row + diagonal;
 #else
-    return column <= row + p_diagonal;
+    return column <= row + diagonal;
 #endif
 }
 

@@ -30,6 +30,16 @@ void esk_arena_finish(struct esk_arena *arena) {
     *arena = (struct esk_arena){0};
 }
 
+void esk_arena_reset(struct esk_arena *arena) {
+    struct esk_arena_chunk *kept = arena->head;
+    if (!kept)
+        return;
+    struct esk_arena rest = {.head = kept->next};
+    esk_arena_finish(&rest);
+    kept->next = NULL;
+    *arena = (struct esk_arena){.head = kept};
+}
+
 void *esk_arena_alloc(struct esk_arena *arena, size_t size) {
     size_t wanted;
     if (!esk_add_size(size, ALIGN, &wanted))

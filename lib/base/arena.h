@@ -17,6 +17,9 @@ struct esk_arena {
 void esk_arena_init(struct esk_arena *arena);
 void esk_arena_finish(struct esk_arena *arena); /* frees all; a zeroed arena is allowed */
 
+/* Empties the arena but keeps its newest, largest chunk: a steady user allocates nothing. */
+void esk_arena_reset(struct esk_arena *arena);
+
 /* Zeroed memory aligned to 16 bytes, or NULL. A `size` of 0 gives a valid pointer. */
 void *esk_arena_alloc(struct esk_arena *arena, size_t size);
 /* count * size bytes, zeroed; NULL on overflow too. */

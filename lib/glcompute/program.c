@@ -98,10 +98,34 @@ static void add_word(struct esk_text *text, const struct words *words, char key)
     }
 }
 
+/* Appends a line with its words replaced; `words` NULL: as it is. */
+static void add_line(struct esk_text *text, const char *line, const char *end,
+                     const struct words *words) {
+    while (line < end) {
+        const char *at = words ? memchr(line, '@', (size_t)(end - line)) : NULL;
+        if (!at || at + 1 >= end)
+            at = end;
+        esk_text_append(text, line, (size_t)(at - line));
+        if (at < end) {
+            add_word(text, words, at[1]);
+            at += 2;
+        }
+        line = at;
+    }
+}
+
+/* Whether a line gives a precision to image types: without buffer textures their names are
+ * errors, so it is left out where nothing is read through images. */
+static bool is_image_precision(const char *line, const char *end) {
+    static const char type[] = "imageBuffer;";
+    return strncmp(line, "precision ", 10) == 0 &&
+           memmem(line, (size_t)(end - line), type, sizeof type - 1);
+}
+
 /* Appends section `name` of the prelude ("//: name" up to the next "//: "). */
 static esk_status add_section(const struct esk_shader *shaders, const char *name,
-                              const struct words *words, struct esk_text *text,
-                              esk_error *error) {
+                              enum esk_read_path path, const struct words *words,
+                              struct esk_text *text, esk_error *error) {
     const char *line = find_shader(shaders, "prelude", 7);
     if (!line)
         return esk_fail(error, ESK_INTERNAL, "program: no shader 'prelude'");
@@ -112,19 +136,11 @@ static esk_status add_section(const struct esk_shader *shaders, const char *name
     if (!*line)
         return esk_fail(error, ESK_INTERNAL, "program: the prelude has no section '%s'",
                         name);
-    for (line = next_line(line); *line && strncmp(line, "//: ", 4) != 0;) {
-        const char *end = next_line(line);
-        while (line < end) {
-            const char *at = memchr(line, '@', (size_t)(end - line));
-            if (!at || at + 1 >= end || !words)
-                at = end;
-            esk_text_append(text, line, (size_t)(at - line));
-            if (at < end) {
-                add_word(text, words, at[1]);
-                at += 2;
-            }
-            line = at;
-        }
+    const char *end;
+    for (line = next_line(line); *line && strncmp(line, "//: ", 4) != 0; line = end) {
+        end = next_line(line);
+        if (path == ESK_READ_IMAGE || !is_image_precision(line, end))
+            add_line(text, line, end, words);
     }
     return ESK_OK;
 }
@@ -212,9 +228,9 @@ static esk_status add_operand(const struct esk_shader *shaders,
     snprintf(words.o, sizeof words.o, "w_[%u].%c", base / 4, "xyzw"[base % 4]);
     char name[64];
     snprintf(name, sizeof name, "types %s %s", storage, view);
-    ESK_TRY(add_section(shaders, name, &words, text, error));
+    ESK_TRY(add_section(shaders, name, path, &words, text, error));
     snprintf(name, sizeof name, "%s %s %s", how, storage, view);
-    return add_section(shaders, name, &words, text, error);
+    return add_section(shaders, name, path, &words, text, error);
 }
 
 /* Whether the text uses a parameter as a list, "p_NAME(": a list of one word looks like a
@@ -232,8 +248,8 @@ static bool used_as_list(const char *text, const char *name) {
 }
 
 static esk_status add_params(const struct esk_shader *shaders,
-                             const struct esk_kernel *kernel, const char *body,
-                             struct esk_text *text, esk_error *error) {
+                             const struct esk_kernel *kernel, enum esk_read_path path,
+                             const char *body, struct esk_text *text, esk_error *error) {
     uint32_t word = esk_gl_param_word(kernel);
     for (uint32_t i = 0; i < kernel->n_params; i++) {
         const struct esk_param *p = &kernel->params[i];
@@ -247,7 +263,7 @@ static esk_status add_params(const struct esk_shader *shaders,
         char name[32];
         snprintf(name, sizeof name, "param %s%s", p->is_float ? "float" : "int",
                  list ? "s" : "");
-        ESK_TRY(add_section(shaders, name, &words, text, error));
+        ESK_TRY(add_section(shaders, name, path, &words, text, error));
     }
     return ESK_OK;
 }
@@ -279,11 +295,11 @@ esk_status esk_gl_source_make(const struct esk_shader *shaders,
         status = add_shader(shaders, kernel->template, strlen(kernel->template), 0, &body,
                             error);
     if (status == ESK_OK)
-        status = add_section(shaders, "common", NULL, text, error);
+        status = add_section(shaders, "common", path, NULL, text, error);
     for (uint32_t i = 0; i < kernel->n_operands && status == ESK_OK; i++)
         status = add_operand(shaders, kernel, i, path, text, error);
     if (status == ESK_OK)
-        status = add_params(shaders, kernel, esk_text_str(&body), text, error);
+        status = add_params(shaders, kernel, path, esk_text_str(&body), text, error);
     esk_text_append(text, esk_text_str(&body), body.length);
     if (status == ESK_OK && (body.failed || text->failed || kernel->defines.failed))
         status = esk_fail_memory(error, "the source of a program");

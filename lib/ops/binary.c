@@ -140,7 +140,8 @@ static double floored(double r, double z) {
 #define MAX_INT(name, type, T, U) ESK_ROW2(name, type, T, T, x > z ? x : z)
 #define MEAN_FLOAT(name, type, T, U) ESK_ROW2(name, type, T, T, (x + z) / p[0])
 #define PRELU_FLOAT(name, type, T, U) ESK_ROW2(name, type, T, T, x < 0 ? x * z : x)
-#define PRELU_INT(name, type, T, U) ESK_ROW2(name, type, T, T, x < 0 ? (U)x *(U)z : (U)x)
+#define PRELU_SIGNED(name, type, T, U) ESK_ROW2(name, type, T, T, x < 0 ? (U)x *(U)z : (U)x)
+#define PRELU_UNSIGNED(name, type, T, U) ESK_ROW2(name, type, T, T, ((void)z, x))
 
 ESK_EACH_FLOAT(ADD_FLOAT, Add)
 ESK_EACH_INT(ADD_INT, Add)
@@ -244,7 +245,8 @@ static const struct esk_elementwise elementwise_Mean = {
 OP(Mean, ESK_SINCE(1, 6, 8, 13), upgrade_mean, UINT32_MAX)
 
 ESK_EACH_FLOAT(PRELU_FLOAT, PRelu)
-ESK_EACH_INT(PRELU_INT, PRelu)
+ESK_EACH_SIGNED(PRELU_SIGNED, PRelu)
+ESK_EACH_UNSIGNED(PRELU_UNSIGNED, PRelu)
 static const struct esk_rows rows_PRelu = {
     .fn = {ESK_FLOAT_ROWS(PRelu), ESK_INT_ROWS(PRelu)},
     .keeps_shape = true,

@@ -21,7 +21,7 @@ static void push(struct esk_gathering *g, int64_t dim, int64_t stride, int64_t p
     g->place[g->rank++] = place;
 }
 
-static void close(struct esk_gathering *g) {
+static void finish(struct esk_gathering *g) {
     if (g->rank)
         return;
     g->dim[0] = 1;
@@ -35,7 +35,7 @@ void esk_gathering_axis(const struct esk_node *node, int rank, const int64_t *di
     int axis = 0;
     int64_t places[ESK_MAX_RANK];
     esk_shape_axis(esk_attr_int(node, "axis", 0), rank, &axis);
-    esk_shape_places(i_rank, indices, places);
+    esk_shape_strides(i_rank, indices, places);
     for (int k = 0; k < axis; k++)
         push(g, dims[k], strides[k], 0);
     for (int k = 0; k < i_rank; k++)
@@ -45,7 +45,7 @@ void esk_gathering_axis(const struct esk_node *node, int rank, const int64_t *di
     g->tuple = 1;
     g->axis_dim[0] = dims[axis];
     g->axis_stride[0] = strides[axis];
-    close(g);
+    finish(g);
 }
 
 void esk_gathering_elements(const struct esk_node *node, int rank, const int64_t *dims,
@@ -54,13 +54,13 @@ void esk_gathering_elements(const struct esk_node *node, int rank, const int64_t
     int axis = 0;
     int64_t places[ESK_MAX_RANK];
     esk_shape_axis(esk_attr_int(node, "axis", 0), rank, &axis);
-    esk_shape_places(i_rank, indices, places);
+    esk_shape_strides(i_rank, indices, places);
     for (int k = 0; k < rank; k++)
         push(g, indices[k], k == axis ? 0 : strides[k], places[k]);
     g->tuple = 1;
     g->axis_dim[0] = dims[axis];
     g->axis_stride[0] = strides[axis];
-    close(g);
+    finish(g);
 }
 
 void esk_gathering_nd(const struct esk_node *node, int rank, const int64_t *dims,
@@ -68,7 +68,7 @@ void esk_gathering_nd(const struct esk_node *node, int rank, const int64_t *dims
                         struct esk_gathering *g) {
     int batch = (int)esk_attr_int(node, "batch_dims", 0);
     int64_t places[ESK_MAX_RANK];
-    esk_shape_places(i_rank, indices, places);
+    esk_shape_strides(i_rank, indices, places);
     g->tuple = (int)indices[i_rank - 1];
     for (int k = 0; k + 1 < i_rank; k++)
         push(g, indices[k], k < batch ? strides[k] : 0, places[k]);
@@ -78,7 +78,7 @@ void esk_gathering_nd(const struct esk_node *node, int rank, const int64_t *dims
         g->axis_dim[j] = dims[batch + j];
         g->axis_stride[j] = strides[batch + j];
     }
-    close(g);
+    finish(g);
 }
 
 esk_status esk_gathering_walk(const struct esk_cpu *c, const struct esk_gathering *g,

@@ -221,9 +221,9 @@ static esk_status set_host(const struct esk_exec *exec, const struct esk_entry *
 static esk_status run_host_node(const struct esk_plan *plan, struct esk_run_state *state,
                                 esk_id id, esk_error *error) {
     const struct esk_node *node = plan->graph->nodes[id];
-    struct esk_arena scratch = {0};
-    struct esk_tensor *in = ESK_ARENA_ARRAY(&scratch, struct esk_tensor, node->n_in);
-    struct esk_tensor *out = ESK_ARENA_ARRAY(&scratch, struct esk_tensor, node->n_out);
+    struct esk_arena *scratch = &state->scratch;
+    struct esk_tensor *in = ESK_ARENA_ARRAY(scratch, struct esk_tensor, node->n_in);
+    struct esk_tensor *out = ESK_ARENA_ARRAY(scratch, struct esk_tensor, node->n_out);
     esk_status status = ESK_OK;
     if (!in || !out)
         status = esk_fail_memory(error, node->name);
@@ -234,8 +234,8 @@ static esk_status run_host_node(const struct esk_plan *plan, struct esk_run_stat
         if (node->out[i] != ESK_NONE)
             out[i] = state->host[node->out[i]];
     if (status == ESK_OK)
-        status = esk_cpu_run(plan->graph, node, in, out, NULL, NULL, &scratch, error);
-    esk_arena_finish(&scratch);
+        status = esk_cpu_run(plan->graph, node, in, out, NULL, NULL, scratch, error);
+    esk_arena_reset(scratch);
     return status;
 }
 

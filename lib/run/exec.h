@@ -23,6 +23,7 @@ struct esk_run_state {
     struct esk_tensor *host;  /* one a var */
     struct esk_arena memory;  /* host tensors of this plan, made once */
     void **home;              /* one a var: its memory in `memory`; NULL: none needed */
+    struct esk_arena scratch; /* of host nodes; emptied after each */
 };
 
 /* A plan with its key. Refcounted under the exec's lock; immutable once it stands but for

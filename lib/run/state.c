@@ -53,6 +53,7 @@ void esk_state_destroy(const struct esk_exec_shared *shared, struct esk_run_stat
     if (state->lease)
         shared->provider->release(state->lease);
     esk_arena_finish(&state->memory);
+    esk_arena_finish(&state->scratch);
     esk_free(state->host);
     esk_free(state->home);
     esk_free(state);
