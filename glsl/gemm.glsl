@@ -11,11 +11,10 @@
 // Parameters: m; n (elements); n4 (vec4s, rounded up); k4 (whole vec4s of k), tail (the rest
 //   of k: 0 … 3, if TAIL); scale, if SCALE; BATCH runs of batches: batch(i), a_batch(i),
 //   b_batch(i), in units of A's and B's views
-// Defines: TM, NV, KU (vec4s of k a step: 1 or 2), LO (1, 2, 4, 8), and those above.
+// Defines: TM, NV, KU (vec4s of k a step: 1 or 2), LO (1, 2, 4, 8), LY (invocations along
+//   rows in a group), and those above.
 
-#ifdef EPILOGUE_CODE
-EPILOGUE_CODE
-#endif
+#include "lib/gemm_put.glsl"
 
 #if TM == 1
 #define ROWS(F) F(0)
@@ -62,56 +61,12 @@ vec4 load_a(int at, int step) {
 #define load_a(at, step) LOAD_A(at)
 #endif
 
-void put(int z, int row, int n4, vec4 v) {
-    if (row >= p_m || n4 >= p_n4)
-        return;
-#ifdef SCALE
-    v *= p_scale;
-#endif
-#if ADD == 2
-    int c = row * p_c_row, last = p_n - 1;
-    v += p_beta * vec4(LOAD_C(c + 4 * n4 * p_c_col), LOAD_C(c + min(4 * n4 + 1, last) * p_c_col),
-                       LOAD_C(c + min(4 * n4 + 2, last) * p_c_col),
-                       LOAD_C(c + min(4 * n4 + 3, last) * p_c_col));
-#endif
-#ifdef Y_ELEMENT
-    int at = (z * p_m + row) * p_n + 4 * n4, left = p_n - 4 * n4;
-#if UNIT_Y == 2
-    STORE2_Y(at >> 1, vec2(EPILOGUE(v.x, at), EPILOGUE(v.y, at + 1)));
-    if (left > 2)
-        STORE2_Y((at >> 1) + 1, vec2(EPILOGUE(v.z, at + 2), EPILOGUE(v.w, at + 3)));
-#else
-    STORE_Y(at, EPILOGUE(v.x, at));
-    if (left > 1)
-        STORE_Y(at + 1, EPILOGUE(v.y, at + 1));
-    if (left > 2)
-        STORE_Y(at + 2, EPILOGUE(v.z, at + 2));
-    if (left > 3)
-        STORE_Y(at + 3, EPILOGUE(v.w, at + 3));
-#endif
-#else
-    int at = (z * p_m + row) * p_n4 + n4;
-    STORE_Y(at, EPILOGUE(v, at));
-#endif
-}
-
 void main() {
     int lane = LOCAL_ID.x, z = GROUP.z;
-    int m = ((GROUP.y * int(gl_WorkGroupSize.y) + LOCAL_ID.y) * (8 / LO) + lane / LO) * TM;
+    int m = ((GROUP.y * LY + LOCAL_ID.y) * (8 / LO) + lane / LO) * TM;
     int n = GROUP.x * LO * NV + lane % LO;
-    int a = 0, b = 0;
-#if BATCH == 1
-    a = z * p_a_batch(0);
-    b = z * p_b_batch(0);
-#elif BATCH > 1
-    int rest = z;
-    for (int i = BATCH - 1; i >= 0; i--) {
-        int q = rest / p_batch(i), r = rest - q * p_batch(i);
-        a += r * p_a_batch(i);
-        b += r * p_b_batch(i);
-        rest = q;
-    }
-#endif
+    int a, b;
+    batch_at(z, a, b);
     int k4 = p_k4, b_row = p_b_row;
 #ifdef A_ELEMENT
     int a_col = p_a_col;

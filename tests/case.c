@@ -31,7 +31,7 @@ struct reader {
     struct fault *fault;
     size_t n_nodes;
     /* the node */
-    char op[64], domain[64], args[MOST_ARGS][16];
+    char op[64], domain[64], args[MOST_ARGS][32];
     size_t n_args, n_outputs;
     bool has_previous;
     esk_attribute attributes[MOST_ATTRS];
@@ -177,7 +177,7 @@ static bool read_type(struct reader *r, esk_dtype *dtype, int *rank, int64_t *di
 
 static bool read_tensor(struct reader *r, esk_value **value, bool *constant) {
     esk_dtype dtype;
-    int rank;
+    int rank = 0;
     int64_t dims[ESK_MAX_RANK];
     esk_error error = ESK_ERROR_INIT;
     struct numbers list = {0};
@@ -242,7 +242,7 @@ static bool read_arg(struct reader *r) {
     } else if (take(r, "$")) {
         if (!r->n_nodes)
             return bad(r, "there is no node before");
-        snprintf(name, size, "n%zuo0", r->n_nodes - 1);
+        snprintf(name, size, "n%uo0", (unsigned)r->n_nodes - 1);
         r->has_previous = true;
     } else if (take(r, "@")) {
         snprintf(name, size, "n0a%c", *r->at);
@@ -422,10 +422,10 @@ static bool add_node(struct reader *r) {
     char outputs[8][16], name[80];
     size_t n_in = 0;
     esk_error error = ESK_ERROR_INIT;
-    char previous[16];
+    char previous[32];
 
     if (r->n_nodes && !r->has_previous) {
-        snprintf(previous, sizeof(previous), "n%zuo0", r->n_nodes - 1);
+        snprintf(previous, sizeof(previous), "n%uo0", (unsigned)r->n_nodes - 1);
         in[n_in++] = previous;
     }
     for (size_t i = 0; i < r->n_args; i++)

@@ -318,7 +318,7 @@ static void release_slab(struct esk_gl_weights *weights, struct esk_gl_weight_sl
 static esk_status add_form(struct esk_gl_weights *weights, const struct esk_graph *graph,
                            const struct esk_form *form, uint64_t expected,
                            struct esk_gl_form *made, esk_error *error) {
-    struct esk_gl_weight_slab *slab;
+    struct esk_gl_weight_slab *slab = NULL;
     uint64_t bytes = esk_round_up(form->bytes, FORM_ALIGN);
     bytes = bytes > weights->memory->limits->max_slab ? form->bytes : bytes;
     ESK_TRY(find_slab(weights, bytes, expected, &slab, error));

@@ -227,12 +227,16 @@ void esk_graph_order_move(struct esk_graph *graph, uint32_t from, uint32_t at) {
     reverse(order + at, order + graph->n_order);
 }
 
-/* The bodies of a node now take `to` where they took `from`. */
+/* The bodies of a node now take `to` where they took `from`. Bodies that are shared keep
+ * their names for it, which capture_keys has; others are changed. */
 static void replace_capture(struct esk_node *node, esk_id from, esk_id to) {
     uint32_t at = 0, n = 0;
     while (at < node->n_captures && node->captures[at] != from)
         at++;
-    if (at == node->n_captures)
+    for (uint32_t i = at; node->capture_keys && i < node->n_captures; i++)
+        if (node->captures[i] == from)
+            node->captures[i] = to;
+    if (at == node->n_captures || node->capture_keys)
         return;
     node->captures[at] = to;
     for (uint32_t i = 0; i < node->n_captures; i++) {
@@ -262,8 +266,7 @@ void esk_graph_replace_uses(struct esk_graph *graph, esk_id from, esk_id to) {
         for (uint32_t i = 0; i < node->n_in; i++)
             if (node->in[i] == from)
                 node->in[i] = to;
-        if (!graph->frozen_blobs)
-            replace_capture(node, from, to);
+        replace_capture(node, from, to);
     }
     for (uint32_t i = 0; i < graph->n_outputs; i++)
         if (graph->outputs[i] == from) {

@@ -136,8 +136,8 @@ struct esk_node {
     struct esk_attr *attrs;
     uint32_t n_captures; /* vars of this graph that the node's bodies take */
     esk_id *captures;
-    const esk_id *capture_keys; /* what the bodies call them (`outer`); NULL: the same. Differs
-                                   once a body was inlined into another graph */
+    const esk_id *capture_keys; /* what the bodies call them (`outer`); NULL: the same. Set
+                                   in clones, which share bodies */
     bool dead;          /* dropped by a pass */
     enum esk_home home; /* where it runs; set by compile/place */
     bool fallback;      /* on the host, and strict mode would refuse it */
@@ -204,8 +204,7 @@ bool esk_graph_splice(struct esk_graph *graph, const struct esk_graph *body,
 bool esk_attr_copy(struct esk_graph *to, const struct esk_graph *from,
                    const struct esk_attr *attr, struct esk_attr *copy);
 
-/* Every use of `from` (node inputs, captures, graph outputs) becomes `to`. In a clone bodies
- * are shared, so captures stay: ask esk_graph_count_uses before dropping the producer. */
+/* Every use of `from` (node inputs, captures, graph outputs) becomes `to`. */
 void esk_graph_replace_uses(struct esk_graph *graph, esk_id from, esk_id to);
 /* The number of uses by live nodes, bodies and as graph output. */
 uint32_t esk_graph_count_uses(const struct esk_graph *graph, esk_id var);

@@ -106,6 +106,13 @@ static bool copy_attr_deep(struct copier *c, struct esk_attr *attr) {
 
 static bool copy_node(struct copier *c, struct esk_node *node) {
     struct esk_arena *arena = &c->to->arena;
+    if (!c->deep && !node->capture_keys)
+        node->capture_keys = node->captures; /* the bodies are shared */
+    else if (node->capture_keys &&
+             !(node->capture_keys =
+                   esk_arena_copy(arena, node->capture_keys,
+                                  node->n_captures * sizeof *node->capture_keys)))
+        return false;
     node->in = esk_arena_copy(arena, node->in, node->n_in * sizeof *node->in);
     node->out = esk_arena_copy(arena, node->out, node->n_out * sizeof *node->out);
     node->captures =
@@ -230,6 +237,11 @@ static void remap_bodies(struct esk_node *node, const esk_id *map) {
             struct esk_graph *body = attr->graphs[g];
             for (uint32_t i = body->n_formal; i < body->n_inputs; i++) {
                 struct esk_var *var = body->vars[body->inputs[i]];
+                for (uint32_t k = 0; node->capture_keys && k < node->n_captures; k++)
+                    if (node->capture_keys[k] == var->outer) {
+                        var->outer = node->captures[k];
+                        break;
+                    }
                 var->outer = mapped(map, var->outer);
             }
         }

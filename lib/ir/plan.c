@@ -35,7 +35,7 @@ void esk_plan_destroy(struct esk_plan *plan) {
 static void print_place(const struct esk_plan *plan, uint32_t buffer,
                         struct esk_text *text) {
     if (ESK_COMMAND_IS_FORM(buffer)) {
-        esk_text_add(text, "form %u", UINT32_MAX - buffer);
+        esk_text_add(text, "form %u", ESK_COMMAND_FORM(buffer));
         return;
     }
     const struct esk_place *place = &plan->buffers[buffer].place;

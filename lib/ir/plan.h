@@ -43,11 +43,11 @@ struct esk_plan_form {
 struct esk_command {
     const struct esk_kernel *kernel;
     uint32_t node;
-    uint32_t buffers[ESK_KERNEL_OPERANDS]; /* UINT32_MAX - i: form i */
+    uint32_t buffers[ESK_KERNEL_OPERANDS]; /* ESK_COMMAND_FORM(i): form i */
     bool barrier;                          /* writes before it must be visible */
 };
-#define ESK_COMMAND_FORM(i) (UINT32_MAX - (i))
-#define ESK_COMMAND_IS_FORM(b) ((b) > UINT32_MAX - (1u << 24))
+#define ESK_COMMAND_FORM(i) (UINT32_MAX - 1 - (i)) /* and back: it is its own inverse */
+#define ESK_COMMAND_IS_FORM(b) ((b) > UINT32_MAX - (1u << 24) && (b) != UINT32_MAX)
 
 /* Host bytes ↔ device at a stage's border. */
 struct esk_transfer {

@@ -1,0 +1,359 @@
+/* The matrix product as kernels. In: a node and a struct esk_gemm; out: recipes of gemm.glsl
+ * (register tiles), gemv.glsl (few rows) and gemm_naive.glsl (anything). A known B becomes a
+ * form: panels of 8 vec4s of columns, so that the rows a group reads lie together. */
+#include "recipes/gemm.h"
+
+#include "base/half.h"
+#include "recipes/elementwise.h"
+#include "recipes/map.h"
+
+#include <string.h>
+
+static int64_t ceil_div(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
+static bool is_half(const struct esk_var *v) {
+    return v->dtype == ESK_FLOAT16;
+}
+
+/* ---- the form of B */
+
+enum {
+    PACK_K,
+    PACK_N,
+    PACK_ROW,
+    PACK_COL,
+    PACK_WIDTH,    /* vec4s of a panel */
+    PACK_MATRICES, /* of B, one behind the other */
+    PACK_ALPHA,    /* bits of a float */
+    PACK_BETA,
+    PACK_C_COL,
+    PACK_HALF,
+    PACK_PARAMS
+};
+
+static float float_of(int64_t bits) {
+    uint32_t word = (uint32_t)bits;
+    float value;
+    memcpy(&value, &word, 4);
+    return value;
+}
+
+static int64_t bits_of(float value) {
+    uint32_t word;
+    memcpy(&word, &value, 4);
+    return word;
+}
+
+static float value_at(const struct esk_tensor *t, int64_t i) {
+    return t->dtype == ESK_FLOAT16 ? esk_half_to_float(((const uint16_t *)t->data)[i])
+                                   : ((const float *)t->data)[i];
+}
+
+static void put(void *dst, int64_t at, bool half, float value) {
+    if (half)
+        ((uint16_t *)dst)[at] = esk_float_to_half(value);
+    else
+        ((float *)dst)[at] = value;
+}
+
+/* Panels of B, [matrices][panels][k][width vec4s], then beta * C as a row of vec4s. */
+static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
+                 const int64_t *p) {
+    const struct esk_tensor *b = src[0], *c = src[1];
+    int64_t columns = p[PACK_WIDTH] * 4, panels = ceil_div(p[PACK_N], columns);
+    bool half = p[PACK_HALF];
+    float alpha = float_of(p[PACK_ALPHA]), beta = float_of(p[PACK_BETA]);
+    int64_t at = 0;
+    memset(dst, 0, bytes);
+    for (int64_t z = 0; z < p[PACK_MATRICES]; z++)
+        for (int64_t panel = 0; panel < panels; panel++)
+            for (int64_t k = 0; k < p[PACK_K]; k++, at += columns) {
+                int64_t n = panel * columns;
+                int64_t many = p[PACK_N] - n < columns ? p[PACK_N] - n : columns;
+                int64_t from =
+                    z * p[PACK_K] * p[PACK_N] + k * p[PACK_ROW] + n * p[PACK_COL];
+                for (int64_t i = 0; i < many; i++)
+                    put(dst, at + i, half, alpha * value_at(b, from + i * p[PACK_COL]));
+            }
+    for (int64_t n = 0; c && n < p[PACK_N]; n++)
+        put(dst, at + n, half, beta * value_at(c, n * p[PACK_C_COL]));
+}
+
+/* ---- the tiled kernels */
+
+/* What the tiled kernels read, and how. */
+struct plan {
+    bool a_element, b_element, y_element, form, bias, scaled;
+    int lo;          /* vec4 columns side by side in a group */
+    int64_t n4, batches;
+    int64_t a_row, a_col, b_row, b_col, panel, bias_at; /* in units of the views */
+    int64_t a_batch[ESK_GEMM_BATCH], b_batch[ESK_GEMM_BATCH];
+    struct esk_ref_to to; /* the form */
+};
+
+/* All strides of batches are whole vec4s. */
+static bool aligned(int n, const int64_t *strides) {
+    for (int i = 0; i < n; i++)
+        if (strides[i] % 4)
+            return false;
+    return true;
+}
+
+static struct plan plan_of(const struct esk_ctx *c, const struct esk_gemm *g) {
+    struct plan p = {.n4 = ceil_div(g->n, 4),
+                     .batches = esk_shape_product(g->batch, 0, g->n_batch)};
+    p.lo = p.n4 > 4 ? 8 : p.n4 > 2 ? 4 : (int)p.n4;
+    p.a_element = g->a_col != 1 || g->a_row % 4 || g->k % 4 || !aligned(g->n_batch, g->a_batch);
+    int64_t unit = p.a_element ? 1 : 4;
+    p.a_row = g->a_row / unit;
+    p.a_col = g->a_col;
+    p.form = esk_is_known(c, g->b);
+    p.bias = p.form && g->c != ESK_NONE && esk_is_known(c, g->c) && g->c_row == 0 &&
+             p.batches == 1;
+    p.b_element =
+        !p.form && (g->b_col != 1 || g->b_row % 4 || !aligned(g->n_batch, g->b_batch));
+    int64_t unit_b = p.b_element ? 1 : 4;
+    p.b_row = p.form ? p.lo : g->b_row / unit_b;
+    p.b_col = g->b_col;
+    p.panel = p.form ? g->k * p.lo : 8;
+    int64_t matrix = ceil_div(p.n4, p.lo) * p.panel; /* vec4s of a form's matrix */
+    for (int i = 0; i < g->n_batch; i++) {
+        p.a_batch[i] = g->a_batch[i] / unit;
+        p.b_batch[i] = p.form ? g->b_batch[i] / (g->k * g->n) * matrix : g->b_batch[i] / unit_b;
+    }
+    p.bias_at = matrix;
+    p.y_element = g->n % 4 != 0;
+    p.scaled = !p.form && g->alpha != 1;
+    return p;
+}
+
+static void add_form(struct esk_ctx *c, struct esk_recipe *r, const struct esk_gemm *g,
+                     struct plan *p) {
+    const struct esk_var *b = esk_in(c, g->b);
+    bool plain = g->alpha == 1 && (!p->bias || g->beta == 1), half = is_half(b) && plain;
+    int64_t matrices = esk_var_count(b) / (g->k * g->n);
+    int64_t vec4s = matrices * p->bias_at + (p->bias ? ceil_div(p->n4, p->lo) * p->lo : 0);
+    const int64_t params[PACK_PARAMS] = {
+        [PACK_K] = g->k,
+        [PACK_N] = g->n,
+        [PACK_ROW] = g->b_row,
+        [PACK_COL] = g->b_col,
+        [PACK_WIDTH] = p->lo,
+        [PACK_MATRICES] = matrices,
+        [PACK_ALPHA] = bits_of(g->alpha),
+        [PACK_BETA] = bits_of(g->beta),
+        [PACK_C_COL] = g->c_col,
+        [PACK_HALF] = half,
+    };
+    const esk_id src[2] = {esk_in_id(c, g->b), p->bias ? esk_in_id(c, g->c) : ESK_NONE};
+    p->to = esk_recipe_form(r, "gemm_panels", pack, 2, src, PACK_PARAMS, params,
+                            (size_t)vec4s * (half ? 8 : 16),
+                            half ? ESK_STORAGE_F16X2 : ESK_STORAGE_F32,
+                            half ? ESK_FLOAT16 : ESK_FLOAT);
+}
+
+/* Operands, parameters and defines that gemm.glsl and gemv.glsl share. */
+static void add_common(struct esk_ctx *c, struct esk_recipe *r, struct esk_kernel *k,
+                       const struct esk_gemm *g, const struct plan *p) {
+    enum esk_view view = p->y_element ? ESK_ELEMENT : ESK_VEC4;
+    bool add = g->c != ESK_NONE && !p->bias;
+    esk_kernel_in(c, r, k, "A", g->a, p->a_element ? ESK_ELEMENT : ESK_VEC4);
+    if (p->form)
+        esk_kernel_ref(k, "B", r, p->to, ESK_READ, ESK_VEC4);
+    else
+        esk_kernel_in(c, r, k, "B", g->b, p->b_element ? ESK_ELEMENT : ESK_VEC4);
+    if (add)
+        esk_kernel_in(c, r, k, "C", g->c, ESK_ELEMENT);
+    esk_kernel_out(c, r, k, "Y", 0, view);
+    esk_kernel_define(k, "LO", p->lo);
+    esk_kernel_define(k, "BATCH", g->n_batch);
+    esk_kernel_define(k, "ADD", add ? 2 : p->bias);
+    if (p->a_element)
+        esk_kernel_define(k, "A_ELEMENT", 1);
+    if (p->b_element)
+        esk_kernel_define(k, "B_ELEMENT", 1);
+    if (p->y_element)
+        esk_kernel_define(k, "Y_ELEMENT", 1);
+    esk_kernel_int(k, "m", g->m);
+    esk_kernel_int(k, "n", g->n);
+    esk_kernel_int(k, "n4", p->n4);
+    esk_kernel_int(k, "k4", g->k / 4);
+    esk_kernel_int(k, "a_row", p->a_row);
+    esk_kernel_int(k, "b_row", p->b_row);
+    if (p->a_element)
+        esk_kernel_int(k, "a_col", p->a_col);
+    if (p->b_element)
+        esk_kernel_int(k, "b_col", p->b_col);
+    else
+        esk_kernel_int(k, "panel", p->panel);
+    if (g->k % 4) {
+        esk_kernel_define(k, "TAIL", 1);
+        esk_kernel_int(k, "tail", g->k % 4);
+    }
+    if (p->bias)
+        esk_kernel_int(k, "bias", p->bias_at);
+    if (p->scaled) {
+        esk_kernel_define(k, "SCALE", 1);
+        esk_kernel_float(k, "scale", g->alpha);
+    }
+    if (add) {
+        esk_kernel_int(k, "c_row", g->c_row);
+        esk_kernel_int(k, "c_col", g->c_col);
+        esk_kernel_float(k, "beta", g->beta);
+    }
+    if (g->n_batch) {
+        esk_kernel_ints(k, "batch", (uint32_t)g->n_batch, g->batch);
+        esk_kernel_ints(k, "a_batch", (uint32_t)g->n_batch, p->a_batch);
+        esk_kernel_ints(k, "b_batch", (uint32_t)g->n_batch, p->b_batch);
+    }
+    double mn = (double)p->batches * (double)g->m * (double)g->n;
+    k->flops = 2 * mn * (double)g->k;
+    k->bytes = 4 * (mn + (double)p->batches * (double)g->k * (double)(g->m + g->n));
+    esk_epilogue_emit(c, r, k, view);
+}
+
+struct tile {
+    int tm, nv;
+};
+
+/* The tile of least cost on llvmpipe, in vector instructions: a load of a vec4 costs 26, of
+ * an element 14, a multiply-add of vec4s 8, a store 130 (facts/llvmpipe-*.md); rows and
+ * columns beyond the edge cost as others. */
+static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
+                           const struct plan *p) {
+    static const struct tile soft[] = {{1, 1}, {1, 2}, {1, 4}, {2, 2}, {4, 1}, {4, 2},
+                                       {4, 4}, {8, 2}, {8, 4}, {14, 2}, {14, 4}};
+    struct tile best = {4, 1};
+    double least = 0;
+    if (!c->limits->software)
+        return g->m < 4 ? (struct tile){1, 1} : best;
+    double load_a = p->a_element ? 56 : 26, load_b = p->b_element ? 56 : 26;
+    for (size_t i = 0; i < sizeof soft / sizeof *soft; i++) {
+        struct tile t = soft[i];
+        double rows = (double)ceil_div(g->m, t.tm * (8 / p->lo));
+        double columns = (double)ceil_div(p->n4, p->lo * t.nv);
+        double tiles = rows * columns * (double)p->batches;
+        double cost = (double)g->k / 4 * (t.tm * load_a + 4 * t.nv * load_b +
+                                          32.0 * t.tm * t.nv) +
+                      (p->y_element ? 200.0 : 130.0) * t.tm * t.nv + 300;
+        if (tiles < 16) /* an odd group out is waited for */
+            tiles = 2.0 * (double)ceil_div((int64_t)tiles, 2);
+        cost *= tiles;
+        if (i == 0 || cost < least)
+            least = cost, best = t;
+    }
+    return best;
+}
+
+static void add_tiled(struct esk_ctx *c, const struct esk_gemm *g, struct plan p) {
+    struct tile t = tile_of(c, g, &p);
+    int ku = g->k % 8 == 0 && !p.a_element && !p.b_element ? 2 : 1;
+    int ly = c->limits->software ? 1 : 8;
+    struct esk_recipe *r = esk_add_recipe(c, "gemm, register tiles");
+    if (p.form)
+        add_form(c, r, g, &p);
+    struct esk_kernel *k = esk_recipe_kernel(r, "gemm");
+    esk_kernel_define(k, "TM", t.tm);
+    esk_kernel_define(k, "NV", t.nv);
+    esk_kernel_define(k, "KU", ku);
+    esk_kernel_define(k, "LY", ly);
+    esk_kernel_local(k, 8, (uint32_t)ly, 1);
+    esk_kernel_groups(k, (uint64_t)ceil_div(p.n4, p.lo * t.nv),
+                      (uint64_t)ceil_div(g->m, t.tm * ly * (8 / p.lo)), (uint64_t)p.batches);
+    k->loop_iterations = (uint64_t)(g->k / 4 / ku + 4);
+    add_common(c, r, k, g, &p);
+}
+
+/* Few columns or rows, so that tiles would not fill the device. */
+static bool few(const struct esk_ctx *c, const struct esk_gemm *g, const struct plan *p) {
+    double vec4s = (double)p->n4 * (double)g->m * (double)p->batches;
+    if (p->a_element || p->b_element || g->m > 8 || g->k < 64)
+        return false;
+    return c->limits->software ? vec4s < 64 : vec4s < 16384;
+}
+
+static void add_gemv(struct esk_ctx *c, const struct esk_gemm *g, struct plan p) {
+    uint32_t local = c->limits->software ? 8 : 64;
+    struct esk_recipe *r = esk_add_recipe(c, "gemm, k shared in a group");
+    if (p.form)
+        add_form(c, r, g, &p);
+    else if (c->limits->software)
+        p.lo = 1; /* lanes may lie anywhere, groups should be many */
+    struct esk_kernel *k = esk_recipe_kernel(r, "gemv");
+    esk_kernel_local(k, local, 1, 1);
+    esk_kernel_groups(k, (uint64_t)ceil_div(p.n4, p.lo), (uint64_t)g->m, (uint64_t)p.batches);
+    k->loop_iterations = (uint64_t)ceil_div(g->k / 4, local / p.lo) + 8;
+    add_common(c, r, k, g, &p);
+}
+
+/* ---- element by element */
+
+static esk_status add_naive(struct esk_ctx *c, const struct esk_gemm *g, int64_t batches) {
+    const struct esk_var *y = esk_out(c, 0);
+    struct esk_recipe *r = esk_add_recipe(c, "gemm, an element an invocation");
+    struct esk_kernel *k = esk_recipe_kernel(r, "gemm_naive");
+    enum esk_storage storage = esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE);
+    esk_kernel_define(k, "KIND",
+                      storage == ESK_STORAGE_I32     ? 1
+                      : storage == ESK_STORAGE_U32   ? 2
+                      : storage == ESK_STORAGE_I64X2 ? 3
+                                                     : 0);
+    esk_kernel_define(k, "ADD", g->c != ESK_NONE);
+    esk_kernel_define(k, "BATCH", g->n_batch);
+    if (g->k) {
+        esk_kernel_define(k, "K", 1);
+        esk_kernel_in(c, r, k, "A", g->a, ESK_ELEMENT);
+        esk_kernel_in(c, r, k, "B", g->b, ESK_ELEMENT);
+        esk_kernel_int(k, "a_row", g->a_row);
+        esk_kernel_int(k, "a_col", g->a_col);
+        esk_kernel_int(k, "b_row", g->b_row);
+        esk_kernel_int(k, "b_col", g->b_col);
+    }
+    if (g->c != ESK_NONE) {
+        esk_kernel_in(c, r, k, "C", g->c, ESK_ELEMENT);
+        esk_kernel_int(k, "c_row", g->c_row);
+        esk_kernel_int(k, "c_col", g->c_col);
+    }
+    esk_kernel_int(k, "m", g->m);
+    esk_kernel_int(k, "n", g->n);
+    esk_kernel_int(k, "k", g->k);
+    esk_kernel_float(k, "scale", g->alpha);
+    esk_kernel_float(k, "beta", g->beta);
+    if (g->n_batch && g->k) {
+        esk_kernel_ints(k, "batch", (uint32_t)g->n_batch, g->batch);
+        esk_kernel_ints(k, "a_batch", (uint32_t)g->n_batch, g->a_batch);
+        esk_kernel_ints(k, "b_batch", (uint32_t)g->n_batch, g->b_batch);
+    }
+    esk_kernel_map(c, r, k, 0, false);
+    int64_t loop = g->k * (storage == ESK_STORAGE_F16X2 ? 2 : 1) + 16;
+    k->loop_iterations = (uint64_t)loop;
+    k->flops = 2 * (double)batches * (double)g->m * (double)g->n * (double)g->k;
+    k->bytes = 4 * k->flops;
+    esk_epilogue_emit(c, r, k, ESK_ELEMENT);
+    return ESK_OK;
+}
+
+esk_status esk_gemm_gpu(struct esk_ctx *c, const struct esk_gemm *g) {
+    const struct esk_var *a = esk_in(c, g->a), *b = esk_in(c, g->b), *y = esk_out(c, 0), *who;
+    if (!esk_all_storable(c, &who))
+        return esk_unsupported(c, "%s is not kept on the device", esk_dtype_name(who->dtype));
+    int64_t count = esk_var_count(y), most = c->limits->max_iterations;
+    if (esk_var_count(a) > INT32_MAX || esk_var_count(b) > INT32_MAX || count > INT32_MAX)
+        return esk_unsupported(c, "more than 2^31 elements");
+    bool is_float = esk_dtype_is_float(y->dtype);
+    if (!is_float && (g->alpha != 1 || (g->c != ESK_NONE && g->beta != 1)))
+        return esk_unsupported(c, "alpha or beta with %s", esk_dtype_name(y->dtype));
+    struct plan p = plan_of(c, g);
+    bool tiled = is_float && g->k > 0 && (!most || g->k / 4 + 8 <= most);
+    if (tiled && few(c, g, &p))
+        add_gemv(c, g, p);
+    if (tiled)
+        add_tiled(c, g, p);
+    if (!most || g->k * 2 + 16 <= most)
+        add_naive(c, g, p.batches);
+    if (c->recipes->count == 0)
+        return esk_unsupported(c, "sums of %lld elements", (long long)g->k);
+    return ESK_OK;
+}
