@@ -5,7 +5,8 @@
 //   CHANNELS: a row is `channels` runs of `spatial` units, `turn` rows have scales of their
 //   own, run c of row r has those at (r mod turn) * channels + c, or r mod turn if PER_ROW
 // Defines: RMS: no mean is taken off. GROUPED: a group takes a row, else an invocation does.
-//   SCALE, BIAS: 0 none, 1 as long as a row, 2 one value for all. STATS, CHANNELS: above.
+//   SCALE, BIAS: 0 none, 1 as long as a row, 2 one value for all. STATS,
+//   CHANNELS: above (SCALE and BIAS are 0).
 #include "lib/lines.glsl"
 
 #ifdef GROUPED

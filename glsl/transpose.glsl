@@ -22,8 +22,10 @@ void main() {
     }
     x += int(rest) * p_xs(0);
     y += int(rest) * p_ys(0);
-#ifdef GUARD_X
+#if defined(GUARD_X) || defined(GUARD_Y)
     int left = p_rows - at * 4;
+#endif
+#ifdef GUARD_X
     T_X a = LOAD_X(x);
     T_X b = LOADZ_X(left > 1, x + p_x_row);
     T_X c = LOADZ_X(left > 2, x + 2 * p_x_row);
@@ -32,16 +34,17 @@ void main() {
     T_X a = LOAD_X(x), b = LOAD_X(x + p_x_row);
     T_X c = LOAD_X(x + 2 * p_x_row), d = LOAD_X(x + 3 * p_x_row);
 #endif
-#ifdef GUARD_Y
-    int left = p_rows - at * 4;
-#else
-    const int left = 4;
-#endif
     STORE_Y(y, T_Y(a.x, b.x, c.x, d.x));
+#ifdef GUARD_Y
     if (left > 1)
         STORE_Y(y + p_y_row, T_Y(a.y, b.y, c.y, d.y));
     if (left > 2)
         STORE_Y(y + 2 * p_y_row, T_Y(a.z, b.z, c.z, d.z));
     if (left > 3)
         STORE_Y(y + 3 * p_y_row, T_Y(a.w, b.w, c.w, d.w));
+#else
+    STORE_Y(y + p_y_row, T_Y(a.y, b.y, c.y, d.y));
+    STORE_Y(y + 2 * p_y_row, T_Y(a.z, b.z, c.z, d.z));
+    STORE_Y(y + 3 * p_y_row, T_Y(a.w, b.w, c.w, d.w));
+#endif
 }

@@ -454,13 +454,34 @@ static bool read_node(struct reader *r) {
     return done;
 }
 
+/* FNV-1a: a text's values are its own. */
+static uint64_t seed_of(const char *text) {
+    uint64_t state = 0xcbf29ce484222325u;
+
+    for (; *text; text++)
+        state = (state ^ (unsigned char)*text) * 0x100000001b3u;
+    return state;
+}
+
+bool case_value(const char *text, esk_value **value, struct fault *fault) {
+    struct reader r = {.at = text, .fault = fault, .state = seed_of(text)};
+    esk_value *made = NULL;
+    bool constant;
+
+    if (!read_tensor(&r, &made, &constant) ||
+        !(!*r.at || bad(&r, "the value should end"))) {
+        esk_value_destroy(made);
+        return false;
+    }
+    *value = made;
+    return true;
+}
+
 bool case_make(const char *text, struct op_case *made, struct fault *fault) {
-    struct reader r = {.at = text, .made = made, .fault = fault, .state = 0xcbf29ce484222325u};
+    struct reader r = {.at = text, .made = made, .fault = fault, .state = seed_of(text)};
     esk_error error = ESK_ERROR_INIT;
 
     *made = (struct op_case){0};
-    for (const char *c = text; *c; c++) /* FNV-1a: a row's values are its own */
-        r.state = (r.state ^ (unsigned char)*c) * 0x100000001b3u;
     scan_line(&r, text);
     if (esk_model_create("case", r.opset, &made->model, &error) != ESK_OK)
         return fault_take(fault, NULL, &error);

@@ -35,6 +35,8 @@ struct op_case {
 
 /* Reads and builds the case. On failure `made` is left to case_finish. */
 bool case_make(const char *text, struct op_case *made, struct fault *fault);
+/* One value: "float[2,3]=1,2", or random. */
+bool case_value(const char *text, esk_value **value, struct fault *fault);
 void case_finish(struct op_case *made);
 
 #endif

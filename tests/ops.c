@@ -278,16 +278,25 @@ static void close_worker(void *user) {
 
 /* ---- in the parent ---- */
 
+/* One line of at most 600 characters. */
+static const char *one_line(const char *text, char *line, size_t size) {
+    snprintf(line, size, "%s", text);
+    for (char *end; (end = strchr(line, '\n'));)
+        *end = ';';
+    return line;
+}
+
 static void take(void *user, size_t index, const char *reply, const char *why) {
     struct runner *runner = user;
     const struct row *row = &runner->rows[index];
+    char line[600];
 
     if (reply && reply[0] && reply[1] == '-')
         runner->device_missing = true;
     if (!reply || reply[0] == 'F') {
         runner->failed++;
         printf("FAIL %s:%zu: %s %s: %s\n", row->path, row->line, row->node ? "node" : "case",
-               row->text, reply ? reply + 2 : why);
+               row->text, one_line(reply ? reply + 2 : why, line, sizeof(line)));
     } else if (reply[0] == 'S') {
         runner->skipped++;
         if (runner->skipped == 1)

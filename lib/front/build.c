@@ -38,12 +38,14 @@ esk_status esk_model_create(const char *name, int opset, esk_model **model,
 }
 
 /* A new var under a name that nothing has yet. */
-static esk_status new_var(esk_model *model, const char *name, esk_id *id, esk_error *error) {
+static esk_status new_var(esk_model *model, const char *name, esk_id *id,
+                          esk_error *error) {
     uint32_t found;
     if (!name || !*name)
         return esk_fail(error, ESK_INVALID_ARGUMENT, "a value needs a name");
     if (esk_map_get(&model->names, name, &found))
-        return esk_fail(error, ESK_INVALID_ARGUMENT, "there is a value '%s' already", name);
+        return esk_fail(error, ESK_INVALID_ARGUMENT, "there is a value '%s' already",
+                        name);
     *id = esk_graph_add_var(model->graph, name);
     if (*id == ESK_NONE ||
         !esk_map_put(&model->names, model->graph->vars[*id]->name, *id))
@@ -51,14 +53,16 @@ static esk_status new_var(esk_model *model, const char *name, esk_id *id, esk_er
     return ESK_OK;
 }
 
-esk_status esk_model_add_input(esk_model *model, const char *name, esk_dtype dtype, int rank,
-                               const int64_t *dims, esk_error *error) {
+esk_status esk_model_add_input(esk_model *model, const char *name, esk_dtype dtype,
+                               int rank, const int64_t *dims, esk_error *error) {
     if (!esk_dtype_bits(dtype))
-        return esk_fail(error, ESK_INVALID_ARGUMENT, "input '%s': no tensor of type %d (%s)",
-                        name ? name : "", (int)dtype, esk_dtype_name(dtype));
+        return esk_fail(error, ESK_INVALID_ARGUMENT,
+                        "input '%s': no tensor of type %d (%s)", name ? name : "",
+                        (int)dtype, esk_dtype_name(dtype));
     if (rank < -1 || rank > ESK_MAX_RANK)
-        return esk_fail(error, ESK_INVALID_ARGUMENT, "input '%s': rank %d is not in -1..%d",
-                        name ? name : "", rank, ESK_MAX_RANK);
+        return esk_fail(error, ESK_INVALID_ARGUMENT,
+                        "input '%s': rank %d is not in -1..%d", name ? name : "", rank,
+                        ESK_MAX_RANK);
     esk_id id;
     ESK_TRY(new_var(model, name, &id, error));
     struct esk_var *var = model->graph->vars[id];
@@ -91,8 +95,8 @@ static esk_status copy_value(struct esk_graph *graph, const esk_value *value,
     return ESK_OK;
 }
 
-esk_status esk_model_add_constant(esk_model *model, const char *name, const esk_value *value,
-                                  esk_error *error) {
+esk_status esk_model_add_constant(esk_model *model, const char *name,
+                                  const esk_value *value, esk_error *error) {
     struct esk_tensor tensor;
     struct esk_blob *blob;
     esk_id id;
@@ -121,14 +125,15 @@ static esk_status check_attributes(const esk_attribute *attributes, size_t n,
             return esk_fail(error, ESK_INVALID_ARGUMENT, "an attribute without name");
         for (size_t j = 0; j < i; j++)
             if (strcmp(a->name, attributes[j].name) == 0)
-                return esk_fail(error, ESK_INVALID_ARGUMENT, "attribute '%s' is there twice",
-                                a->name);
+                return esk_fail(error, ESK_INVALID_ARGUMENT,
+                                "attribute '%s' is there twice", a->name);
         if (!a->kind || !strchr("ifsIFt", a->kind))
             return esk_fail(error, ESK_INVALID_ARGUMENT,
-                            "attribute '%s': kind %d is none of i, f, s, I, F, t", a->name,
-                            a->kind);
+                            "attribute '%s': kind %d is none of i, f, s, I, F, t",
+                            a->name, a->kind);
         if (a->kind == 't' && !a->tensor)
-            return esk_fail(error, ESK_INVALID_ARGUMENT, "attribute '%s': no tensor", a->name);
+            return esk_fail(error, ESK_INVALID_ARGUMENT, "attribute '%s': no tensor",
+                            a->name);
         if (a->count && ((a->kind == 'I' && !a->ints) || (a->kind == 'F' && !a->floats)))
             return esk_fail(error, ESK_INVALID_ARGUMENT, "attribute '%s': no numbers",
                             a->name);
@@ -183,9 +188,9 @@ static bool set_attribute(struct esk_graph *graph, struct esk_node *node,
 }
 
 /* Checks all names before anything is made, so that a failed call changes nothing. */
-static esk_status check_names(esk_model *model, const char *const *inputs, size_t n_inputs,
-                              const char *const *outputs, size_t n_outputs, esk_id *in,
-                              esk_error *error) {
+static esk_status check_names(esk_model *model, const char *const *inputs,
+                              size_t n_inputs, const char *const *outputs,
+                              size_t n_outputs, esk_id *in, esk_error *error) {
     for (size_t i = 0; i < n_inputs; i++) {
         uint32_t id = ESK_NONE;
         if (inputs[i] && *inputs[i] && !esk_map_get(&model->names, inputs[i], &id))
@@ -208,20 +213,21 @@ static esk_status check_names(esk_model *model, const char *const *inputs, size_
 }
 
 esk_status esk_model_add_node(esk_model *model, const char *domain, const char *op_type,
-                              const char *name, const char *const *inputs, size_t n_inputs,
-                              const char *const *outputs, size_t n_outputs,
-                              const esk_attribute *attributes, size_t n_attributes,
-                              esk_error *error) {
+                              const char *name, const char *const *inputs,
+                              size_t n_inputs, const char *const *outputs,
+                              size_t n_outputs, const esk_attribute *attributes,
+                              size_t n_attributes, esk_error *error) {
     if (!op_type || !*op_type)
         return esk_fail(error, ESK_INVALID_ARGUMENT, "a node needs an operator");
     if (n_inputs >= ESK_NONE || n_outputs >= ESK_NONE)
         return esk_fail(error, ESK_INVALID_ARGUMENT, "more inputs than 32 bits count");
     struct esk_graph *graph = model->graph;
-    esk_id *in = esk_calloc(n_inputs, sizeof *in), *out = esk_calloc(n_outputs, sizeof *out);
+    esk_id *in = esk_calloc(n_inputs, sizeof *in),
+           *out = esk_calloc(n_outputs, sizeof *out);
     esk_id id = ESK_NONE;
-    esk_status status = in && out ? check_names(model, inputs, n_inputs, outputs, n_outputs,
-                                                in, error)
-                                  : no_memory(error);
+    esk_status status =
+        in && out ? check_names(model, inputs, n_inputs, outputs, n_outputs, in, error)
+                  : no_memory(error);
     if (status == ESK_OK)
         status = check_attributes(attributes, n_attributes, error);
     for (size_t i = 0; i < n_outputs && status == ESK_OK; i++) {

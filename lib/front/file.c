@@ -1,4 +1,5 @@
-/* In: a path; out: a blob over a private read-only mapping. Must not know what is in it. */
+/* In: a path; out: a blob over a private read-only mapping. Must not know what is in it.
+ */
 #include "front/file.h"
 
 #include <errno.h>
@@ -15,8 +16,8 @@ static void unmap(void *user, void *data, size_t size) {
 
 static esk_status fail_errno(esk_error *error, const char *path, const char *what) {
     char text[128];
-    return esk_fail(error, errno == ENOMEM ? ESK_OUT_OF_MEMORY : ESK_IO, "%s '%s': %s", what,
-                    path, strerror_r(errno, text, sizeof text));
+    return esk_fail(error, errno == ENOMEM ? ESK_OUT_OF_MEMORY : ESK_IO, "%s '%s': %s",
+                    what, path, strerror_r(errno, text, sizeof text));
 }
 
 esk_status esk_file_map(const char *path, struct esk_blob **blob, esk_error *error) {

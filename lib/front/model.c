@@ -40,8 +40,8 @@ bool esk_model_add_opset(struct esk_model *model, const char *domain, int64_t ve
             return true;
         }
     char *copy = esk_arena_strdup(&model->arena, domain);
-    if (!copy || !esk_grow((void **)&model->opsets, &model->cap_opsets, model->n_opsets + 1,
-                           sizeof *model->opsets))
+    if (!copy || !esk_grow((void **)&model->opsets, &model->cap_opsets,
+                           model->n_opsets + 1, sizeof *model->opsets))
         return false;
     model->opsets[model->n_opsets++] = (struct esk_opset){copy, version};
     return true;
@@ -49,7 +49,8 @@ bool esk_model_add_opset(struct esk_model *model, const char *domain, int64_t ve
 
 static bool add_property(struct esk_arena *arena, struct esk_property **list, size_t *n,
                          size_t *capacity, const char *key, const char *value) {
-    struct esk_property made = {esk_arena_strdup(arena, key), esk_arena_strdup(arena, value)};
+    struct esk_property made = {esk_arena_strdup(arena, key),
+                                esk_arena_strdup(arena, value)};
     if (!made.key || !made.value ||
         !esk_grow((void **)list, capacity, *n + 1, sizeof **list))
         return false;
@@ -63,8 +64,8 @@ bool esk_model_add_metadata(struct esk_model *model, const char *key, const char
 }
 
 bool esk_model_add_fact(struct esk_model *model, const char *key, const char *value) {
-    return add_property(&model->arena, &model->facts, &model->n_facts, &model->cap_facts, key,
-                        value);
+    return add_property(&model->arena, &model->facts, &model->n_facts, &model->cap_facts,
+                        key, value);
 }
 
 /* ---- Describing ---- */
@@ -81,8 +82,11 @@ static bool describe_var(struct esk_model *model, const struct esk_var *var,
         if (var->dim_name && var->dim_name[i] &&
             !(names[i] = esk_arena_strdup(&model->arena, var->dim_name[i])))
             return false;
-    *info = (esk_value_info){.name = name, .dtype = var->dtype, .rank = var->rank,
-                             .dims = dims, .dim_names = names};
+    *info = (esk_value_info){.name = name,
+                             .dtype = var->dtype,
+                             .rank = var->rank,
+                             .dims = dims,
+                             .dim_names = names};
     info->has_default =
         (var->flags & ESK_VAR_INPUT) && (var->flags & ESK_VAR_INITIALIZER);
     return true;
@@ -181,8 +185,8 @@ bool esk_model_opset(const esk_model *model, size_t index, const char **domain,
 
 /* ---- Loading ---- */
 
-static esk_status load_blob(struct esk_blob *bytes, const char *directory, esk_model **model,
-                            esk_error *error) {
+static esk_status load_blob(struct esk_blob *bytes, const char *directory,
+                            esk_model **model, esk_error *error) {
     struct esk_model *made = esk_model_new();
     if (!made)
         return esk_fail_memory(error, "a model");
@@ -235,7 +239,8 @@ esk_status esk_model_load_from_memory(const void *bytes, size_t size, bool borro
 
 static bool copy_function(struct esk_model *to, const struct esk_function *from) {
     struct esk_arena *arena = &to->arena;
-    struct esk_function f = {.n_opsets = from->n_opsets, .n_attributes = from->n_attributes};
+    struct esk_function f = {.n_opsets = from->n_opsets,
+                             .n_attributes = from->n_attributes};
     if (!esk_grow((void **)&to->functions, &to->cap_functions, to->n_functions + 1,
                   sizeof *to->functions) ||
         !(f.graph = esk_graph_copy(from->graph)))

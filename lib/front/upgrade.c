@@ -1,5 +1,6 @@
-/* To the one dialect of the house. In: a verified model; out: every node an operator in its
- * newest form, functions expanded, constants known. Must not know what any operator does. */
+/* To the one dialect of the house. In: a verified model; out: every node an operator in
+ * its newest form, functions expanded, constants known. Must not know what any operator
+ * does. */
 #include "front/verify.h"
 
 #include "base/mem.h"
@@ -42,8 +43,8 @@ static const struct esk_attr *argument(const struct esk_function *f,
     return attr;
 }
 
-/* Attributes that refer to the call's become theirs, in the node and its bodies. from: the
- * graph of the call. */
+/* Attributes that refer to the call's become theirs, in the node and its bodies. from:
+ * the graph of the call. */
 static esk_status bind_attrs(struct upgrader *u, struct esk_graph *graph,
                              struct esk_node *node, const struct esk_function *f,
                              const struct esk_graph *from, const struct esk_node *call) {
@@ -93,8 +94,8 @@ static esk_status map_call(struct upgrader *u, const struct esk_function *f,
             map[id] = call->out[j];
         else if (body->vars[id]->producer == ESK_NONE && map[id] == ESK_NONE)
             return esk_fail(u->error, ESK_INVALID_MODEL,
-                            "%s '%s': output %u is an input that is absent", call->op_type,
-                            call->name, j);
+                            "%s '%s': output %u is an input that is absent",
+                            call->op_type, call->name, j);
     }
     for (esk_id n = 0; n < body->n_nodes; n++)
         for (uint32_t i = 0; i < body->nodes[n]->n_captures; i++) {
@@ -155,8 +156,7 @@ static esk_status expand_call(struct upgrader *u, struct esk_graph *graph, uint3
             call->name);
     esk_id *map = esk_calloc(f->graph->n_vars, sizeof *map);
     bool *plain = esk_calloc(call->n_out, sizeof *plain);
-    esk_status status =
-        map && plain ? expand(u, graph, at, map, plain, f) : no_memory(u);
+    esk_status status = map && plain ? expand(u, graph, at, map, plain, f) : no_memory(u);
     esk_free(map);
     esk_free(plain);
     return status;
@@ -234,7 +234,8 @@ static esk_status settle(struct upgrader *u, const struct esk_graph *graph,
 }
 
 /* Upgrades the node at *at, which moves behind the nodes that the upgrade added. */
-static esk_status upgrade_node(struct upgrader *u, struct esk_graph *graph, uint32_t *at) {
+static esk_status upgrade_node(struct upgrader *u, struct esk_graph *graph,
+                               uint32_t *at) {
     struct esk_node *node = graph->nodes[graph->order[*at]];
     uint32_t from = graph->n_order;
     struct esk_ctx c = {.graph = graph, .node = node, .error = u->error};

@@ -1,6 +1,6 @@
 /* From names to meaning. In: a graph as it was read; out: the same with operators and
- * captures resolved and nodes sorted, or an error that names the place. Must not know what
- * any operator does. */
+ * captures resolved and nodes sorted, or an error that names the place. Must not know
+ * what any operator does. */
 #include "front/verify.h"
 
 #include "base/mem.h"
@@ -58,8 +58,9 @@ static esk_status wrong_count(const struct esk_graph *graph, const struct esk_no
         return esk_fail(error, ESK_INVALID_MODEL,
                         "graph '%s': %s '%s': %u %s, it takes at least %u", graph->name,
                         node->op_type, node->name, n, what, least);
-    return esk_fail(error, ESK_INVALID_MODEL, "graph '%s': %s '%s': %u %s, it takes %u to %u",
-                    graph->name, node->op_type, node->name, n, what, least, most);
+    return esk_fail(error, ESK_INVALID_MODEL,
+                    "graph '%s': %s '%s': %u %s, it takes %u to %u", graph->name,
+                    node->op_type, node->name, n, what, least, most);
 }
 
 static void drop_absent(struct esk_node *node) {
@@ -76,12 +77,13 @@ esk_status esk_verify_arity(const struct esk_graph *graph, struct esk_node *node
     if (node->n_in < op->min_in || node->n_in > max_in)
         return wrong_count(graph, node, "inputs", node->n_in, op->min_in, max_in, error);
     if (node->n_out < op->min_out || node->n_out > max_out)
-        return wrong_count(graph, node, "outputs", node->n_out, op->min_out, max_out, error);
+        return wrong_count(graph, node, "outputs", node->n_out, op->min_out, max_out,
+                           error);
     for (uint32_t i = 0; i < op->min_in; i++)
         if (node->in[i] == ESK_NONE)
             return esk_fail(error, ESK_INVALID_MODEL,
-                            "graph '%s': %s '%s': input %u must not be absent", graph->name,
-                            node->op_type, node->name, i);
+                            "graph '%s': %s '%s': input %u must not be absent",
+                            graph->name, node->op_type, node->name, i);
     return ESK_OK;
 }
 
@@ -93,7 +95,8 @@ static esk_status verify_function(struct verifier *v, const struct scope *from,
     if (*state == DONE)
         return ESK_OK;
     if (*state == OPEN)
-        return esk_fail(v->error, ESK_INVALID_MODEL, "function '%s' calls itself", f->name);
+        return esk_fail(v->error, ESK_INVALID_MODEL, "function '%s' calls itself",
+                        f->name);
     struct scope s = {.graph = f->graph,
                       .opsets = f->opsets,
                       .n_opsets = f->n_opsets,
@@ -123,8 +126,7 @@ static esk_status note_missing(struct verifier *v, const struct esk_node *node) 
                  node->overload);
     if (v->missing.failed)
         return no_memory(v);
-    char *name = esk_arena_strdup(&v->model->arena,
-                                  v->missing.data + at + (at ? 2 : 0));
+    char *name = esk_arena_strdup(&v->model->arena, v->missing.data + at + (at ? 2 : 0));
     if (!name)
         return no_memory(v);
     if (esk_map_get(&v->seen, name, &seen)) {
@@ -148,9 +150,10 @@ static esk_status resolve_op(struct verifier *v, const struct scope *s,
         return f ? resolve_call(v, s, node, f) : note_missing(v, node);
     }
     if (version < 0)
-        return esk_fail(v->error, ESK_INVALID_MODEL,
-                        "graph '%s': %s '%s': the model imports no version of domain '%s'",
-                        s->graph->name, node->op_type, node->name, node->domain);
+        return esk_fail(
+            v->error, ESK_INVALID_MODEL,
+            "graph '%s': %s '%s': the model imports no version of domain '%s'",
+            s->graph->name, node->op_type, node->name, node->domain);
     node->since = 0;
     for (const uint8_t *since = node->op->since; *since && *since <= version; since++)
         node->since = *since;
@@ -189,9 +192,8 @@ static esk_status lookup(struct verifier *v, const struct scope *s, const char *
     ESK_TRY(lookup(v, s->outer, name, &outer));
     if (outer == ESK_NONE)
         return ESK_OK;
-    if (mine == ESK_NONE &&
-        ((mine = esk_graph_add_var(graph, name)) == ESK_NONE ||
-         !esk_map_put(s->names, graph->vars[mine]->name, mine)))
+    if (mine == ESK_NONE && ((mine = esk_graph_add_var(graph, name)) == ESK_NONE ||
+                             !esk_map_put(s->names, graph->vars[mine]->name, mine)))
         return no_memory(v);
     struct esk_var *var = graph->vars[mine];
     const struct esk_var *from = s->outer->graph->vars[outer];
@@ -207,15 +209,16 @@ static esk_status lookup(struct verifier *v, const struct scope *s, const char *
 }
 
 /* Who uses a name that nothing makes. */
-static esk_status unknown_name(struct verifier *v, const struct esk_graph *graph, esk_id id) {
+static esk_status unknown_name(struct verifier *v, const struct esk_graph *graph,
+                               esk_id id) {
     const char *name = graph->vars[id]->name;
     for (uint32_t n = 0; n < graph->n_nodes; n++)
         for (uint32_t i = 0; i < graph->nodes[n]->n_in; i++)
             if (graph->nodes[n]->in[i] == id)
                 return esk_fail(v->error, ESK_INVALID_MODEL,
                                 "graph '%s': %s '%s': nothing makes input %u, '%s'",
-                                graph->name, graph->nodes[n]->op_type, graph->nodes[n]->name,
-                                i, name);
+                                graph->name, graph->nodes[n]->op_type,
+                                graph->nodes[n]->name, i, name);
     return esk_fail(v->error, ESK_INVALID_MODEL, "graph '%s': nothing makes '%s'",
                     graph->name, name);
 }
@@ -247,17 +250,19 @@ static esk_status verify_vars(struct verifier *v, const struct esk_graph *graph)
         int64_t count;
         size_t bytes;
         if (var->dtype == ESK_STRING && (var->flags & ESK_VAR_INPUT))
-            return esk_fail(v->error, ESK_UNSUPPORTED,
-                            "graph '%s': input '%s' is of strings, which are not supported",
-                            graph->name, var->name);
+            return esk_fail(
+                v->error, ESK_UNSUPPORTED,
+                "graph '%s': input '%s' is of strings, which are not supported",
+                graph->name, var->name);
         if (!(var->flags & ESK_VAR_INITIALIZER))
             continue;
         if (!var->data || !esk_shape_count(var->rank, var->dim, &count) ||
             !esk_dtype_bytes(var->dtype, count, &bytes) || bytes != var->bytes)
-            return esk_fail(v->error, ESK_INVALID_MODEL,
-                            "graph '%s': initializer '%s' has %zu bytes, not what its shape "
-                            "needs",
-                            graph->name, var->name, var->bytes);
+            return esk_fail(
+                v->error, ESK_INVALID_MODEL,
+                "graph '%s': initializer '%s' has %zu bytes, not what its shape "
+                "needs",
+                graph->name, var->name, var->bytes);
     }
     return ESK_OK;
 }
@@ -310,8 +315,8 @@ static esk_status verify_attrs(struct verifier *v, const struct scope *s, esk_id
         const struct esk_attr *attr = &node->attrs[a];
         if (attr->kind < ESK_ATTR_FLOAT || attr->kind > ESK_ATTR_TYPE_PROTOS)
             return esk_fail(v->error, ESK_INVALID_MODEL,
-                            "graph '%s': %s '%s': attribute '%s' has no kind", s->graph->name,
-                            node->op_type, node->name, attr->name);
+                            "graph '%s': %s '%s': attribute '%s' has no kind",
+                            s->graph->name, node->op_type, node->name, attr->name);
         if (attr->kind != ESK_ATTR_GRAPH && attr->kind != ESK_ATTR_GRAPHS)
             continue;
         for (size_t g = 0; g < attr->count; g++) {
@@ -345,7 +350,7 @@ static esk_status verify_nodes(struct verifier *v, const struct scope *s) {
 /* Depth first without recursion: `path` holds the nodes being visited, next[] where each
  * one's search goes on. Nodes keep the file's order where it is free. */
 struct sorter {
-    uint32_t *next;       /* 0: new; else 1 + the dependency to look at; DONE_NODE: sorted */
+    uint32_t *next; /* 0: new; else 1 + the dependency to look at; DONE_NODE: sorted */
     esk_id *path, *order;
     uint32_t n_path, n_order;
 };

@@ -1,5 +1,5 @@
-/* Slabs, their views, the storage cache, weights. In: sizes and forms; out: GL buffers and
- * ranges of them. Must not know commands, programs or plans. */
+/* Slabs, their views, the storage cache, weights. In: sizes and forms; out: GL buffers
+ * and ranges of them. Must not know commands, programs or plans. */
 #include "glcompute/buffer.h"
 
 #include "base/error.h"
@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define MIB ((uint64_t)1024 * 1024)
+#define MIB         ((uint64_t)1024 * 1024)
 #define WEIGHT_SLAB (32 * MIB) /* of small forms together */
 enum {
     FORM_ALIGN = 256, /* the most that ES lets a binding ask for */
@@ -71,9 +71,9 @@ void esk_gl_memory_finish(struct esk_gl_memory *memory) {
     drain(memory);
 }
 
-esk_status esk_gl_buffer_create(struct esk_gl_memory *memory, uint64_t bytes, GLenum usage,
-                                const char *label, struct esk_gl_buffer **result,
-                                esk_error *error) {
+esk_status esk_gl_buffer_create(struct esk_gl_memory *memory, uint64_t bytes,
+                                GLenum usage, const char *label,
+                                struct esk_gl_buffer **result, esk_error *error) {
     struct esk_gl *gl = memory->gl;
     uint64_t size = esk_gl_buffer_round(bytes);
     if (size < bytes || size > INTPTR_MAX)
@@ -172,13 +172,14 @@ esk_status esk_gl_buffer_write(struct esk_gl_memory *memory, struct esk_gl_buffe
     return esk_gl_status(gl, "writing a buffer", error);
 }
 
-esk_status esk_gl_buffer_poison(struct esk_gl_memory *memory, struct esk_gl_buffer *buffer,
-                                esk_error *error) {
+esk_status esk_gl_buffer_poison(struct esk_gl_memory *memory,
+                                struct esk_gl_buffer *buffer, esk_error *error) {
     struct esk_gl *gl = memory->gl;
     uint32_t *words;
     ESK_GL(gl, BindBuffer(TARGET, buffer->id));
-    ESK_GL_SET(gl, words, MapBufferRange(TARGET, 0, (GLsizeiptr)buffer->bytes,
-                                         GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_BUFFER_BIT));
+    ESK_GL_SET(gl, words,
+               MapBufferRange(TARGET, 0, (GLsizeiptr)buffer->bytes,
+                              GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_BUFFER_BIT));
     if (words) {
         for (uint64_t i = 0; i < buffer->bytes / 4; i++)
             words[i] = i & 1 ? 0xffffffffu : 0x7fc00000u;
@@ -216,8 +217,8 @@ static void add_bytes(struct esk_text *text, const void *data, size_t size) {
     esk_text_append(text, data, size);
 }
 
-/* Everything that the packed bytes depend on; sources by address: they stay alive as long as
- * a reference to the form does. */
+/* Everything that the packed bytes depend on; sources by address: they stay alive as long
+ * as a reference to the form does. */
 static void make_key(const struct esk_graph *graph, const struct esk_form *form,
                      struct esk_text *key) {
     add_bytes(key, form->name, strlen(form->name) + 1);
@@ -229,7 +230,8 @@ static void make_key(const struct esk_graph *graph, const struct esk_form *form,
     add_bytes(key, &form->n_params, sizeof form->n_params);
     add_bytes(key, form->params, form->n_params * sizeof *form->params);
     for (uint32_t i = 0; i < form->n_src; i++) {
-        const struct esk_var *var = form->src[i] == ESK_NONE ? NULL : graph->vars[form->src[i]];
+        const struct esk_var *var =
+            form->src[i] == ESK_NONE ? NULL : graph->vars[form->src[i]];
         const void *data = var ? var->data : NULL;
         int32_t facts[2] = {var ? (int32_t)var->dtype : -1, var ? var->rank : -1};
         add_bytes(key, &data, sizeof data);
@@ -239,9 +241,10 @@ static void make_key(const struct esk_graph *graph, const struct esk_form *form,
     }
 }
 
-esk_status esk_gl_form_upload(struct esk_gl_weights *weights, const struct esk_graph *graph,
-                              const struct esk_form *form, struct esk_gl_buffer *buffer,
-                              uint64_t offset, esk_error *error) {
+esk_status esk_gl_form_upload(struct esk_gl_weights *weights,
+                              const struct esk_graph *graph, const struct esk_form *form,
+                              struct esk_gl_buffer *buffer, uint64_t offset,
+                              esk_error *error) {
     struct esk_tensor tensors[4];
     const struct esk_tensor *sources[4] = {NULL};
     for (uint32_t i = 0; i < form->n_src && i < 4; i++) {
@@ -256,7 +259,8 @@ esk_status esk_gl_form_upload(struct esk_gl_weights *weights, const struct esk_g
     }
     if (!form->bytes)
         return ESK_OK;
-    /* packed on the heap: a packing may read what it wrote, mapped memory may be slow at it */
+    /* packed on the heap: a packing may read what it wrote, mapped memory may be slow at
+     * it */
     if (weights->staging_bytes < form->bytes) {
         esk_gl_weights_settle(weights);
         weights->staging = esk_malloc(form->bytes);
@@ -304,7 +308,8 @@ static esk_status find_slab(struct esk_gl_weights *weights, uint64_t bytes,
     return ESK_OK;
 }
 
-static void release_slab(struct esk_gl_weights *weights, struct esk_gl_weight_slab *slab) {
+static void release_slab(struct esk_gl_weights *weights,
+                         struct esk_gl_weight_slab *slab) {
     if (slab->forms)
         return;
     struct esk_gl_weight_slab **at = &weights->slabs;

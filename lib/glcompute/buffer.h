@@ -1,6 +1,7 @@
-/* Device memory: slabs with their image views, the cache they are leased from, and weights.
- * In: sizes, forms; out: buffers and ranges of them. Must not know commands or programs.
- * All under the device's lock with the context current, but for the cache, which is pure. */
+/* Device memory: slabs with their image views, the cache they are leased from, and
+ * weights. In: sizes, forms; out: buffers and ranges of them. Must not know commands or
+ * programs. All under the device's lock with the context current, but for the cache,
+ * which is pure. */
 #ifndef ESK_GLCOMPUTE_BUFFER_H
 #define ESK_GLCOMPUTE_BUFFER_H
 
@@ -9,8 +10,8 @@
 #include "ir/limits.h"
 #include "ir/provider.h"
 
-/* The views through which images read a buffer; glBindImageTexture reinterprets them as the
- * float and integer formats of the same texel size. */
+/* The views through which images read a buffer; glBindImageTexture reinterprets them as
+ * the float and integer formats of the same texel size. */
 enum esk_gl_view { ESK_GL_VIEW_VEC4, ESK_GL_VIEW_ELEMENT, ESK_GL_VIEWS };
 
 struct esk_gl_buffer {
@@ -22,8 +23,8 @@ struct esk_gl_buffer {
 
 /* ---- The storage cache: pure, no GL. Free buffers by size. ---- */
 
-/* What is allocated for `bytes`: a multiple of 64, and 16 more, so that no view has a power
- * of two of texels (llvmpipe compiles other code for those). */
+/* What is allocated for `bytes`: a multiple of 64, and 16 more, so that no view has a
+ * power of two of texels (llvmpipe compiles other code for those). */
 uint64_t esk_gl_buffer_round(uint64_t bytes);
 
 /* Zeroed memory is an empty cache. Now the one policy: buffers of exactly the size asked
@@ -54,11 +55,11 @@ struct esk_gl_memory {
 
 void esk_gl_memory_finish(struct esk_gl_memory *memory); /* empties the cache */
 
-/* A buffer of at least `bytes`; `usage`: GL_DYNAMIC_COPY …. Its content is undefined. When
- * the device has no memory, the cache is emptied and it tries again. */
-esk_status esk_gl_buffer_create(struct esk_gl_memory *memory, uint64_t bytes, GLenum usage,
-                                const char *label, struct esk_gl_buffer **buffer,
-                                esk_error *error);
+/* A buffer of at least `bytes`; `usage`: GL_DYNAMIC_COPY …. Its content is undefined.
+ * When the device has no memory, the cache is emptied and it tries again. */
+esk_status esk_gl_buffer_create(struct esk_gl_memory *memory, uint64_t bytes,
+                                GLenum usage, const char *label,
+                                struct esk_gl_buffer **buffer, esk_error *error);
 void esk_gl_buffer_destroy(struct esk_gl_memory *memory, struct esk_gl_buffer *buffer);
 
 /* Makes a view, if it is not there yet. */
@@ -70,10 +71,11 @@ esk_status esk_gl_buffer_write(struct esk_gl_memory *memory, struct esk_gl_buffe
                                esk_error *error);
 
 /* Fills it with words that are NaN, and no valid index either (tests). */
-esk_status esk_gl_buffer_poison(struct esk_gl_memory *memory, struct esk_gl_buffer *buffer,
-                                esk_error *error);
+esk_status esk_gl_buffer_poison(struct esk_gl_memory *memory,
+                                struct esk_gl_buffer *buffer, esk_error *error);
 
-/* ---- Weights: forms of constants, packed once for each distinct form of the device ---- */
+/* ---- Weights: forms of constants, packed once for each distinct form of the device ----
+ */
 
 struct esk_gl_weight_slab;
 
@@ -98,18 +100,19 @@ struct esk_gl_weights {
 
 void esk_gl_weights_finish(struct esk_gl_weights *weights);
 
-/* The form, packed and uploaded if it is new; one reference more. `graph` has its sources;
- * it, or the blobs behind them, must outlive the reference. `expected`: bytes of this and
- * the forms that are about to follow; a new slab is made for them together. */
+/* The form, packed and uploaded if it is new; one reference more. `graph` has its
+ * sources; it, or the blobs behind them, must outlive the reference. `expected`: bytes of
+ * this and the forms that are about to follow; a new slab is made for them together. */
 esk_status esk_gl_form_ref(struct esk_gl_weights *weights, const struct esk_graph *graph,
                            const struct esk_form *form, uint64_t expected,
                            struct esk_gl_form **result, esk_error *error);
 void esk_gl_form_unref(struct esk_gl_weights *weights, struct esk_gl_form *form);
 
 /* Packs a form into `buffer` at `offset`; for forms that are not shared. */
-esk_status esk_gl_form_upload(struct esk_gl_weights *weights, const struct esk_graph *graph,
-                              const struct esk_form *form, struct esk_gl_buffer *buffer,
-                              uint64_t offset, esk_error *error);
+esk_status esk_gl_form_upload(struct esk_gl_weights *weights,
+                              const struct esk_graph *graph, const struct esk_form *form,
+                              struct esk_gl_buffer *buffer, uint64_t offset,
+                              esk_error *error);
 
 /* After the forms of a plan: frees what packing needed. */
 void esk_gl_weights_settle(struct esk_gl_weights *weights);

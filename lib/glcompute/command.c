@@ -1,5 +1,5 @@
-/* Recording a plan, and replaying it. In: a plan, limits, places of forms, then slots; out: a
- * list of commands, then GL calls. Must not know how slots get their buffers. */
+/* Recording a plan, and replaying it. In: a plan, limits, places of forms, then slots;
+ * out: a list of commands, then GL calls. Must not know how slots get their buffers. */
 #include "glcompute/command.h"
 
 #include "base/error.h"
@@ -47,8 +47,8 @@ static esk_status make_slots(struct esk_gl_record *record, const struct esk_plan
             *count = place->index + 1;
         if ((place->slot == ESK_SLOT_ACTIVATION && place->index >= plan->n_slabs) ||
             (place->slot == ESK_SLOT_FORM && place->index >= plan->n_forms))
-            return esk_fail(error, ESK_INTERNAL, "buffer %u lies in %s %u, there is none", i,
-                            esk_slot_name(place->slot), place->index);
+            return esk_fail(error, ESK_INTERNAL, "buffer %u lies in %s %u, there is none",
+                            i, esk_slot_name(place->slot), place->index);
     }
     record->first_input = record->n_activations;
     record->first_output = record->first_input + record->n_inputs;
@@ -105,15 +105,16 @@ struct where {
     uint64_t offset, bytes;
 };
 
-static struct where find_operand(const struct recorder *r, const struct esk_command *command,
-                                 uint32_t i) {
+static struct where find_operand(const struct recorder *r,
+                                 const struct esk_command *command, uint32_t i) {
     uint32_t id = command->buffers[i];
     struct esk_place place;
     if (ESK_COMMAND_IS_FORM(id))
         place = (struct esk_place){.slot = ESK_SLOT_FORM, .index = ESK_COMMAND_FORM(id)};
     else
         place = r->plan->buffers[id].place;
-    struct where where = {esk_gl_record_slot(r->record, &place), place.offset, place.bytes};
+    struct where where = {esk_gl_record_slot(r->record, &place), place.offset,
+                          place.bytes};
     if (place.slot == ESK_SLOT_FORM) {
         const struct esk_plan_form *form = &r->plan->forms[place.index];
         where.bytes = form->form.bytes;
@@ -193,18 +194,19 @@ static esk_status add_bindings(struct recorder *r, const struct esk_command *sou
             if (binding.size > r->limits->max_binding)
                 binding.size = r->limits->max_binding / 16 * 16;
             if (where.offset + where.bytes > binding.start + binding.size)
-                return esk_fail(r->error, ESK_UNSUPPORTED,
-                                "'%s': operand %s is a range of %llu bytes, one binding of "
-                                "the device holds %llu",
-                                k->label, o->name, (unsigned long long)where.bytes,
-                                (unsigned long long)r->limits->max_binding);
+                return esk_fail(
+                    r->error, ESK_UNSUPPORTED,
+                    "'%s': operand %s is a range of %llu bytes, one binding of "
+                    "the device holds %llu",
+                    k->label, o->name, (unsigned long long)where.bytes,
+                    (unsigned long long)r->limits->max_binding);
         }
         uint64_t from = where.offset - binding.start, unit = esk_gl_unit_bytes(o);
         if (from % unit || from / unit > INT32_MAX)
-            return esk_fail(r->error, ESK_INTERNAL,
-                            "'%s': operand %s starts at byte %llu, its unit is %llu bytes",
-                            k->label, o->name, (unsigned long long)from,
-                            (unsigned long long)unit);
+            return esk_fail(
+                r->error, ESK_INTERNAL,
+                "'%s': operand %s starts at byte %llu, its unit is %llu bytes", k->label,
+                o->name, (unsigned long long)from, (unsigned long long)unit);
         words[ESK_GL_BASE_WORD + i] = (uint32_t)(from / unit);
         if (!esk_grow((void **)&record->bindings, &record->cap_bindings,
                       record->n_bindings + 1u, sizeof *record->bindings))
@@ -224,8 +226,9 @@ static esk_status add_piece(struct recorder *r, const struct esk_kernel *k,
     uint64_t offset = (record->param_bytes + align - 1) / align * align;
     uint64_t end = offset + command.param_bytes;
     if (record->n_commands >= MOST_COMMANDS || end > UINT32_MAX)
-        return esk_fail(r->error, ESK_UNSUPPORTED, "'%s': more than %d dispatches in a plan",
-                        k->label, MOST_COMMANDS);
+        return esk_fail(r->error, ESK_UNSUPPORTED,
+                        "'%s': more than %d dispatches in a plan", k->label,
+                        MOST_COMMANDS);
     if (!esk_grow((void **)&record->params, &record->cap_params, end, 1) ||
         !esk_grow((void **)&record->commands, &record->cap_commands,
                   record->n_commands + 1u, sizeof *record->commands))
@@ -331,12 +334,16 @@ esk_status esk_gl_record_make(struct esk_gl_record *result, const struct esk_pla
                               const struct esk_gl_form_place *forms, esk_error *error) {
     struct esk_gl_record record = {.plan = plan,
                                    .barriers = GL_SHADER_STORAGE_BARRIER_BIT};
-    struct recorder r = {
-        .record = &record, .plan = plan, .limits = limits, .forms = forms, .error = error};
+    struct recorder r = {.record = &record,
+                         .plan = plan,
+                         .limits = limits,
+                         .forms = forms,
+                         .error = error};
     for (int a = 0; a < 3; a++)
-        r.max_groups[a] = max_groups && max_groups[a] && max_groups[a] < limits->max_groups[a]
-                              ? max_groups[a]
-                              : limits->max_groups[a];
+        r.max_groups[a] =
+            max_groups && max_groups[a] && max_groups[a] < limits->max_groups[a]
+                ? max_groups[a]
+                : limits->max_groups[a];
     esk_status status = make_slots(&record, plan, forms, error);
     if (status == ESK_OK) {
         record.stages = esk_calloc(plan->n_stages + 1u, sizeof *record.stages);
@@ -416,7 +423,8 @@ static void print_command(const struct esk_gl_record *record, uint32_t index,
                      slot->index);
         if (word)
             esk_text_add(text, "+%u", word);
-        esk_text_add(text, ":%s %u", b->image ? format_name(b->format) : "block", b->index);
+        esk_text_add(text, ":%s %u", b->image ? format_name(b->format) : "block",
+                     b->index);
         if (b->size)
             esk_text_add(text, "[%llu,%llu]", (unsigned long long)b->start,
                          (unsigned long long)b->size);
@@ -432,8 +440,9 @@ void esk_gl_record_print(const struct esk_gl_record *record, struct esk_text *te
         const struct esk_gl_slot *slot = &record->slots[i];
         if (!slot->bytes)
             continue;
-        esk_text_add(text, "slot %u: %s %u, %llu bytes%s%s\n", i, esk_slot_name(slot->kind),
-                     slot->index, (unsigned long long)slot->bytes,
+        esk_text_add(text, "slot %u: %s %u, %llu bytes%s%s\n", i,
+                     esk_slot_name(slot->kind), slot->index,
+                     (unsigned long long)slot->bytes,
                      slot->views >> ESK_GL_VIEW_VEC4 & 1 ? " vec4" : "",
                      slot->views >> ESK_GL_VIEW_ELEMENT & 1 ? " element" : "");
     }
@@ -521,8 +530,8 @@ static void bind(struct esk_gl *gl, const struct esk_gl_binding *b,
         ESK_GL(gl, BindBufferBase(GL_SHADER_STORAGE_BUFFER, b->index, buffer->id));
 }
 
-uint64_t esk_gl_replay(struct esk_gl *gl, const struct esk_gl_record *record, uint32_t stage,
-                       const struct esk_gl_replay *replay) {
+uint64_t esk_gl_replay(struct esk_gl *gl, const struct esk_gl_record *record,
+                       uint32_t stage, const struct esk_gl_replay *replay) {
     const struct esk_gl_stage *s = &record->stages[stage];
     struct bound bound = {0};
     if (stage && s->n_commands) /* plans count barriers anew in each stage */
@@ -584,14 +593,14 @@ static esk_status timed_out(const struct esk_gl_record *record, uint32_t stage,
     }
     if (named > NAMED)
         esk_text_add(&names, " and %u more", named - NAMED);
-    esk_fail(error, ESK_TIMEOUT, "stage %u did not finish within %u ms; in flight: %s", stage,
-             timeout_ms, esk_text_str(&names));
+    esk_fail(error, ESK_TIMEOUT, "stage %u did not finish within %u ms; in flight: %s",
+             stage, timeout_ms, esk_text_str(&names));
     esk_text_finish(&names);
     return ESK_TIMEOUT;
 }
 
-esk_status esk_gl_wait(struct esk_gl *gl, const struct esk_gl_record *record, uint32_t stage,
-                       uint32_t timeout_ms, bool poll, esk_error *error) {
+esk_status esk_gl_wait(struct esk_gl *gl, const struct esk_gl_record *record,
+                       uint32_t stage, uint32_t timeout_ms, bool poll, esk_error *error) {
     const uint64_t slice_ms = 1000; /* between looks for a reset */
     GLsync fence;
     ESK_GL_SET(gl, fence, FenceSync(GL_SYNC_GPU_COMMANDS_COMPLETE, 0));

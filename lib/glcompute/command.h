@@ -1,6 +1,6 @@
-/* Commands: a plan recorded as dispatches over slots, and their replay. Recording is pure;
- * replay allocates nothing and asks GL nothing. In: a plan, limits, where its forms lie; out:
- * GL calls. Must not know how slots get their buffers, nor operators. */
+/* Commands: a plan recorded as dispatches over slots, and their replay. Recording is
+ * pure; replay allocates nothing and asks GL nothing. In: a plan, limits, where its forms
+ * lie; out: GL calls. Must not know how slots get their buffers, nor operators. */
 #ifndef ESK_GLCOMPUTE_COMMAND_H
 #define ESK_GLCOMPUTE_COMMAND_H
 
@@ -19,24 +19,24 @@ struct esk_gl_slot {
 };
 
 struct esk_gl_binding {
-    uint32_t slot;         /* index in the slot table */
-    uint8_t index;         /* storage block or image unit */
+    uint32_t slot; /* index in the slot table */
+    uint8_t index; /* storage block or image unit */
     bool image;
     enum esk_gl_view view; /* image */
     GLenum format;         /* image */
-    uint64_t start, size;  /* block: a window of a slab larger than a binding; 0, 0: all */
+    uint64_t start, size; /* block: a window of a slab larger than a binding; 0, 0: all */
 };
 
 struct esk_gl_command {
     struct esk_gl_program *program;
     const char *label;
-    uint32_t source;    /* command of the plan */
+    uint32_t source; /* command of the plan */
     uint32_t first_binding, n_bindings;
     uint32_t params, param_bytes; /* range of the parameter buffer */
     uint32_t groups[3];
     enum esk_read_path path;
     bool barrier;
-    uint32_t indirect_slot;       /* UINT32_MAX: none */
+    uint32_t indirect_slot; /* UINT32_MAX: none */
     uint64_t indirect_offset;
 };
 
@@ -76,9 +76,9 @@ struct esk_gl_form_place {
     uint64_t offset, slot_bytes;
 };
 
-/* Records a plan. `max_groups`: where dispatches are cut, at most limits->max_groups; NULL:
- * there. `forms`: one a form of the plan; entries of forms that are not shared are not
- * looked at. The plan must outlive the record; programs are NULL. Pure. */
+/* Records a plan. `max_groups`: where dispatches are cut, at most limits->max_groups;
+ * NULL: there. `forms`: one a form of the plan; entries of forms that are not shared are
+ * not looked at. The plan must outlive the record; programs are NULL. Pure. */
 esk_status esk_gl_record_make(struct esk_gl_record *record, const struct esk_plan *plan,
                               const struct esk_limits *limits, const uint32_t *max_groups,
                               const struct esk_gl_form_place *forms, esk_error *error);
@@ -91,27 +91,27 @@ void esk_gl_record_print(const struct esk_gl_record *record, struct esk_text *te
 uint32_t esk_gl_record_slot(const struct esk_gl_record *record,
                             const struct esk_place *place);
 
-/* Writes a stage's late words into `to` (the parameter buffer, mapped). `host`: by var id. A
- * value that is not there is ESK_INTERNAL. */
+/* Writes a stage's late words into `to` (the parameter buffer, mapped). `host`: by var
+ * id. A value that is not there is ESK_INTERNAL. */
 esk_status esk_gl_record_late(const struct esk_gl_record *record, uint32_t stage,
                               const struct esk_tensor *host, unsigned char *to,
                               esk_error *error);
 
 struct esk_gl_replay {
     struct esk_gl_buffer *const *slots;
-    GLuint params; /* the parameter buffer */
-    bool groups;   /* debug groups with labels */
-    bool flush;    /* after each dispatch */
+    GLuint params;              /* the parameter buffer */
+    bool groups;                /* debug groups with labels */
+    bool flush;                 /* after each dispatch */
     struct esk_gl_timer *timer; /* may be NULL */
 };
 
 /* Issues a stage's commands; returns how many dispatches. No allocation, no glGet. */
-uint64_t esk_gl_replay(struct esk_gl *gl, const struct esk_gl_record *record, uint32_t stage,
-                       const struct esk_gl_replay *replay);
+uint64_t esk_gl_replay(struct esk_gl *gl, const struct esk_gl_record *record,
+                       uint32_t stage, const struct esk_gl_replay *replay);
 
 /* Waits for a new fence, `timeout_ms` at most; `poll`: by asking, not in the driver.
  * ESK_TIMEOUT names the commands of the stage; ESK_DEVICE_LOST. */
-esk_status esk_gl_wait(struct esk_gl *gl, const struct esk_gl_record *record, uint32_t stage,
-                       uint32_t timeout_ms, bool poll, esk_error *error);
+esk_status esk_gl_wait(struct esk_gl *gl, const struct esk_gl_record *record,
+                       uint32_t stage, uint32_t timeout_ms, bool poll, esk_error *error);
 
 #endif

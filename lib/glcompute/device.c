@@ -27,7 +27,8 @@ esk_status esk_gl_device_current(struct esk_device *device, struct esk_egl_saved
     return esk_egl_make_current(device->egl, saved, error);
 }
 
-void esk_gl_device_current_to_free(struct esk_device *device, struct esk_egl_saved *saved) {
+void esk_gl_device_current_to_free(struct esk_device *device,
+                                   struct esk_egl_saved *saved) {
     if (esk_egl_make_current(device->egl, saved, NULL) == ESK_OK)
         return;
     device->lost = true;
@@ -60,7 +61,8 @@ static struct esk_egl_options egl_options(const struct esk_device_options *optio
     };
 }
 
-static struct esk_limits_options limits_options(const struct esk_device_options *options) {
+static struct esk_limits_options
+limits_options(const struct esk_device_options *options) {
     return (struct esk_limits_options){
         .clamp_es31 = options->clamp,
         .read = options->read_path < 0                ? ESK_READ_CHOICE_AUTO
@@ -84,13 +86,14 @@ static void fill_facts(struct esk_device_facts *facts, const struct esk_egl_devi
     };
 }
 
-static void GL_APIENTRY debug_message(GLenum source, GLenum type, GLuint id, GLenum severity,
-                                      GLsizei length, const GLchar *message,
-                                      const void *user) {
+static void GL_APIENTRY debug_message(GLenum source, GLenum type, GLuint id,
+                                      GLenum severity, GLsizei length,
+                                      const GLchar *message, const void *user) {
     (void)source, (void)id, (void)length;
     if (type == GL_DEBUG_TYPE_PUSH_GROUP_KHR || type == GL_DEBUG_TYPE_POP_GROUP_KHR)
         return;
-    esk_log(user, severity == GL_DEBUG_SEVERITY_HIGH_KHR ? ESK_LOG_WARNING : ESK_LOG_VERBOSE,
+    esk_log(user,
+            severity == GL_DEBUG_SEVERITY_HIGH_KHR ? ESK_LOG_WARNING : ESK_LOG_VERBOSE,
             "GL: %s", message);
 }
 
@@ -186,8 +189,9 @@ static esk_status gl_open(const struct esk_device_options *options,
 /* ---- listing ---- */
 
 /* The limits of usable device `index`; without them if it does not open. */
-static void list_limits(const struct esk_device_options *options, const struct esk_logger *log,
-                        uint32_t index, struct esk_device_facts *facts) {
+static void list_limits(const struct esk_device_options *options,
+                        const struct esk_logger *log, uint32_t index,
+                        struct esk_device_facts *facts) {
     struct esk_egl_options wanted = egl_options(options, log);
     struct esk_limits_options limits_wanted = limits_options(options);
     struct esk_egl *egl = NULL;

@@ -1,6 +1,6 @@
-/* A device: its context, GL table, limits, memory and programs, behind one lock; and what is
- * prepared on it. In: provider calls; out: GL work with the caller's context untouched.
- * Between the files of the provider only; must not know operators. */
+/* A device: its context, GL table, limits, memory and programs, behind one lock; and what
+ * is prepared on it. In: provider calls; out: GL work with the caller's context
+ * untouched. Between the files of the provider only; must not know operators. */
 #ifndef ESK_GLCOMPUTE_DEVICE_H
 #define ESK_GLCOMPUTE_DEVICE_H
 
@@ -34,7 +34,8 @@ struct esk_device {
 esk_status esk_gl_device_current(struct esk_device *device, struct esk_egl_saved *saved,
                                  esk_error *error);
 /* The same in order to free: where it fails, freeing leaves GL objects to the context. */
-void esk_gl_device_current_to_free(struct esk_device *device, struct esk_egl_saved *saved);
+void esk_gl_device_current_to_free(struct esk_device *device,
+                                   struct esk_egl_saved *saved);
 void esk_gl_device_restore(struct esk_device *device, const struct esk_egl_saved *saved);
 
 /* The provider's functions of prepared plans and leases. */

@@ -1,6 +1,6 @@
-/* Plans on a device: prepared, leased, run. In: plans and host tensors; out: GL work, host
- * bytes. A steady run takes a lease from the pool and slabs from the cache, and makes
- * nothing. Must not know operators. */
+/* Plans on a device: prepared, leased, run. In: plans and host tensors; out: GL work,
+ * host bytes. A steady run takes a lease from the pool and slabs from the cache, and
+ * makes nothing. Must not know operators. */
 #include "glcompute/device.h"
 
 #include "base/error.h"
@@ -43,8 +43,8 @@ static esk_status prepare_forms(struct esk_prepared *p, struct esk_gl_form_place
         if (plan->forms[i].shared)
             expected += esk_round_up(plan->forms[i].form.bytes, 256);
     if (plan->constant_bytes)
-        ESK_TRY(esk_gl_buffer_create(&device->memory, plan->constant_bytes, GL_STATIC_DRAW,
-                                     "constants", &p->constants, error));
+        ESK_TRY(esk_gl_buffer_create(&device->memory, plan->constant_bytes,
+                                     GL_STATIC_DRAW, "constants", &p->constants, error));
     for (uint32_t i = 0; i < plan->n_forms; i++) {
         const struct esk_plan_form *form = &plan->forms[i];
         if (!form->shared) {
@@ -71,13 +71,15 @@ static esk_status prepare_programs(struct esk_prepared *p, esk_error *error) {
             c->program = c[-1].program;
             continue;
         }
-        ESK_TRY(esk_gl_program_start(&device->programs, p->plan->commands[c->source].kernel,
-                                     c->path, &c->program, error));
+        ESK_TRY(esk_gl_program_start(&device->programs,
+                                     p->plan->commands[c->source].kernel, c->path,
+                                     &c->program, error));
     }
     for (uint32_t i = 0; i < record->n_commands; i++) {
         struct esk_gl_command *c = &record->commands[i];
-        ESK_TRY(esk_gl_program_link(&device->programs, p->plan->commands[c->source].kernel,
-                                    c->path, c->program, error));
+        ESK_TRY(esk_gl_program_link(&device->programs,
+                                    p->plan->commands[c->source].kernel, c->path,
+                                    c->program, error));
     }
     return esk_gl_status(&device->gl, "compiling", error);
 }
@@ -87,8 +89,8 @@ static esk_status make_params(struct esk_prepared *p, GLenum usage,
     struct esk_gl_memory *memory = &p->device->memory;
     ESK_TRY(esk_gl_buffer_create(memory, p->record.param_bytes, usage, "params", params,
                                  error));
-    return esk_gl_buffer_write(memory, *params, 0, p->record.param_bytes, p->record.params,
-                               error);
+    return esk_gl_buffer_write(memory, *params, 0, p->record.param_bytes,
+                               p->record.params, error);
 }
 
 static esk_status prepare_current(struct esk_prepared *p, esk_error *error) {
@@ -206,7 +208,8 @@ static bool take_slabs(struct esk_lease *lease) {
             complete = complete && !slot->bytes;
         else
             for (int v = 0; v < ESK_GL_VIEWS; v++)
-                complete = complete && (!(slot->views >> v & 1) || lease->slots[i]->views[v]);
+                complete =
+                    complete && (!(slot->views >> v & 1) || lease->slots[i]->views[v]);
     }
     return complete;
 }
@@ -268,8 +271,8 @@ static struct esk_lease *new_lease(struct esk_prepared *p) {
         if (slot->kind == ESK_SLOT_CONSTANT)
             lease->slots[i] = p->constants;
         else if (slot->kind == ESK_SLOT_FORM)
-            lease->slots[i] = p->forms[slot->index] ? p->forms[slot->index]->buffer
-                                                    : p->constants;
+            lease->slots[i] =
+                p->forms[slot->index] ? p->forms[slot->index]->buffer : p->constants;
     }
     return lease;
 }
@@ -340,17 +343,19 @@ void esk_gl_release(struct esk_lease *lease) {
 
 /* ---- runs ---- */
 
-/* Where a transfer's bytes lie, mapped; NULL with an error. The device is idle with respect
- * to this lease: each stage was waited for. */
-static void *map(struct esk_lease *lease, const struct esk_buffer *buffer, GLbitfield access,
-                 esk_error *error, esk_status *status) {
+/* Where a transfer's bytes lie, mapped; NULL with an error. The device is idle with
+ * respect to this lease: each stage was waited for. */
+static void *map(struct esk_lease *lease, const struct esk_buffer *buffer,
+                 GLbitfield access, esk_error *error, esk_status *status) {
     struct esk_gl *gl = &lease->prepared->device->gl;
     const struct esk_place *place = &buffer->place;
-    struct esk_gl_buffer *b = lease->slots[esk_gl_record_slot(&lease->prepared->record, place)];
+    struct esk_gl_buffer *b =
+        lease->slots[esk_gl_record_slot(&lease->prepared->record, place)];
     void *mapped = NULL;
     ESK_GL(gl, BindBuffer(GL_COPY_WRITE_BUFFER, b->id));
-    ESK_GL_SET(gl, mapped, MapBufferRange(GL_COPY_WRITE_BUFFER, (GLintptr)place->offset,
-                                          (GLsizeiptr)buffer->bytes, access));
+    ESK_GL_SET(gl, mapped,
+               MapBufferRange(GL_COPY_WRITE_BUFFER, (GLintptr)place->offset,
+                              (GLsizeiptr)buffer->bytes, access));
     if (!mapped) {
         *status = esk_gl_status(gl, "mapping a buffer", error);
         if (*status == ESK_OK)
@@ -365,7 +370,8 @@ static esk_status unmap(struct esk_gl *gl, esk_error *error) {
     if (kept)
         return ESK_OK;
     ESK_TRY(esk_gl_status(gl, "unmapping a buffer", error));
-    return esk_fail(error, ESK_DEVICE_ERROR, "the driver lost a mapped buffer's contents");
+    return esk_fail(error, ESK_DEVICE_ERROR,
+                    "the driver lost a mapped buffer's contents");
 }
 
 /* The host tensor of a transfer; NULL: nothing to move. */
@@ -380,7 +386,10 @@ static esk_status check(const struct esk_prepared *p, const struct esk_transfer 
         return ESK_OK;
     if (!t->data)
         return esk_fail(error, ESK_INTERNAL, "%s of '%s': no host memory", what, name);
-    if (esk_storage_bytes(buffer->storage, buffer->layout, t->rank, t->dim) > buffer->bytes)
+    /* transfers are DENSE; the buffer may be one that a C4 var shares with a DENSE alias
+     */
+    if (esk_storage_bytes(buffer->storage, ESK_LAYOUT_DENSE, t->rank, t->dim) >
+        buffer->bytes)
         return esk_fail(error, ESK_INTERNAL, "%s of '%s': more than its %llu bytes", what,
                         name, (unsigned long long)buffer->bytes);
     *tensor = t;
@@ -396,13 +405,13 @@ static esk_status upload(struct esk_lease *lease, const struct esk_transfer *tra
     if (!tensor)
         return ESK_OK;
     esk_status status = ESK_OK;
-    void *to = map(lease, buffer,
-                   GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_RANGE_BIT |
-                       GL_MAP_UNSYNCHRONIZED_BIT,
-                   error, &status);
+    void *to =
+        map(lease, buffer,
+            GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_RANGE_BIT | GL_MAP_UNSYNCHRONIZED_BIT,
+            error, &status);
     if (!to)
         return status;
-    esk_storage_pack(to, buffer->bytes, buffer->storage, buffer->layout, tensor);
+    esk_storage_pack(to, buffer->bytes, buffer->storage, ESK_LAYOUT_DENSE, tensor);
     p->device->counters.uploads++;
     return unmap(&p->device->gl, error);
 }
@@ -434,9 +443,9 @@ static esk_status write_late(struct esk_lease *lease, uint32_t stage,
     /* words that are const stay: the range is not invalidated */
     unsigned char *to;
     ESK_GL(gl, BindBuffer(GL_COPY_WRITE_BUFFER, lease->params->id));
-    ESK_GL_SET(gl, to, MapBufferRange(GL_COPY_WRITE_BUFFER, 0,
-                                      (GLsizeiptr)p->record.param_bytes,
-                                      GL_MAP_WRITE_BIT | GL_MAP_UNSYNCHRONIZED_BIT));
+    ESK_GL_SET(gl, to,
+               MapBufferRange(GL_COPY_WRITE_BUFFER, 0, (GLsizeiptr)p->record.param_bytes,
+                              GL_MAP_WRITE_BIT | GL_MAP_UNSYNCHRONIZED_BIT));
     if (!to) {
         ESK_TRY(esk_gl_status(gl, "mapping parameters", error));
         return esk_fail(error, ESK_DEVICE_ERROR, "glMapBufferRange gives nothing");
@@ -457,7 +466,9 @@ static esk_status run_current(struct esk_lease *lease, uint32_t stage,
     ESK_TRY(write_late(lease, stage, host, error));
     const struct esk_gl_replay replay = {
         .slots = lease->slots,
-        .params = lease->params ? lease->params->id : p->params ? p->params->id : 0,
+        .params = lease->params ? lease->params->id
+                  : p->params   ? p->params->id
+                                : 0,
         .groups = device->options.debug,
         .flush = device->info.quirks & ESK_QUIRK_FLUSH_EACH,
     };
@@ -501,8 +512,8 @@ void esk_gl_dump(struct esk_prepared *p, struct esk_text *text) {
 esk_status esk_gl_source(struct esk_prepared *p, uint32_t command, struct esk_text *text,
                          esk_error *error) {
     if (command >= p->plan->n_commands)
-        return esk_fail(error, ESK_INVALID_ARGUMENT, "command %u: the plan has %u", command,
-                        p->plan->n_commands);
+        return esk_fail(error, ESK_INVALID_ARGUMENT, "command %u: the plan has %u",
+                        command, p->plan->n_commands);
     enum esk_read_path path = p->device->limits.read_path;
     for (uint32_t i = 0; i < p->record.n_commands; i++)
         if (p->record.commands[i].source == command)

@@ -12,8 +12,8 @@
 
 enum {
     INCLUDE_DEPTH = 8,
-    EXCERPT_LINES = 3,   /* before and after a line that the driver names */
-    LOG_BYTES = 4096,    /* of a driver's log that an error quotes */
+    EXCERPT_LINES = 3, /* before and after a line that the driver names */
+    LOG_BYTES = 4096,  /* of a driver's log that an error quotes */
 };
 
 /* ---- the parameter block ---- */
@@ -114,8 +114,8 @@ static void add_line(struct esk_text *text, const char *line, const char *end,
     }
 }
 
-/* Whether a line gives a precision to image types: without buffer textures their names are
- * errors, so it is left out where nothing is read through images. */
+/* Whether a line gives a precision to image types: without buffer textures their names
+ * are errors, so it is left out where nothing is read through images. */
 static bool is_image_precision(const char *line, const char *end) {
     static const char type[] = "imageBuffer;";
     return strncmp(line, "precision ", 10) == 0 &&
@@ -130,8 +130,8 @@ static esk_status add_section(const struct esk_shader *shaders, const char *name
     if (!line)
         return esk_fail(error, ESK_INTERNAL, "program: no shader 'prelude'");
     size_t length = strlen(name);
-    while (*line && !(strncmp(line, "//: ", 4) == 0 && strncmp(line + 4, name, length) == 0 &&
-                      line[4 + length] == '\n'))
+    while (*line && !(strncmp(line, "//: ", 4) == 0 &&
+                      strncmp(line + 4, name, length) == 0 && line[4 + length] == '\n'))
         line = next_line(line);
     if (!*line)
         return esk_fail(error, ESK_INTERNAL, "program: the prelude has no section '%s'",
@@ -145,7 +145,8 @@ static esk_status add_section(const struct esk_shader *shaders, const char *name
     return ESK_OK;
 }
 
-/* The name in `#include "lib/map.glsl"` (the ending may be missing); false: another line. */
+/* The name in `#include "lib/map.glsl"` (the ending may be missing); false: another line.
+ */
 static bool include_of(const char *line, const char **name, size_t *length) {
     line += strspn(line, " \t");
     if (strncmp(line, "#include", 8) != 0)
@@ -163,15 +164,15 @@ static bool include_of(const char *line, const char **name, size_t *length) {
     return true;
 }
 
-/* A shader with its includes in it. Each is guarded rather than dropped when it comes again:
- * the first may stand in a branch that is not compiled. */
+/* A shader with its includes in it. Each is guarded rather than dropped when it comes
+ * again: the first may stand in a branch that is not compiled. */
 static esk_status add_shader(const struct esk_shader *shaders, const char *name,
                              size_t name_length, int depth, struct esk_text *text,
                              esk_error *error) {
     const char *line = find_shader(shaders, name, name_length);
     if (!line)
-        return esk_fail(error, ESK_INTERNAL, "program: no shader '%.*s'", (int)name_length,
-                        name);
+        return esk_fail(error, ESK_INTERNAL, "program: no shader '%.*s'",
+                        (int)name_length, name);
     if (depth > INCLUDE_DEPTH)
         return esk_fail(error, ESK_INTERNAL, "program: includes of '%.*s' go too deep",
                         (int)name_length, name);
@@ -218,10 +219,10 @@ static esk_status add_operand(const struct esk_shader *shaders,
     const struct esk_operand *o = &kernel->operands[i];
     const char *storage = esk_storage_name(o->storage);
     const char *view = o->view == ESK_VEC4 ? "vec4" : "element";
-    const char *how = o->access == ESK_WRITE          ? "write"
-                      : o->access == ESK_READ_WRITE   ? "readwrite"
-                      : esk_gl_is_image(o, path)      ? "read image"
-                                                      : "read ssbo";
+    const char *how = o->access == ESK_WRITE        ? "write"
+                      : o->access == ESK_READ_WRITE ? "readwrite"
+                      : esk_gl_is_image(o, path)    ? "read image"
+                                                    : "read ssbo";
     unsigned base = ESK_GL_BASE_WORD + i;
     struct words words = {
         .x = o->name, .n = narrowing(o), .b = esk_gl_binding_of(kernel, i, path)};
@@ -240,7 +241,8 @@ static bool used_as_list(const char *text, const char *name) {
     for (const char *at = text; (at = strstr(at, "p_")); at += 2) {
         char before = at > text ? at[-1] : ' ';
         bool inside = before == '_' || (before >= '0' && before <= '9') ||
-                      (before >= 'a' && before <= 'z') || (before >= 'A' && before <= 'Z');
+                      (before >= 'a' && before <= 'z') ||
+                      (before >= 'A' && before <= 'Z');
         if (!inside && strncmp(at + 2, name, length) == 0 && at[2 + length] == '(')
             return true;
     }
@@ -272,8 +274,8 @@ esk_status esk_gl_source_make(const struct esk_shader *shaders,
                               const struct esk_kernel *kernel, enum esk_read_path path,
                               int minor, struct esk_text *text, esk_error *error) {
     bool image = path == ESK_READ_IMAGE;
-    /* buffer images are core in 3.20; a 3.10 shader names the extension as the driver has it,
-     * and "enable" of the other name is a warning at most */
+    /* buffer images are core in 3.20; a 3.10 shader names the extension as the driver has
+     * it, and "enable" of the other name is a warning at most */
     esk_text_add(text, "#version %s es\n", image && minor >= 2 ? "320" : "310");
     if (image && minor < 2)
         esk_text_add(text, "#extension GL_EXT_texture_buffer : enable\n"
@@ -331,7 +333,8 @@ void esk_gl_source_key(const struct esk_kernel *kernel, enum esk_read_path path,
 /* ---- programs ---- */
 
 void esk_gl_programs_init(struct esk_gl_programs *programs, struct esk_gl *gl,
-                          const struct esk_shader *shaders, struct esk_counters *counters) {
+                          const struct esk_shader *shaders,
+                          struct esk_counters *counters) {
     *programs =
         (struct esk_gl_programs){.gl = gl, .shaders = shaders, .counters = counters};
     if (gl->MaxShaderCompilerThreads)
@@ -370,7 +373,8 @@ static void forget(struct esk_gl_programs *programs, struct esk_gl_program *prog
 /* Hands the source to the driver; asks nothing. A disk cache of program binaries belongs
  * here, keyed by driver and source: a hit is glProgramBinary in place of the compile, its
  * status asked in esk_gl_program_link, where a miss is written back. */
-static void compile(struct esk_gl *gl, const char *source, struct esk_gl_program *program) {
+static void compile(struct esk_gl *gl, const char *source,
+                    struct esk_gl_program *program) {
     ESK_GL_SET(gl, program->shader, CreateShader(GL_COMPUTE_SHADER));
     ESK_GL(gl, ShaderSource(program->shader, 1, &source, NULL));
     ESK_GL(gl, CompileShader(program->shader));
@@ -420,8 +424,9 @@ esk_status esk_gl_program_start(struct esk_gl_programs *programs,
     return status;
 }
 
-/* Appends the lines of `source` around the first one that the log names, numbered. Drivers
- * write "0:12(5): error" (Mesa), "ERROR: 0:12:" (Mali, Adreno, ANGLE), "0(12) :" (NVIDIA). */
+/* Appends the lines of `source` around the first one that the log names, numbered.
+ * Drivers write "0:12(5): error" (Mesa), "ERROR: 0:12:" (Mali, Adreno, ANGLE), "0(12) :"
+ * (NVIDIA). */
 static void add_excerpt(struct esk_text *text, const char *source, const char *log) {
     long wanted = 0;
     for (const char *at = log; *at && !wanted; at++)
@@ -430,14 +435,15 @@ static void add_excerpt(struct esk_text *text, const char *source, const char *l
             wanted = strtol(at + 2, NULL, 10);
     long number = 1;
     for (const char *line = source; *line; line = next_line(line), number++)
-        if (wanted && number >= wanted - EXCERPT_LINES && number <= wanted + EXCERPT_LINES)
+        if (wanted && number >= wanted - EXCERPT_LINES &&
+            number <= wanted + EXCERPT_LINES)
             esk_text_add(text, "\n%s%4ld %.*s", number == wanted ? ">" : " ", number,
                          (int)strcspn(line, "\n"), line);
 }
 
-static esk_status report(struct esk_gl_programs *programs, const struct esk_kernel *kernel,
-                         enum esk_read_path path, struct esk_gl_program *program,
-                         esk_error *error) {
+static esk_status report(struct esk_gl_programs *programs,
+                         const struct esk_kernel *kernel, enum esk_read_path path,
+                         struct esk_gl_program *program, esk_error *error) {
     struct esk_gl *gl = programs->gl;
     char *log = esk_calloc(1, LOG_BYTES);
     struct esk_text source = {0}, text = {0};
@@ -454,11 +460,11 @@ static esk_status report(struct esk_gl_programs *programs, const struct esk_kern
         log[end - 1] = 0;
     esk_status status = esk_gl_lost(gl, "compiling", error);
     if (status == ESK_OK)
-        status = esk_fail(error, ESK_DEVICE_ERROR, "kernel '%s' of '%s' does not %s: %s%s",
-                          kernel->template, kernel->label ? kernel->label : "?",
-                          compiled ? "link" : "compile",
-                          log && *log ? log : "the driver says nothing",
-                          esk_text_str(&text));
+        status =
+            esk_fail(error, ESK_DEVICE_ERROR, "kernel '%s' of '%s' does not %s: %s%s",
+                     kernel->template, kernel->label ? kernel->label : "?",
+                     compiled ? "link" : "compile",
+                     log && *log ? log : "the driver says nothing", esk_text_str(&text));
     esk_text_finish(&text);
     esk_text_finish(&source);
     esk_free(log);

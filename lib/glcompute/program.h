@@ -1,10 +1,10 @@
-/* Programs: source text out of a kernel, the prelude and a template; compiled once for each
- * distinct kernel and device, all of a plan together. In: kernels as data, a GL table; out:
- * linked programs. Must not know plans, buffers or operators; the only GLSL here is the
- * version, extension and layout lines.
+/* Programs: source text out of a kernel, the prelude and a template; compiled once for
+ * each distinct kernel and device, all of a plan together. In: kernels as data, a GL
+ * table; out: linked programs. Must not know plans, buffers or operators; the only GLSL
+ * here is the version, extension and layout lines.
  *
- * The parameter block of a command, 32-bit words: 0…2 the group base, 3 spare, 4 + i the base
- * of operand i in units of its view, then the params (lists contiguous). */
+ * The parameter block of a command, 32-bit words: 0…2 the group base, 3 spare, 4 + i the
+ * base of operand i in units of its view, then the params (lists contiguous). */
 #ifndef ESK_GLCOMPUTE_PROGRAM_H
 #define ESK_GLCOMPUTE_PROGRAM_H
 
@@ -28,9 +28,9 @@ uint32_t esk_gl_binding_of(const struct esk_kernel *kernel, uint32_t operand,
 /* Bytes of the unit that an operand's base word counts. */
 uint32_t esk_gl_unit_bytes(const struct esk_operand *operand);
 
-/* The source of a kernel's program; appended to `text`. `shaders` ends with a row of NULLs
- * and has "prelude"; `minor`: of the context, ES 3.minor. A section, template or include that
- * is missing is ESK_INTERNAL, by name. Pure. */
+/* The source of a kernel's program; appended to `text`. `shaders` ends with a row of
+ * NULLs and has "prelude"; `minor`: of the context, ES 3.minor. A section, template or
+ * include that is missing is ESK_INTERNAL, by name. Pure. */
 esk_status esk_gl_source_make(const struct esk_shader *shaders,
                               const struct esk_kernel *kernel, enum esk_read_path path,
                               int minor, struct esk_text *text, esk_error *error);
@@ -59,11 +59,12 @@ struct esk_gl_programs {
 };
 
 void esk_gl_programs_init(struct esk_gl_programs *programs, struct esk_gl *gl,
-                          const struct esk_shader *shaders, struct esk_counters *counters);
+                          const struct esk_shader *shaders,
+                          struct esk_counters *counters);
 void esk_gl_programs_finish(struct esk_gl_programs *programs);
 
-/* Finds a program or starts to compile it, asking no status: start all of a plan, then link
- * each. */
+/* Finds a program or starts to compile it, asking no status: start all of a plan, then
+ * link each. */
 esk_status esk_gl_program_start(struct esk_gl_programs *programs,
                                 const struct esk_kernel *kernel, enum esk_read_path path,
                                 struct esk_gl_program **program, esk_error *error);

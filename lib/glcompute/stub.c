@@ -1,5 +1,5 @@
-/* The provider in a build without GLCompute: no devices, with the reason. In: options; out:
- * errors. Knows nothing of GL. */
+/* The provider in a build without GLCompute: no devices, with the reason. In: options;
+ * out: errors. Knows nothing of GL. */
 #include "glcompute/glcompute.h"
 
 #include "base/error.h"

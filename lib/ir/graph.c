@@ -1,6 +1,6 @@
-/* The graph's arrays: vars, nodes, order, blobs, bodies. In: facts from loaders, passes and
- * upgrades; out: ids. Attributes are in graph_attr.c, copies in graph_copy.c, storage and
- * printing in graph_storage.c. Must not know operators. */
+/* The graph's arrays: vars, nodes, order, blobs, bodies. In: facts from loaders, passes
+ * and upgrades; out: ids. Attributes are in graph_attr.c, copies in graph_copy.c, storage
+ * and printing in graph_storage.c. Must not know operators. */
 #include "ir/graph.h"
 
 #include "base/mem.h"
@@ -111,9 +111,9 @@ esk_id esk_graph_add_temp(struct esk_graph *graph, const char *stem) {
                          esk_arena_printf(&graph->arena, "%s#%u", stem, graph->n_vars));
 }
 
-esk_id esk_graph_add_node(struct esk_graph *graph, const char *domain, const char *op_type,
-                          const char *name, uint32_t n_in, const esk_id *in, uint32_t n_out,
-                          const esk_id *out) {
+esk_id esk_graph_add_node(struct esk_graph *graph, const char *domain,
+                          const char *op_type, const char *name, uint32_t n_in,
+                          const esk_id *in, uint32_t n_out, const esk_id *out) {
     struct esk_arena *arena = &graph->arena;
     struct esk_node *node = ESK_ARENA_NEW(arena, struct esk_node);
     if (!node || graph->n_nodes == ESK_NONE)
@@ -121,8 +121,9 @@ esk_id esk_graph_add_node(struct esk_graph *graph, const char *domain, const cha
     node->domain = domain && *domain ? esk_arena_strdup(arena, domain) : "";
     node->op_type = esk_arena_strdup(arena, op_type);
     node->overload = "";
-    node->name = name && *name ? esk_arena_strdup(arena, name)
-                               : esk_arena_printf(arena, "%s_%u", op_type, graph->n_nodes);
+    node->name = name && *name
+                     ? esk_arena_strdup(arena, name)
+                     : esk_arena_printf(arena, "%s_%u", op_type, graph->n_nodes);
     node->n_in = n_in;
     node->n_out = n_out;
     node->in = esk_arena_copy(arena, in, n_in * sizeof *in);
@@ -143,8 +144,8 @@ esk_id esk_graph_add_node(struct esk_graph *graph, const char *domain, const cha
 }
 
 bool esk_graph_add_input(struct esk_graph *graph, esk_id var) {
-    if (!esk_grow((void **)&graph->inputs, &graph->cap_inputs, (size_t)graph->n_inputs + 1,
-                  sizeof *graph->inputs))
+    if (!esk_grow((void **)&graph->inputs, &graph->cap_inputs,
+                  (size_t)graph->n_inputs + 1, sizeof *graph->inputs))
         return false;
     graph->inputs[graph->n_inputs++] = var;
     if (!(graph->vars[var]->flags & ESK_VAR_CAPTURE)) {
@@ -314,7 +315,8 @@ esk_id esk_graph_only_user(const struct esk_graph *graph, esk_id var) {
 }
 
 struct esk_tensor esk_var_tensor(const struct esk_var *var) {
-    struct esk_tensor tensor = {.dtype = var->dtype, .rank = var->rank, .bytes = var->bytes};
+    struct esk_tensor tensor = {
+        .dtype = var->dtype, .rank = var->rank, .bytes = var->bytes};
     tensor.data = (void *)(uintptr_t)var->data; /* readers take it as const */
     for (int i = 0; i < var->rank; i++)
         tensor.dim[i] = var->dim[i];

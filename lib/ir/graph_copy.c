@@ -63,8 +63,8 @@ static bool copy_attr_deep(struct copier *c, struct esk_attr *attr) {
         return (attr->ints =
                     esk_arena_copy(arena, attr->ints, attr->count * sizeof *attr->ints));
     case ESK_ATTR_FLOATS:
-        return (attr->floats =
-                    esk_arena_copy(arena, attr->floats, attr->count * sizeof *attr->floats));
+        return (attr->floats = esk_arena_copy(arena, attr->floats,
+                                              attr->count * sizeof *attr->floats));
     case ESK_ATTR_STRINGS: {
         struct esk_string *copy =
             esk_arena_copy(arena, attr->strings, attr->count * sizeof *copy);
@@ -108,10 +108,9 @@ static bool copy_node(struct copier *c, struct esk_node *node) {
     struct esk_arena *arena = &c->to->arena;
     if (!c->deep && !node->capture_keys)
         node->capture_keys = node->captures; /* the bodies are shared */
-    else if (node->capture_keys &&
-             !(node->capture_keys =
-                   esk_arena_copy(arena, node->capture_keys,
-                                  node->n_captures * sizeof *node->capture_keys)))
+    else if (node->capture_keys && !(node->capture_keys = esk_arena_copy(
+                                         arena, node->capture_keys,
+                                         node->n_captures * sizeof *node->capture_keys)))
         return false;
     node->in = esk_arena_copy(arena, node->in, node->n_in * sizeof *node->in);
     node->out = esk_arena_copy(arena, node->out, node->n_out * sizeof *node->out);
@@ -170,7 +169,8 @@ static bool copy_all(struct copier *c) {
             return false;
     }
     to->n_formal = from->n_formal;
-    return copy_ids(&to->order, &to->cap_order, &to->n_order, from->order, from->n_order) &&
+    return copy_ids(&to->order, &to->cap_order, &to->n_order, from->order,
+                    from->n_order) &&
            copy_ids(&to->inputs, &to->cap_inputs, &to->n_inputs, from->inputs,
                     from->n_inputs) &&
            copy_ids(&to->outputs, &to->cap_outputs, &to->n_outputs, from->outputs,
@@ -227,8 +227,17 @@ static esk_id mapped(const esk_id *map, esk_id id) {
     return id == ESK_NONE ? ESK_NONE : map[id];
 }
 
+/* What a body of `node` calls `outer` is this var around the node. */
+static esk_id around(const struct esk_node *node, esk_id outer) {
+    for (uint32_t k = 0; node->capture_keys && k < node->n_captures; k++)
+        if (node->capture_keys[k] == outer)
+            return node->captures[k];
+    return outer;
+}
+
 /* Bodies that came along name their outer vars by the new ids. */
-static void remap_bodies(struct esk_node *node, const esk_id *map) {
+static void remap_bodies(struct esk_node *node, const struct esk_node *from,
+                         const esk_id *map) {
     for (uint32_t a = 0; a < node->n_attrs; a++) {
         const struct esk_attr *attr = &node->attrs[a];
         if (attr->kind != ESK_ATTR_GRAPH && attr->kind != ESK_ATTR_GRAPHS)
@@ -237,12 +246,7 @@ static void remap_bodies(struct esk_node *node, const esk_id *map) {
             struct esk_graph *body = attr->graphs[g];
             for (uint32_t i = body->n_formal; i < body->n_inputs; i++) {
                 struct esk_var *var = body->vars[body->inputs[i]];
-                for (uint32_t k = 0; node->capture_keys && k < node->n_captures; k++)
-                    if (node->capture_keys[k] == var->outer) {
-                        var->outer = node->captures[k];
-                        break;
-                    }
-                var->outer = mapped(map, var->outer);
+                var->outer = mapped(map, around(from, var->outer));
             }
         }
     }
@@ -264,8 +268,8 @@ static bool splice_node(struct copier *c, const char *prefix, const struct esk_n
         out[i] = mapped(map, node->out[i]);
     for (uint32_t i = 0; i < node->n_captures; i++)
         captures[i] = mapped(map, node->captures[i]);
-    esk_id id = esk_graph_add_node(c->to, node->domain, node->op_type, name, node->n_in, in,
-                                   node->n_out, out);
+    esk_id id = esk_graph_add_node(c->to, node->domain, node->op_type, name, node->n_in,
+                                   in, node->n_out, out);
     if (id == ESK_NONE)
         return false;
     struct esk_node *made = c->to->nodes[id];
@@ -281,7 +285,7 @@ static bool splice_node(struct copier *c, const char *prefix, const struct esk_n
             return false;
         made->n_attrs++;
     }
-    remap_bodies(made, map);
+    remap_bodies(made, node, map);
     return made->overload;
 }
 

@@ -8,8 +8,8 @@
 
 const char *esk_storage_name(enum esk_storage storage) {
     switch (storage) {
-#define ROW(name, bytes, elements)                                                          \
-    case ESK_STORAGE_##name:                                                                \
+#define ROW(name, bytes, elements) \
+    case ESK_STORAGE_##name:       \
         return #name;
         ESK_STORAGE_LIST(ROW)
 #undef ROW
@@ -72,7 +72,8 @@ size_t esk_storage_bytes(enum esk_storage storage, enum esk_layout layout, int r
     size_t bytes;
     int n = esk_layout_dims(layout, rank, dims, physical);
     if (!esk_shape_count(n, physical, &count) ||
-        !esk_mul_size(((size_t)count + unit[storage].elements - 1) / unit[storage].elements,
+        !esk_mul_size(((size_t)count + unit[storage].elements - 1) /
+                          unit[storage].elements,
                       unit[storage].bytes, &bytes) ||
         bytes > SIZE_MAX - 16)
         return SIZE_MAX / 16 * 16; /* more than any device has */
@@ -157,7 +158,8 @@ static void print_attr(const struct esk_attr *attr, struct esk_text *text) {
     }
 }
 
-static void print_graph(const struct esk_graph *graph, int indent, struct esk_text *text) {
+static void print_graph(const struct esk_graph *graph, int indent,
+                        struct esk_text *text) {
     esk_text_add(text, "%*sgraph '%s' (", indent, "", graph->name);
     print_names(graph, graph->inputs, graph->n_inputs, true, text);
     esk_text_add(text, ") -> (");

@@ -1,6 +1,6 @@
 /* The helpers of the operator contract that speak of graph facts: inputs, outputs, known
- * values, errors that name the node. The half that builds recipes is in kernel.c. Must not
- * know any operator. */
+ * values, errors that name the node. The half that builds recipes is in kernel.c. Must
+ * not know any operator. */
 #include "ir/op.h"
 
 #include "base/mem.h"
@@ -36,8 +36,8 @@ bool esk_is_known(const struct esk_ctx *c, uint32_t i) {
 }
 
 /* "Op 'name': text", or the text alone without a node. */
-static esk_status fail_at(esk_error *error, const struct esk_node *node, esk_status status,
-                          const char *format, va_list list) {
+static esk_status fail_at(esk_error *error, const struct esk_node *node,
+                          esk_status status, const char *format, va_list list) {
     if (!error)
         return status;
     va_list again;
@@ -74,7 +74,8 @@ esk_status esk_unsupported(const struct esk_ctx *c, const char *format, ...) {
     return ESK_UNSUPPORTED;
 }
 
-esk_status esk_cpu_fail(const struct esk_cpu *c, esk_status status, const char *format, ...) {
+esk_status esk_cpu_fail(const struct esk_cpu *c, esk_status status, const char *format,
+                        ...) {
     va_list list;
     va_start(list, format);
     fail_at(c->error, c->node, status, format, list);
@@ -90,8 +91,8 @@ esk_status esk_set_out(const struct esk_ctx *c, uint32_t i, esk_dtype dtype, int
     if (!var)
         return ESK_OK;
     if (rank < 0 || rank > ESK_MAX_RANK)
-        return esk_node_fail(c, ESK_UNSUPPORTED, "output %u has rank %d, the limit is %d", i,
-                             rank, ESK_MAX_RANK);
+        return esk_node_fail(c, ESK_UNSUPPORTED, "output %u has rank %d, the limit is %d",
+                             i, rank, ESK_MAX_RANK);
     int64_t count;
     size_t bytes;
     for (int k = 0; k < rank; k++)
@@ -129,8 +130,8 @@ static esk_status known_list(const struct esk_ctx *c, uint32_t i, uint32_t most,
                              var->name);
     if (var->rank < 0 || var->rank > 1)
         return esk_node_fail(c, ESK_INVALID_MODEL,
-                             "input %u ('%s') has rank %d, it must be a list", i, var->name,
-                             var->rank);
+                             "input %u ('%s') has rank %d, it must be a list", i,
+                             var->name, var->rank);
     int64_t n = esk_var_count(var);
     if (n > (int64_t)most)
         return esk_node_fail(c, ESK_UNSUPPORTED,
@@ -141,8 +142,8 @@ static esk_status known_list(const struct esk_ctx *c, uint32_t i, uint32_t most,
     return ESK_OK;
 }
 
-esk_status esk_in_ints(const struct esk_ctx *c, uint32_t i, int64_t *values, uint32_t most,
-                       uint32_t *count) {
+esk_status esk_in_ints(const struct esk_ctx *c, uint32_t i, int64_t *values,
+                       uint32_t most, uint32_t *count) {
     const struct esk_var *var = esk_in(c, i);
     if (!var) {
         *count = 0;
@@ -150,8 +151,8 @@ esk_status esk_in_ints(const struct esk_ctx *c, uint32_t i, int64_t *values, uin
     }
     if (var->dtype != ESK_INT64 && var->dtype != ESK_INT32)
         return esk_node_fail(c, ESK_INVALID_MODEL,
-                             "input %u ('%s') is %s, it must be int64 or int32", i, var->name,
-                             esk_dtype_name(var->dtype));
+                             "input %u ('%s') is %s, it must be int64 or int32", i,
+                             var->name, esk_dtype_name(var->dtype));
     struct esk_tensor tensor;
     uint32_t n;
     ESK_TRY(known_list(c, i, most, &tensor, &n));
@@ -161,8 +162,8 @@ esk_status esk_in_ints(const struct esk_ctx *c, uint32_t i, int64_t *values, uin
     return ESK_OK;
 }
 
-esk_status esk_in_floats(const struct esk_ctx *c, uint32_t i, float *values, uint32_t most,
-                         uint32_t *count) {
+esk_status esk_in_floats(const struct esk_ctx *c, uint32_t i, float *values,
+                         uint32_t most, uint32_t *count) {
     const struct esk_var *var = esk_in(c, i);
     if (!var) {
         *count = 0;
@@ -170,8 +171,8 @@ esk_status esk_in_floats(const struct esk_ctx *c, uint32_t i, float *values, uin
     }
     if (!esk_dtype_is_float(var->dtype))
         return esk_node_fail(c, ESK_INVALID_MODEL,
-                             "input %u ('%s') is %s, it must be a float type", i, var->name,
-                             esk_dtype_name(var->dtype));
+                             "input %u ('%s') is %s, it must be a float type", i,
+                             var->name, esk_dtype_name(var->dtype));
     struct esk_tensor tensor;
     uint32_t n;
     ESK_TRY(known_list(c, i, most, &tensor, &n));
@@ -213,10 +214,10 @@ esk_status esk_upgrade_ints_to_input(struct esk_ctx *c, const char *name, uint32
         return esk_node_fail(c, ESK_INVALID_MODEL, "attribute '%s' must be ints", name);
     int64_t dims[] = {attr->kind == ESK_ATTR_INTS ? (int64_t)attr->count : 1};
     char *stem = esk_arena_printf(&c->graph->arena, "%s.%s", c->node->name, name);
-    esk_id var = stem ? esk_graph_add_const(c->graph, stem, ESK_INT64, 1, dims,
-                                            attr->kind == ESK_ATTR_INTS ? attr->ints
-                                                                        : &attr->i)
-                      : ESK_NONE;
+    esk_id var =
+        stem ? esk_graph_add_const(c->graph, stem, ESK_INT64, 1, dims,
+                                   attr->kind == ESK_ATTR_INTS ? attr->ints : &attr->i)
+             : ESK_NONE;
     if (var == ESK_NONE)
         return esk_fail_memory(c->error, "a constant");
     ESK_TRY(esk_upgrade_set_input(c, i, var));

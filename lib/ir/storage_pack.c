@@ -7,19 +7,20 @@
 #include <assert.h>
 #include <string.h>
 
-/* One row a (storage, type): the device's element, the host's, how `v` becomes the other. */
-#define PAIRS(X)                                                                            \
-    X(F32, FLOAT, float, float, v, v)                                                       \
-    X(F32, FLOAT16, float, uint16_t, esk_half_to_float(v), esk_float_to_half(v))            \
-    X(F16X2, FLOAT16, uint16_t, uint16_t, v, v)                                             \
-    X(I32, INT8, int32_t, int8_t, v, (int8_t)v)                                             \
-    X(I32, INT16, int32_t, int16_t, v, (int16_t)v)                                          \
-    X(I32, INT32, int32_t, int32_t, v, v)                                                   \
-    X(U32, BOOL, uint32_t, uint8_t, v != 0, v != 0)                                         \
-    X(U32, UINT8, uint32_t, uint8_t, v, (uint8_t)v)                                         \
-    X(U32, UINT16, uint32_t, uint16_t, v, (uint16_t)v)                                      \
-    X(U32, UINT32, uint32_t, uint32_t, v, v)                                                \
-    X(I64X2, INT64, int64_t, int64_t, v, v)                                                 \
+/* One row a (storage, type): the device's element, the host's, how `v` becomes the other.
+ */
+#define PAIRS(X)                                                                 \
+    X(F32, FLOAT, float, float, v, v)                                            \
+    X(F32, FLOAT16, float, uint16_t, esk_half_to_float(v), esk_float_to_half(v)) \
+    X(F16X2, FLOAT16, uint16_t, uint16_t, v, v)                                  \
+    X(I32, INT8, int32_t, int8_t, v, (int8_t)v)                                  \
+    X(I32, INT16, int32_t, int16_t, v, (int16_t)v)                               \
+    X(I32, INT32, int32_t, int32_t, v, v)                                        \
+    X(U32, BOOL, uint32_t, uint8_t, v != 0, v != 0)                              \
+    X(U32, UINT8, uint32_t, uint8_t, v, (uint8_t)v)                              \
+    X(U32, UINT16, uint32_t, uint16_t, v, (uint16_t)v)                           \
+    X(U32, UINT32, uint32_t, uint32_t, v, v)                                     \
+    X(I64X2, INT64, int64_t, int64_t, v, v)                                      \
     X(I64X2, UINT64, uint64_t, uint64_t, v, v)
 
 /* Bytes of one element on the device. */
@@ -33,17 +34,17 @@ static bool is_plain(enum esk_storage storage, esk_dtype dtype) {
 }
 
 /* `count` elements, `step` device elements apart, from a dense run. */
-static void to_device(void *device, size_t step, enum esk_storage storage, const void *host,
-                      esk_dtype dtype, size_t count) {
-#define ROW(s, d, device_type, host_type, up, down)                                         \
-    if (storage == ESK_STORAGE_##s && dtype == ESK_##d) {                                   \
-        device_type *to = device;                                                           \
-        const host_type *from = host;                                                       \
-        for (size_t i = 0; i < count; i++) {                                                \
-            host_type v = from[i];                                                          \
-            to[i * step] = (up);                                                            \
-        }                                                                                   \
-        return;                                                                             \
+static void to_device(void *device, size_t step, enum esk_storage storage,
+                      const void *host, esk_dtype dtype, size_t count) {
+#define ROW(s, d, device_type, host_type, up, down)       \
+    if (storage == ESK_STORAGE_##s && dtype == ESK_##d) { \
+        device_type *to = device;                         \
+        const host_type *from = host;                     \
+        for (size_t i = 0; i < count; i++) {              \
+            host_type v = from[i];                        \
+            to[i * step] = (up);                          \
+        }                                                 \
+        return;                                           \
     }
     PAIRS(ROW)
 #undef ROW
@@ -52,15 +53,15 @@ static void to_device(void *device, size_t step, enum esk_storage storage, const
 
 static void to_host(const void *device, enum esk_storage storage, void *host,
                     esk_dtype dtype, size_t count) {
-#define ROW(s, d, device_type, host_type, up, down)                                         \
-    if (storage == ESK_STORAGE_##s && dtype == ESK_##d) {                                   \
-        const device_type *from = device;                                                   \
-        host_type *to = host;                                                               \
-        for (size_t i = 0; i < count; i++) {                                                \
-            device_type v = from[i];                                                        \
-            to[i] = (down);                                                                 \
-        }                                                                                   \
-        return;                                                                             \
+#define ROW(s, d, device_type, host_type, up, down)       \
+    if (storage == ESK_STORAGE_##s && dtype == ESK_##d) { \
+        const device_type *from = device;                 \
+        host_type *to = host;                             \
+        for (size_t i = 0; i < count; i++) {              \
+            device_type v = from[i];                      \
+            to[i] = (down);                               \
+        }                                                 \
+        return;                                           \
     }
     PAIRS(ROW)
 #undef ROW
@@ -90,7 +91,8 @@ static void pack_c4(unsigned char *device, size_t bytes, enum esk_storage storag
     for (size_t i = 0; i < n && area; i++)
         for (size_t c = 0; c < channels; c++)
             to_device(device + (i * area * padded + c) * unit, padded, storage,
-                      (const unsigned char *)host->data + (i * channels + c) * area * host_unit,
+                      (const unsigned char *)host->data +
+                          (i * channels + c) * area * host_unit,
                       host->dtype, area);
 }
 

@@ -1,12 +1,13 @@
-/* Constant: a value written in the model. upgrade makes its output known and drops the node,
- * so there is nothing to infer or run. */
+/* Constant: a value written in the model. upgrade makes its output known and drops the
+ * node, so there is nothing to infer or run. */
 #include "ir/op.h"
 
 #include <string.h>
 
-/* The output takes the bytes as they are: the graph holds them or they are in its arena. */
-static esk_status become(struct esk_ctx *c, esk_dtype dtype, int rank, const int64_t *dims,
-                         const void *data, size_t bytes) {
+/* The output takes the bytes as they are: the graph holds them or they are in its arena.
+ */
+static esk_status become(struct esk_ctx *c, esk_dtype dtype, int rank,
+                         const int64_t *dims, const void *data, size_t bytes) {
     struct esk_var *var = esk_out(c, 0);
     c->node->dead = true;
     if (!var)

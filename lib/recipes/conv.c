@@ -4,19 +4,18 @@
 
 #include "base/half.h"
 #include "recipes/elementwise.h"
+#include "recipes/lanes.h"
 
 #include <string.h>
 
 /* ---- weight forms ---- */
-
-static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* Vec4s of output channels in a block: the padding is least, larger blocks first. */
 static int64_t block_of(int64_t oc4) {
     int64_t best = 1, cost = INT64_MAX;
     for (int64_t b = 16; b >= 1; b /= 2) {
         /* a smaller block must win 10 % to make up for more loads a sum */
-        int64_t padded = divide_up(oc4, b) * b * 10;
+        int64_t padded = esk_divide_up(oc4, b) * b * 10;
         if (cost == INT64_MAX || padded * 11 < cost * 10)
             best = b, cost = padded;
     }
@@ -34,8 +33,8 @@ struct esk_conv_form esk_conv_form(int64_t oc, int64_t ic, int64_t group, int64_
         .oc = oc,
         .icg = ic / group,
         .ocg = oc / group,
-        .ic4 = divide_up(ic, 4),
-        .oc4 = divide_up(oc, 4),
+        .ic4 = esk_divide_up(ic, 4),
+        .oc4 = esk_divide_up(oc, 4),
         .rows = rows,
         .kw = kw,
         .transposed = flags & ESK_CONV_TRANSPOSED,
@@ -54,11 +53,11 @@ struct esk_conv_form esk_conv_form(int64_t oc, int64_t ic, int64_t group, int64_
             f.span = to - from + 1;
     }
     if (flags & ESK_CONV_EVEN)
-        f.span = divide_up(f.span, 2) * 2;
+        f.span = esk_divide_up(f.span, 2) * 2;
     f.block = block_of(f.oc4);
     if (group > 1 && f.block > 8)
         f.block = 8;
-    f.blocks = divide_up(f.oc4, f.block);
+    f.blocks = esk_divide_up(f.oc4, f.block);
     return f;
 }
 
@@ -183,9 +182,7 @@ struct tiling {
 
 static struct tiling tiling_of(const struct esk_limits *limits, const struct esk_conv_form *f,
                                bool grouped, int64_t positions) {
-    struct tiling t = {.lanes = limits->lanes < 8 ? 8 : limits->lanes};
-    if (t.lanes > 32)
-        t.lanes = 32;
+    struct tiling t = {.lanes = esk_lanes(limits)};
     t.nv = grouped || f->block == 1 ? 1 : 2;
     t.lo = (uint32_t)f->block / t.nv;
     /* hardware has few registers a lane; a software renderer's are the stack */
@@ -223,8 +220,8 @@ static void conv_1x1(struct esk_ctx *c, const struct esk_conv_form *f, int64_t p
     esk_kernel_int(k, "oc4", f->oc4);
     esk_kernel_int(k, "bias", esk_conv_bias_at(f));
     esk_epilogue_emit(c, r, k, ESK_VEC4);
-    int64_t tiles = divide_up(pixels, t.tile);
-    esk_kernel_groups(k, (uint64_t)f->blocks, (uint64_t)divide_up(tiles, t.lanes / t.lo), 1);
+    int64_t tiles = esk_divide_up(pixels, t.tile);
+    esk_kernel_groups(k, (uint64_t)f->blocks, (uint64_t)esk_divide_up(tiles, t.lanes / t.lo), 1);
     k->loop_iterations = (uint64_t)f->ic4;
     k->flops = 2.0 * (double)pixels * (double)f->icg * (double)f->oc;
     k->bytes = 16.0 * ((double)pixels * (double)(f->ic4 + f->oc4) + (double)form_vec4s(f));
@@ -278,11 +275,11 @@ static void conv_blocks(struct esk_ctx *c, const struct esk_window *w,
         esk_kernel_define(k, "GROUPED", 1);
     /* rows end to end, with room for what the last window of a row reads, or each row of
      * its own tiles */
-    int64_t reach = unrolled ? divide_up(sx * (ow - 1) + kw, sx) : ow;
-    int64_t alone = divide_up(ow, t.tile) * t.tile;
+    int64_t reach = unrolled ? esk_divide_up(sx * (ow - 1) + kw, sx) : ow;
+    int64_t alone = esk_divide_up(ow, t.tile) * t.tile;
     bool apart = alone <= reach;
     int64_t row = apart ? alone : reach;
-    int64_t tiles = divide_up(row * oh, t.tile);
+    int64_t tiles = esk_divide_up(row * oh, t.tile);
     esk_kernel_in(c, r, k, "X", 0, ESK_VEC4);
     esk_kernel_ref(k, "W", r, weights, ESK_READ, ESK_VEC4);
     esk_kernel_out(c, r, k, "Y", 0, ESK_VEC4);
@@ -297,7 +294,7 @@ static void conv_blocks(struct esk_ctx *c, const struct esk_window *w,
     esk_kernel_int(k, "wrap", apart ? INT32_MAX : row * sx);
     esk_kernel_int(k, "bias", esk_conv_bias_at(f));
     esk_epilogue_emit(c, r, k, ESK_VEC4);
-    esk_kernel_groups(k, (uint64_t)f->blocks, (uint64_t)divide_up(tiles, t.lanes / t.lo),
+    esk_kernel_groups(k, (uint64_t)f->blocks, (uint64_t)esk_divide_up(tiles, t.lanes / t.lo),
                       (uint64_t)(batch * w->out[0]));
     k->loop_iterations = (uint64_t)(w->kernel[0] * (1 + w->kernel[1] *
                                     (1 + (unrolled ? 1 : kw) * (1 + f->span))));
@@ -305,14 +302,6 @@ static void conv_blocks(struct esk_ctx *c, const struct esk_window *w,
     k->flops = 2.0 * pixels * (double)esk_window_taps(w) * (double)f->icg * (double)f->oc;
     k->bytes = 16.0 * ((double)batch * (double)esk_window_in(w) * (double)f->ic4 +
                        pixels * (double)f->oc4 + (double)form_vec4s(f));
-}
-
-/* Lanes over channels where there are enough, the rest over tiles. */
-static uint32_t channel_lanes(const struct esk_limits *limits, int64_t c4) {
-    uint32_t lo = limits->lanes < 8 ? 8 : limits->lanes > 32 ? 32 : limits->lanes;
-    while (lo > 1 && (lo > 8 || divide_up(c4, lo) * lo * 4 > c4 * 5))
-        lo /= 2;
-    return lo;
 }
 
 static void depthwise(struct esk_ctx *c, const struct esk_window *w,
@@ -328,8 +317,7 @@ static void depthwise(struct esk_ctx *c, const struct esk_window *w,
     struct esk_kernel *k = esk_recipe_kernel(r, "conv_depthwise");
     int64_t tx = c->limits->software ? 4 : 2;
     int64_t ty = !unrolled || line ? 1 : kw == 7 ? 2 : tx;
-    uint32_t lo = channel_lanes(c->limits, f->oc4), lanes = c->limits->lanes;
-    lanes = lanes < 8 ? 8 : lanes > 32 ? 32 : lanes;
+    uint32_t lo = esk_channel_lanes(f->oc4), lanes = esk_lanes(c->limits);
     esk_kernel_define(k, "TX", tx);
     esk_kernel_define(k, "TY", ty);
     esk_kernel_define(k, "LO", lo);
@@ -346,14 +334,14 @@ static void depthwise(struct esk_ctx *c, const struct esk_window *w,
     esk_kernel_ref(k, "W", r, weights, ESK_READ, ESK_VEC4);
     esk_kernel_out(c, r, k, "Y", 0, ESK_VEC4);
     window_params(k, w, false);
-    int64_t down = divide_up(w->out[1], ty);
+    int64_t down = esk_divide_up(w->out[1], ty);
     esk_kernel_int(k, "c", f->oc);
     esk_kernel_int(k, "c4", f->oc4);
     esk_kernel_int(k, "bias", esk_conv_bias_at(f));
     esk_kernel_int(k, "down", down);
     esk_epilogue_emit(c, r, k, ESK_VEC4);
-    esk_kernel_groups(k, (uint64_t)divide_up(f->oc4, lo),
-                      (uint64_t)divide_up(divide_up(w->out[2], tx), lanes / lo),
+    esk_kernel_groups(k, (uint64_t)esk_divide_up(f->oc4, lo),
+                      (uint64_t)esk_divide_up(esk_divide_up(w->out[2], tx), lanes / lo),
                       (uint64_t)(batch * down));
     k->loop_iterations = unrolled ? 0 : (uint64_t)(kh * (1 + kw));
     double pixels = (double)batch * (double)esk_window_out(w);
@@ -402,7 +390,7 @@ static void phases(const struct esk_window *w, int axis, int64_t *list, int64_t 
             k0++;
         bool any = k0 < k && k0 < s;
         list[p * 3] = any ? k0 : 0;
-        list[p * 3 + 1] = any ? divide_up(k - k0, *kstep) : 0;
+        list[p * 3 + 1] = any ? esk_divide_up(k - k0, *kstep) : 0;
         list[p * 3 + 2] = any ? (at - k0 * d) / s : 0;
         if (list[p * 3 + 1] > *most)
             *most = list[p * 3 + 1];
@@ -427,7 +415,7 @@ esk_status esk_conv_transposed_recipes(struct esk_ctx *c, const struct esk_windo
     struct esk_recipe *r = esk_add_recipe(c, "conv transposed");
     r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
     struct esk_ref_to weights = esk_conv_weights(c, r, &f, 1, 2);
-    int64_t row = divide_up(w.out[2], w.stride[2]), rows = divide_up(w.out[1], w.stride[1]);
+    int64_t row = esk_divide_up(w.out[2], w.stride[2]), rows = esk_divide_up(w.out[1], w.stride[1]);
     struct tiling t = tiling_of(c->limits, &f, group > 1, row * rows);
     if (t.tile > 7)
         t.tile = 7;
@@ -458,8 +446,8 @@ esk_status esk_conv_transposed_recipes(struct esk_ctx *c, const struct esk_windo
         iterations = (uint64_t)most * (1 + iterations);
     }
     esk_epilogue_emit(c, r, k, ESK_VEC4);
-    int64_t tiles = divide_up(row * rows, t.tile);
-    esk_kernel_groups(k, (uint64_t)f.blocks, (uint64_t)divide_up(tiles, t.lanes / t.lo),
+    int64_t tiles = esk_divide_up(row * rows, t.tile);
+    esk_kernel_groups(k, (uint64_t)f.blocks, (uint64_t)esk_divide_up(tiles, t.lanes / t.lo),
                       (uint64_t)(x->dim[0] * w.out[0] * w.stride[1] * w.stride[2]));
     k->loop_iterations = iterations;
     double pixels = (double)x->dim[0] * (double)esk_window_in(&w);

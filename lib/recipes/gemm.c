@@ -86,7 +86,7 @@ static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
 /* What the tiled kernels read, and how. */
 struct plan {
     bool a_element, b_element, y_element, form, bias, scaled;
-    int lo;          /* vec4 columns side by side in a group */
+    int width;       /* vec4s of a panel of the form */
     int64_t n4, batches;
     int64_t a_row, a_col, b_row, b_col, panel, bias_at; /* in units of the views */
     int64_t a_batch[ESK_GEMM_BATCH], b_batch[ESK_GEMM_BATCH];
@@ -104,7 +104,7 @@ static bool aligned(int n, const int64_t *strides) {
 static struct plan plan_of(const struct esk_ctx *c, const struct esk_gemm *g) {
     struct plan p = {.n4 = ceil_div(g->n, 4),
                      .batches = esk_shape_product(g->batch, 0, g->n_batch)};
-    p.lo = p.n4 > 4 ? 8 : p.n4 > 2 ? 4 : (int)p.n4;
+    p.width = p.n4 > 4 ? 8 : p.n4 > 2 ? 4 : (int)p.n4;
     p.a_element = g->a_col != 1 || g->a_row % 4 || g->k % 4 || !aligned(g->n_batch, g->a_batch);
     int64_t unit = p.a_element ? 1 : 4;
     p.a_row = g->a_row / unit;
@@ -115,10 +115,10 @@ static struct plan plan_of(const struct esk_ctx *c, const struct esk_gemm *g) {
     p.b_element =
         !p.form && (g->b_col != 1 || g->b_row % 4 || !aligned(g->n_batch, g->b_batch));
     int64_t unit_b = p.b_element ? 1 : 4;
-    p.b_row = p.form ? p.lo : g->b_row / unit_b;
+    p.b_row = p.form ? p.width : g->b_row / unit_b;
     p.b_col = g->b_col;
-    p.panel = p.form ? g->k * p.lo : 8;
-    int64_t matrix = ceil_div(p.n4, p.lo) * p.panel; /* vec4s of a form's matrix */
+    p.panel = p.form ? g->k * p.width : 8;
+    int64_t matrix = ceil_div(p.n4, p.width) * p.panel; /* vec4s of a form's matrix */
     for (int i = 0; i < g->n_batch; i++) {
         p.a_batch[i] = g->a_batch[i] / unit;
         p.b_batch[i] = p.form ? g->b_batch[i] / (g->k * g->n) * matrix : g->b_batch[i] / unit_b;
@@ -134,13 +134,13 @@ static void add_form(struct esk_ctx *c, struct esk_recipe *r, const struct esk_g
     const struct esk_var *b = esk_in(c, g->b);
     bool plain = g->alpha == 1 && (!p->bias || g->beta == 1), half = is_half(b) && plain;
     int64_t matrices = esk_var_count(b) / (g->k * g->n);
-    int64_t vec4s = matrices * p->bias_at + (p->bias ? ceil_div(p->n4, p->lo) * p->lo : 0);
+    int64_t vec4s = matrices * p->bias_at + (p->bias ? p->n4 : 0);
     const int64_t params[PACK_PARAMS] = {
         [PACK_K] = g->k,
         [PACK_N] = g->n,
         [PACK_ROW] = g->b_row,
         [PACK_COL] = g->b_col,
-        [PACK_WIDTH] = p->lo,
+        [PACK_WIDTH] = p->width,
         [PACK_MATRICES] = matrices,
         [PACK_ALPHA] = bits_of(g->alpha),
         [PACK_BETA] = bits_of(g->beta),
@@ -156,7 +156,7 @@ static void add_form(struct esk_ctx *c, struct esk_recipe *r, const struct esk_g
 
 /* Operands, parameters and defines that gemm.glsl and gemv.glsl share. */
 static void add_common(struct esk_ctx *c, struct esk_recipe *r, struct esk_kernel *k,
-                       const struct esk_gemm *g, const struct plan *p) {
+                       const struct esk_gemm *g, const struct plan *p, int lo) {
     enum esk_view view = p->y_element ? ESK_ELEMENT : ESK_VEC4;
     bool add = g->c != ESK_NONE && !p->bias;
     esk_kernel_in(c, r, k, "A", g->a, p->a_element ? ESK_ELEMENT : ESK_VEC4);
@@ -167,7 +167,7 @@ static void add_common(struct esk_ctx *c, struct esk_recipe *r, struct esk_kerne
     if (add)
         esk_kernel_in(c, r, k, "C", g->c, ESK_ELEMENT);
     esk_kernel_out(c, r, k, "Y", 0, view);
-    esk_kernel_define(k, "LO", p->lo);
+    esk_kernel_define(k, "LO", lo);
     esk_kernel_define(k, "BATCH", g->n_batch);
     esk_kernel_define(k, "ADD", add ? 2 : p->bias);
     if (p->a_element)
@@ -232,8 +232,8 @@ static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
     double load_a = p->a_element ? 56 : 26, load_b = p->b_element ? 56 : 26;
     for (size_t i = 0; i < sizeof soft / sizeof *soft; i++) {
         struct tile t = soft[i];
-        double rows = (double)ceil_div(g->m, t.tm * (8 / p->lo));
-        double columns = (double)ceil_div(p->n4, p->lo * t.nv);
+        double rows = (double)ceil_div(g->m, t.tm * (8 / p->width));
+        double columns = (double)ceil_div(p->n4, p->width * t.nv);
         double tiles = rows * columns * (double)p->batches;
         double cost = (double)g->k / 4 * (t.tm * load_a + 4 * t.nv * load_b +
                                           32.0 * t.tm * t.nv) +
@@ -260,10 +260,10 @@ static void add_tiled(struct esk_ctx *c, const struct esk_gemm *g, struct plan p
     esk_kernel_define(k, "KU", ku);
     esk_kernel_define(k, "LY", ly);
     esk_kernel_local(k, 8, (uint32_t)ly, 1);
-    esk_kernel_groups(k, (uint64_t)ceil_div(p.n4, p.lo * t.nv),
-                      (uint64_t)ceil_div(g->m, t.tm * ly * (8 / p.lo)), (uint64_t)p.batches);
+    esk_kernel_groups(k, (uint64_t)ceil_div(p.n4, p.width * t.nv),
+                      (uint64_t)ceil_div(g->m, t.tm * ly * (8 / p.width)), (uint64_t)p.batches);
     k->loop_iterations = (uint64_t)(g->k / 4 / ku + 4);
-    add_common(c, r, k, g, &p);
+    add_common(c, r, k, g, &p, p.width);
 }
 
 /* Few columns or rows, so that tiles would not fill the device. */
@@ -275,17 +275,17 @@ static bool few(const struct esk_ctx *c, const struct esk_gemm *g, const struct 
 }
 
 static void add_gemv(struct esk_ctx *c, const struct esk_gemm *g, struct plan p) {
-    uint32_t local = c->limits->software ? 8 : 64;
+    int local = c->limits->software ? 8 : 64, lo = 8;
+    while (c->limits->software && lo > 1 && p.n4 * g->m * p.batches < 8 * lo)
+        lo /= 2; /* lanes may lie anywhere there, but groups should be many */
     struct esk_recipe *r = esk_add_recipe(c, "gemm, k shared in a group");
     if (p.form)
         add_form(c, r, g, &p);
-    else if (c->limits->software)
-        p.lo = 1; /* lanes may lie anywhere, groups should be many */
     struct esk_kernel *k = esk_recipe_kernel(r, "gemv");
-    esk_kernel_local(k, local, 1, 1);
-    esk_kernel_groups(k, (uint64_t)ceil_div(p.n4, p.lo), (uint64_t)g->m, (uint64_t)p.batches);
-    k->loop_iterations = (uint64_t)ceil_div(g->k / 4, local / p.lo) + 8;
-    add_common(c, r, k, g, &p);
+    esk_kernel_local(k, (uint32_t)local, 1, 1);
+    esk_kernel_groups(k, (uint64_t)ceil_div(p.n4, lo), (uint64_t)g->m, (uint64_t)p.batches);
+    k->loop_iterations = (uint64_t)ceil_div(g->k / 4, local / lo) + 8;
+    add_common(c, r, k, g, &p, lo);
 }
 
 /* ---- element by element */
@@ -346,7 +346,11 @@ esk_status esk_gemm_gpu(struct esk_ctx *c, const struct esk_gemm *g) {
     if (!is_float && (g->alpha != 1 || (g->c != ESK_NONE && g->beta != 1)))
         return esk_unsupported(c, "alpha or beta with %s", esk_dtype_name(y->dtype));
     struct plan p = plan_of(c, g);
-    bool tiled = is_float && g->k > 0 && (!most || g->k / 4 + 8 <= most);
+    /* packed halves of an odd row cannot be stored in pairs */
+    bool pairs = esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE) !=
+                     ESK_STORAGE_F16X2 ||
+                 g->n % 2 == 0;
+    bool tiled = is_float && pairs && g->k > 0 && (!most || g->k / 4 + 8 <= most);
     if (tiled && few(c, g, &p))
         add_gemv(c, g, p);
     if (tiled)

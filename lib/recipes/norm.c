@@ -60,6 +60,8 @@ static void add_stats(struct esk_ctx *c, struct esk_recipe *r, const struct esk_
     struct esk_kernel *k = esk_recipe_kernel(r, "layer_norm");
     esk_kernel_in(c, r, k, "X", 0, u->lanes == 4 ? ESK_VEC4 : ESK_ELEMENT);
     esk_kernel_define(k, "STATS", 1);
+    esk_kernel_define(k, "SCALE", 0);
+    esk_kernel_define(k, "BIAS", 0);
     esk_kernel_define(k, "LANES", u->lanes);
     esk_kernel_define(k, "ALONG", 1);
     for (uint32_t i = 1; i <= 2; i++)
@@ -99,10 +101,9 @@ esk_status esk_norm_gpu(struct esk_ctx *c, const struct esk_norm *norm) {
         esk_kernel_int(k, "spatial", u.size);
         esk_kernel_int(k, "turn", norm->turn);
         u.size *= norm->channels;
-    } else {
-        esk_kernel_define(k, "SCALE", scale);
-        esk_kernel_define(k, "BIAS", bias);
     }
+    esk_kernel_define(k, "SCALE", channels ? 0 : scale);
+    esk_kernel_define(k, "BIAS", channels ? 0 : bias);
     esk_kernel_line_operands(c, r, k, &u);
     if (channels || scale)
         esk_kernel_in(c, r, k, "S", 1,

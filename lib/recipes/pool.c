@@ -1,21 +1,8 @@
 /* In: windows, shapes, limits; out: recipes over glsl/pool*.glsl and glsl/global_pool.glsl. */
 #include "recipes/pool.h"
 
+#include "recipes/lanes.h"
 #include "recipes/map.h"
-
-static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-uint32_t esk_lanes(const struct esk_limits *limits) {
-    return limits->lanes < 8 ? 8 : limits->lanes > 32 ? 32 : limits->lanes;
-}
-
-uint32_t esk_channel_lanes(const struct esk_limits *limits, int64_t c4) {
-    uint32_t lo = esk_lanes(limits);
-    /* at most a fifth of them idle */
-    while (lo > 1 && (lo > 8 || divide_up(c4, lo) * lo * 4 > c4 * 5))
-        lo /= 2;
-    return lo;
-}
 
 static struct esk_recipe *c4_recipe(struct esk_ctx *c, const char *label) {
     struct esk_recipe *r = esk_add_recipe(c, label);
@@ -46,7 +33,7 @@ esk_status esk_pool_recipes(struct esk_ctx *c, enum esk_pool kind,
     static const char *const names[] = {"MAX", "AVERAGE", "LP"};
     const struct esk_var *x = esk_in(c, 0);
     struct esk_window w = esk_window_three(window);
-    int64_t k0 = w.kernel[2], s = w.stride[2], c4 = divide_up(x->dim[1], 4);
+    int64_t k0 = w.kernel[2], s = w.stride[2], c4 = esk_divide_up(x->dim[1], 4);
     bool all = true, small = w.in[0] == 1 && w.kernel[0] == 1 && w.out[0] == 1 &&
                              w.kernel[1] == k0 && w.stride[1] == s && (k0 == 2 || k0 == 3) &&
                              (s == 1 || s == 2) && kind != ESK_POOL_LP;
@@ -66,8 +53,8 @@ esk_status esk_pool_recipes(struct esk_ctx *c, enum esk_pool kind,
         return esk_unsupported(c, "a window of %.0f items", taps);
     struct esk_recipe *r = c4_recipe(c, small ? "pool tile" : "pool");
     struct esk_kernel *k = esk_recipe_kernel(r, small ? "pool" : "pool_any");
-    uint32_t lanes = esk_lanes(c->limits), lo = esk_channel_lanes(c->limits, c4);
-    int64_t tx = small ? 4 : 1, ty = small ? 2 : 1, down = divide_up(w.out[1], ty);
+    uint32_t lanes = esk_lanes(c->limits), lo = esk_channel_lanes(c4);
+    int64_t tx = small ? 4 : 1, ty = small ? 2 : 1, down = esk_divide_up(w.out[1], ty);
     esk_kernel_define(k, names[kind], 1);
     esk_kernel_define(k, "LO", lo);
     if (kind == ESK_POOL_AVERAGE && padded)
@@ -87,8 +74,8 @@ esk_status esk_pool_recipes(struct esk_ctx *c, enum esk_pool kind,
         esk_kernel_int(k, "down", down);
     if (kind == ESK_POOL_LP)
         esk_kernel_float(k, "power", power);
-    esk_kernel_groups(k, (uint64_t)divide_up(c4, lo),
-                      (uint64_t)divide_up(divide_up(w.out[2], tx), lanes / lo),
+    esk_kernel_groups(k, (uint64_t)esk_divide_up(c4, lo),
+                      (uint64_t)esk_divide_up(esk_divide_up(w.out[2], tx), lanes / lo),
                       (uint64_t)(x->dim[0] * w.out[0] * down));
     k->loop_iterations = small ? 0 : iterations;
     double pixels = (double)x->dim[0] * (double)c4 * (double)esk_window_out(&w);
@@ -104,14 +91,14 @@ int64_t esk_pool_parts(int64_t pixels, int64_t *length) {
     *length = 64;
     while (*length * *length < pixels)
         *length *= 2;
-    return divide_up(pixels, *length);
+    return esk_divide_up(pixels, *length);
 }
 
 static struct esk_kernel *reduce(struct esk_ctx *c, struct esk_recipe *r, enum esk_pool kind,
                                  int64_t batch, int64_t c4, int64_t pixels, int64_t parts,
                                  int64_t length, const char *before, const char *after) {
     struct esk_kernel *k = esk_recipe_kernel(r, "global_pool");
-    uint32_t lanes = esk_lanes(c->limits), lo = esk_channel_lanes(c->limits, c4);
+    uint32_t lanes = esk_lanes(c->limits), lo = esk_channel_lanes(c4);
     if (kind == ESK_POOL_MAX)
         esk_kernel_define(k, "MAX", 1);
     esk_kernel_define(k, "LO", lo);
@@ -122,7 +109,7 @@ static struct esk_kernel *reduce(struct esk_ctx *c, struct esk_recipe *r, enum e
     esk_kernel_int(k, "pixels", pixels);
     esk_kernel_int(k, "parts", parts);
     esk_kernel_int(k, "length", length);
-    esk_kernel_groups(k, (uint64_t)divide_up(c4, lo), (uint64_t)divide_up(parts, lanes / lo),
+    esk_kernel_groups(k, (uint64_t)esk_divide_up(c4, lo), (uint64_t)esk_divide_up(parts, lanes / lo),
                       (uint64_t)batch);
     k->loop_iterations = (uint64_t)(length / 4 + 4);
     k->flops = 4.0 * (double)(batch * c4) * (double)pixels;
@@ -132,7 +119,7 @@ static struct esk_kernel *reduce(struct esk_ctx *c, struct esk_recipe *r, enum e
 
 esk_status esk_pool_all_recipes(struct esk_ctx *c, enum esk_pool kind, float power) {
     const struct esk_var *x = esk_in(c, 0);
-    int64_t pixels = esk_shape_product(x->dim, 2, x->rank), c4 = divide_up(x->dim[1], 4);
+    int64_t pixels = esk_shape_product(x->dim, 2, x->rank), c4 = esk_divide_up(x->dim[1], 4);
     int64_t length, batch = x->dim[0], parts = esk_pool_parts(pixels, &length);
     const char *before = kind == ESK_POOL_LP ? "power(v, p_power)" : "v";
     const char *after = kind == ESK_POOL_LP        ? "power(v, 1.0 / p_power)"

@@ -15,11 +15,6 @@ esk_status esk_pool_all_recipes(struct esk_ctx *c, enum esk_pool kind, float pow
 /* MAX with output 1, the indices. */
 esk_status esk_pool_index_recipes(struct esk_ctx *c, const struct esk_window *w, bool columns);
 
-/* Invocations of a group of vec4 kernels, and how many of them lie along channels: a power of
- * two. */
-uint32_t esk_lanes(const struct esk_limits *limits);
-uint32_t esk_channel_lanes(const struct esk_limits *limits, int64_t c4);
-
 /* How `pixels` are cut for a reduction in two steps: parts of `length` each. One part: one
  * step is enough. */
 int64_t esk_pool_parts(int64_t pixels, int64_t *length);

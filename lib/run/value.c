@@ -39,18 +39,18 @@ static esk_status make(esk_dtype dtype, int rank, const int64_t *dims, esk_value
     return ESK_OK;
 }
 
-esk_status esk_value_create(esk_dtype dtype, int rank, const int64_t *dims, esk_value **value,
-                            esk_error *error) {
+esk_status esk_value_create(esk_dtype dtype, int rank, const int64_t *dims,
+                            esk_value **value, esk_error *error) {
     esk_value *made;
     ESK_TRY(make(dtype, rank, dims, &made, error));
     size_t size;
-    made->owned = esk_add_size(made->tensor.bytes, VALUE_ALIGN, &size) ? esk_calloc(1, size)
-                                                                       : NULL;
+    made->owned =
+        esk_add_size(made->tensor.bytes, VALUE_ALIGN, &size) ? esk_calloc(1, size) : NULL;
     if (!made->owned) {
         size = made->tensor.bytes;
         esk_free(made);
-        return esk_fail(error, ESK_OUT_OF_MEMORY, "out of memory for a tensor of %zu bytes",
-                        size);
+        return esk_fail(error, ESK_OUT_OF_MEMORY,
+                        "out of memory for a tensor of %zu bytes", size);
     }
     uintptr_t over = (uintptr_t)made->owned % VALUE_ALIGN;
     made->tensor.data = (char *)made->owned + (VALUE_ALIGN - over) % VALUE_ALIGN;
@@ -59,8 +59,8 @@ esk_status esk_value_create(esk_dtype dtype, int rank, const int64_t *dims, esk_
 }
 
 esk_status esk_value_borrow(esk_dtype dtype, int rank, const int64_t *dims, void *data,
-                            size_t size, esk_release_fn release, void *user, esk_value **value,
-                            esk_error *error) {
+                            size_t size, esk_release_fn release, void *user,
+                            esk_value **value, esk_error *error) {
     esk_value *made;
     ESK_TRY(make(dtype, rank, dims, &made, error));
     size_t align = esk_dtype_bits(dtype) / 8, bytes = made->tensor.bytes;
@@ -92,8 +92,8 @@ esk_status esk_value_from_onnx(const void *bytes, size_t size, esk_value **value
     struct esk_onnx_tensor read;
     ESK_TRY(esk_onnx_read_tensor(bytes, size, &read, error));
     esk_value *made;
-    esk_status status =
-        esk_value_create(read.tensor.dtype, read.tensor.rank, read.tensor.dim, &made, error);
+    esk_status status = esk_value_create(read.tensor.dtype, read.tensor.rank,
+                                         read.tensor.dim, &made, error);
     if (status == ESK_OK) {
         if (read.tensor.bytes)
             memcpy(made->tensor.data, read.tensor.data, read.tensor.bytes);

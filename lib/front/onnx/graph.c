@@ -1,6 +1,6 @@
-/* GraphProto to graph: vars by name, nodes, attributes, bodies. In: messages; out: a graph
- * whose names may still be unsorted or of the graph around it (esk_model_verify resolves
- * them). Must not know operators. */
+/* GraphProto to graph: vars by name, nodes, attributes, bodies. In: messages; out: a
+ * graph whose names may still be unsorted or of the graph around it (esk_model_verify
+ * resolves them). Must not know operators. */
 #include "front/onnx/reader.h"
 
 #include "base/hash.h"
@@ -56,20 +56,24 @@ static bool read_names(struct esk_graph *graph, const Esker__Onnx__Shape *shape,
     return true;
 }
 
-static esk_status read_type(struct scope *s, const esk_pb_type *type, struct esk_var *var) {
+static esk_status read_type(struct scope *s, const esk_pb_type *type,
+                            struct esk_var *var) {
     if (!type)
         return ESK_OK;
     if (!type->tensor_type) {
         bool empty = !type->sequence_type && !type->map_type && !type->optional_type &&
                      !type->sparse_tensor_type && !type->opaque_type;
         return empty ? ESK_OK
-                     : esk_fail(s->r->error, ESK_UNSUPPORTED, "it is %s; only tensors are "
-                                "supported", type_name(type));
+                     : esk_fail(s->r->error, ESK_UNSUPPORTED,
+                                "it is %s; only tensors are "
+                                "supported",
+                                type_name(type));
     }
     const Esker__Onnx__Shape *shape = type->tensor_type->shape;
     int32_t dtype = type->tensor_type->elem_type;
     if (dtype && !esk_dtype_bits((esk_dtype)dtype) && dtype != ESK_STRING)
-        return esk_fail(s->r->error, ESK_UNSUPPORTED, "element type %d is not known", dtype);
+        return esk_fail(s->r->error, ESK_UNSUPPORTED, "element type %d is not known",
+                        dtype);
     if (shape && shape->n_dim > ESK_MAX_RANK)
         return esk_fail(s->r->error, ESK_UNSUPPORTED, "rank %zu, the limit is %d",
                         shape->n_dim, ESK_MAX_RANK);
@@ -114,13 +118,14 @@ static esk_status read_input(struct scope *s, const char *name, const esk_pb_typ
         return esk_fail(s->r->error, ESK_INVALID_MODEL, "an input without name");
     ESK_TRY(var_of(s, name, &id));
     if (is_defined(s->graph->vars[id]))
-        return esk_fail(s->r->error, ESK_INVALID_MODEL, "input '%s' is there twice", name);
+        return esk_fail(s->r->error, ESK_INVALID_MODEL, "input '%s' is there twice",
+                        name);
     ESK_AT(s->r->error, read_type(s, type, s->graph->vars[id]), "input '%s'", name);
     return esk_graph_add_input(s->graph, id) ? ESK_OK : no_memory(s->r);
 }
 
-static esk_status read_initializer(struct scope *s, const char *name, const esk_pb_tensor *t,
-                                   const esk_pb_sparse *sparse) {
+static esk_status read_initializer(struct scope *s, const char *name,
+                                   const esk_pb_tensor *t, const esk_pb_sparse *sparse) {
     if (!*name)
         return esk_fail(s->r->error, ESK_INVALID_MODEL, "an initializer without name");
     esk_id id;
@@ -141,9 +146,9 @@ static esk_status read_initializer(struct scope *s, const char *name, const esk_
     for (int i = 0; fits && i < var->rank; i++)
         fits = var->dim[i] < 0 || var->dim[i] == tensor.dim[i];
     if (!fits)
-        return esk_fail(s->r->error, ESK_INVALID_MODEL,
-                        "initializer '%s' is not of the type that the input of that name has",
-                        name);
+        return esk_fail(
+            s->r->error, ESK_INVALID_MODEL,
+            "initializer '%s' is not of the type that the input of that name has", name);
     var->flags |= ESK_VAR_INITIALIZER;
     var->dtype = tensor.dtype;
     var->rank = tensor.rank;
@@ -156,7 +161,8 @@ static esk_status read_initializer(struct scope *s, const char *name, const esk_
     return ESK_OK;
 }
 
-static esk_status read_output(struct scope *s, const char *name, const esk_pb_type *type) {
+static esk_status read_output(struct scope *s, const char *name,
+                              const esk_pb_type *type) {
     esk_id id;
     if (!*name)
         return esk_fail(s->r->error, ESK_INVALID_MODEL, "an output without name");
@@ -169,7 +175,8 @@ static esk_status read_output(struct scope *s, const char *name, const esk_pb_ty
     return esk_graph_add_output(s->graph, id) ? ESK_OK : no_memory(s->r);
 }
 
-/* What the model says of values inside; only a hint, so what we cannot say is left out. */
+/* What the model says of values inside; only a hint, so what we cannot say is left out.
+ */
 static esk_status read_hints(struct scope *s, Esker__Onnx__ValueInfo *const *infos,
                              size_t n) {
     for (size_t i = 0; i < n; i++) {
@@ -214,12 +221,14 @@ static enum esk_attr_kind kind_of(const esk_pb_attribute *a) {
 static bool read_string(struct esk_graph *graph, const ProtobufCBinaryData *bytes,
                         struct esk_string *string) {
     string->length = bytes->len;
-    string->data = esk_arena_strndup(&graph->arena, (const char *)bytes->data, bytes->len);
+    string->data =
+        esk_arena_strndup(&graph->arena, (const char *)bytes->data, bytes->len);
     return string->data;
 }
 
 static esk_status read_tensors(struct esk_onnx_reader *r, struct esk_graph *graph,
-                               esk_pb_tensor *const *list, size_t n, struct esk_attr *attr) {
+                               esk_pb_tensor *const *list, size_t n,
+                               struct esk_attr *attr) {
     struct esk_tensor *tensors = ESK_ARENA_ARRAY(&graph->arena, struct esk_tensor, n);
     if (!tensors)
         return no_memory(r);
@@ -233,7 +242,8 @@ static esk_status read_tensors(struct esk_onnx_reader *r, struct esk_graph *grap
 }
 
 static esk_status read_graphs(struct esk_onnx_reader *r, struct esk_graph *graph,
-                              esk_pb_graph *const *list, size_t n, struct esk_attr *attr) {
+                              esk_pb_graph *const *list, size_t n,
+                              struct esk_attr *attr) {
     struct esk_graph **graphs = ESK_ARENA_ARRAY(&graph->arena, struct esk_graph *, n);
     if (!graphs)
         return no_memory(r);
@@ -278,7 +288,8 @@ static esk_status read_payload(struct esk_onnx_reader *r, struct esk_graph *grap
         attr->ints = esk_arena_copy(arena, a->ints, a->n_ints * sizeof *a->ints);
         return attr->ints ? ESK_OK : no_memory(r);
     case ESK_ATTR_STRINGS: {
-        struct esk_string *strings = ESK_ARENA_ARRAY(arena, struct esk_string, a->n_strings);
+        struct esk_string *strings =
+            ESK_ARENA_ARRAY(arena, struct esk_string, a->n_strings);
         for (size_t i = 0; strings && i < a->n_strings; i++)
             if (!read_string(graph, &a->strings[i], &strings[i]))
                 return no_memory(r);
@@ -391,7 +402,8 @@ static esk_status read_node(struct scope *s, const esk_pb_node *n) {
     if (status)
         return status;
     const char *overload = esk_pb_text(n->overload);
-    if (*overload && !(graph->nodes[id]->overload = esk_arena_strdup(&graph->arena, overload)))
+    if (*overload &&
+        !(graph->nodes[id]->overload = esk_arena_strdup(&graph->arena, overload)))
         return no_memory(s->r);
     return read_attributes(s, n, graph->nodes[id]);
 }
@@ -414,12 +426,12 @@ static esk_status read_graph(struct scope *s, const esk_pb_graph *g) {
     for (size_t i = 0; i < g->n_input; i++)
         ESK_TRY(read_input(s, esk_pb_text(g->input[i]->name), g->input[i]->type));
     for (size_t i = 0; i < g->n_initializer; i++)
-        ESK_TRY(read_initializer(s, esk_pb_text(g->initializer[i]->name), g->initializer[i],
-                                 NULL));
+        ESK_TRY(read_initializer(s, esk_pb_text(g->initializer[i]->name),
+                                 g->initializer[i], NULL));
     for (size_t i = 0; i < g->n_sparse_initializer; i++) {
         const esk_pb_sparse *sparse = g->sparse_initializer[i];
-        ESK_TRY(read_initializer(s, sparse->values ? esk_pb_text(sparse->values->name) : "",
-                                 NULL, sparse));
+        ESK_TRY(read_initializer(
+            s, sparse->values ? esk_pb_text(sparse->values->name) : "", NULL, sparse));
     }
     ESK_TRY(read_nodes(s, g->node, g->n_node));
     for (size_t i = 0; i < g->n_output; i++)
@@ -437,8 +449,9 @@ static esk_status read_function(struct scope *s, const Esker__Onnx__Function *f)
 }
 
 /* Makes the graph and fills it from one of the two messages. */
-static esk_status build(struct esk_onnx_reader *r, const char *name, const esk_pb_graph *g,
-                        const Esker__Onnx__Function *f, struct esk_graph **graph) {
+static esk_status build(struct esk_onnx_reader *r, const char *name,
+                        const esk_pb_graph *g, const Esker__Onnx__Function *f,
+                        struct esk_graph **graph) {
     struct scope s = {.r = r, .graph = esk_graph_create(*name ? name : "graph")};
     if (!s.graph)
         return no_memory(r);

@@ -1,5 +1,6 @@
-/* ModelProto to model. In: bytes of a file; out: graph, functions, opset imports, metadata.
- * The message lives only here: what stays is copied, or a range of the bytes. */
+/* ModelProto to model. In: bytes of a file; out: graph, functions, opset imports,
+ * metadata. The message lives only here: what stays is copied, or a range of the bytes.
+ */
 #include "front/onnx/reader.h"
 
 #include "base/mem.h"
@@ -28,8 +29,8 @@ static void pool_free(void *user, void *memory) {
 }
 
 /* The message of type `top` in the bytes. */
-static esk_status unpack(const ProtobufCMessageDescriptor *top, const void *bytes, size_t size,
-                         ProtobufCMessage **message, esk_error *error) {
+static esk_status unpack(const ProtobufCMessageDescriptor *top, const void *bytes,
+                         size_t size, ProtobufCMessage **message, esk_error *error) {
     uint8_t *copy;
     size_t copy_size;
     struct pool pool = {0};
@@ -69,8 +70,8 @@ static esk_status read_function(struct esk_onnx_reader *r, struct esk_model *mod
     struct esk_function f = {0};
     if (!*esk_pb_text(proto->name))
         return esk_fail(r->error, ESK_INVALID_MODEL, "a function without name");
-    if (!esk_grow((void **)&model->functions, &model->cap_functions, model->n_functions + 1,
-                  sizeof *model->functions))
+    if (!esk_grow((void **)&model->functions, &model->cap_functions,
+                  model->n_functions + 1, sizeof *model->functions))
         return esk_fail_memory(r->error, "a function");
     f.domain = esk_arena_strdup(arena, esk_onnx_domain(proto->domain));
     f.name = esk_arena_strdup(arena, proto->name);
@@ -81,7 +82,8 @@ static esk_status read_function(struct esk_onnx_reader *r, struct esk_model *mod
         !copy_opsets(arena, proto->opset_import, proto->n_opset_import, &f))
         return esk_fail_memory(r->error, "a function");
     for (size_t i = 0; i < proto->n_attribute; i++)
-        if (!(f.attributes[f.n_attributes++] = esk_arena_strdup(arena, proto->attribute[i])))
+        if (!(f.attributes[f.n_attributes++] =
+                  esk_arena_strdup(arena, proto->attribute[i])))
             return esk_fail_memory(r->error, "a function");
     ESK_TRY(esk_onnx_function_of(r, proto, &f.graph));
     model->functions[model->n_functions++] = f; /* owns the graph from here */
@@ -105,13 +107,14 @@ static esk_status read_facts(struct esk_onnx_reader *r, struct esk_model *model,
         fine &= esk_model_add_metadata(model, esk_pb_text(m->metadata_props[i]->key),
                                        esk_pb_text(m->metadata_props[i]->value));
     fine &= esk_model_add_fact(model, "producer_name", esk_pb_text(m->producer_name));
-    fine &= esk_model_add_fact(model, "producer_version", esk_pb_text(m->producer_version));
+    fine &=
+        esk_model_add_fact(model, "producer_version", esk_pb_text(m->producer_version));
     fine &= esk_model_add_fact(model, "domain", esk_pb_text(m->domain));
     fine &= esk_model_add_fact(model, "description", esk_pb_text(m->doc_string));
     fine &= esk_model_add_fact(model, "graph_name", esk_pb_text(m->graph->name));
     esk_text_add(&number, "%" PRId64, m->ir_version);
-    fine &= !number.failed &&
-            esk_model_add_fact(model, "ir_version", esk_text_str(&number));
+    fine &=
+        !number.failed && esk_model_add_fact(model, "ir_version", esk_text_str(&number));
     for (size_t i = 0; i < model->n_opsets; i++)
         if (!*model->opsets[i].domain) {
             esk_text_clear(&number);
@@ -126,7 +129,8 @@ static esk_status read_facts(struct esk_onnx_reader *r, struct esk_model *model,
 static esk_status read_model(struct esk_onnx_reader *r, struct esk_model *model,
                              const esk_pb_model *m) {
     if (!m->has_ir_version || !m->graph)
-        return esk_fail(r->error, ESK_INVALID_MODEL, "this is no ONNX model: it has no %s",
+        return esk_fail(r->error, ESK_INVALID_MODEL,
+                        "this is no ONNX model: it has no %s",
                         m->graph ? "IR version" : "graph");
     if (m->ir_version < IR_OLDEST || m->ir_version > IR_NEWEST)
         return esk_fail(r->error, ESK_UNSUPPORTED,
@@ -138,8 +142,9 @@ static esk_status read_model(struct esk_onnx_reader *r, struct esk_model *model,
     const struct esk_graph *graph = model->graph;
     for (uint32_t i = 0; i < graph->n_inputs; i++)
         if (!graph->vars[graph->inputs[i]]->dtype)
-            return esk_fail(r->error, ESK_INVALID_MODEL, "graph '%s': input '%s' has no type",
-                            graph->name, graph->vars[graph->inputs[i]]->name);
+            return esk_fail(r->error, ESK_INVALID_MODEL,
+                            "graph '%s': input '%s' has no type", graph->name,
+                            graph->vars[graph->inputs[i]]->name);
     for (size_t i = 0; i < m->n_functions; i++)
         ESK_TRY(read_function(r, model, m->functions[i]));
     return esk_model_describe(model, r->error);
@@ -158,14 +163,13 @@ esk_status esk_onnx_load(struct esk_model *model, struct esk_blob *bytes,
     return status;
 }
 
-esk_status esk_onnx_read_tensor(const void *bytes, size_t size, struct esk_onnx_tensor *read,
-                                esk_error *error) {
+esk_status esk_onnx_read_tensor(const void *bytes, size_t size,
+                                struct esk_onnx_tensor *read, esk_error *error) {
     ProtobufCMessage *message;
     ESK_TRY(unpack(&esker__onnx__tensor__descriptor, bytes, size, &message, error));
     const esk_pb_tensor *t = (const esk_pb_tensor *)message;
     const char *name = esk_pb_text(t->name);
-    struct esk_blob *home =
-        esk_blob_create((void *)(uintptr_t)bytes, size, NULL, NULL);
+    struct esk_blob *home = esk_blob_create((void *)(uintptr_t)bytes, size, NULL, NULL);
     struct esk_onnx_reader r = {.bytes = home, .error = error};
     struct esk_onnx_tensor made = {0};
     esk_status status = home ? esk_onnx_tensor_of(&r, t, &made.tensor, &made.blob)

@@ -18,8 +18,8 @@ struct esk_onnx_tensor {
 };
 
 /* Reads a serialized TensorProto; data may point into `bytes`. */
-esk_status esk_onnx_read_tensor(const void *bytes, size_t size, struct esk_onnx_tensor *read,
-                                esk_error *error);
+esk_status esk_onnx_read_tensor(const void *bytes, size_t size,
+                                struct esk_onnx_tensor *read, esk_error *error);
 void esk_onnx_tensor_finish(struct esk_onnx_tensor *read);
 
 #endif

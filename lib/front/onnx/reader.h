@@ -20,21 +20,21 @@ struct esk_onnx_file {
 };
 
 struct esk_onnx_reader {
-    struct esk_blob *bytes;    /* what raw ranges refer to */
-    const char *directory;     /* of external data; NULL: refused */
+    struct esk_blob *bytes;      /* what raw ranges refer to */
+    const char *directory;       /* of external data; NULL: refused */
     struct esk_onnx_file *files; /* external files mapped so far */
     size_t n_files, cap_files;
     esk_error *error;
 };
 
 /* Puts the place in front of the message when `call` fails. */
-#define ESK_AT(error, call, ...)                                                            \
-    do {                                                                                    \
-        esk_status esk_at_ = (call);                                                        \
-        if (esk_at_ != ESK_OK) {                                                            \
-            esk_error_prefix((error), __VA_ARGS__);                                         \
-            return esk_at_;                                                                 \
-        }                                                                                   \
+#define ESK_AT(error, call, ...)                    \
+    do {                                            \
+        esk_status esk_at_ = (call);                \
+        if (esk_at_ != ESK_OK) {                    \
+            esk_error_prefix((error), __VA_ARGS__); \
+            return esk_at_;                         \
+        }                                           \
     } while (0)
 
 /* Optional strings may be NULL. */
@@ -63,7 +63,7 @@ esk_status esk_onnx_attr_of(struct esk_onnx_reader *r, struct esk_graph *graph,
 esk_status esk_onnx_graph_of(struct esk_onnx_reader *r, const esk_pb_graph *g,
                              struct esk_graph **graph);
 /* A function's body: formal names and nodes. */
-esk_status esk_onnx_function_of(struct esk_onnx_reader *r,
-                                const Esker__Onnx__Function *f, struct esk_graph **graph);
+esk_status esk_onnx_function_of(struct esk_onnx_reader *r, const Esker__Onnx__Function *f,
+                                struct esk_graph **graph);
 
 #endif

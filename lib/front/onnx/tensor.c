@@ -1,6 +1,6 @@
-/* TensorProto to tensor. In: a message whose raw_data is a range of the model's bytes, typed
- * fields, or a name of an external file; out: dense aligned bytes in a blob, mapped where
- * they may stay. Must not know graphs but for holding the blob. */
+/* TensorProto to tensor. In: a message whose raw_data is a range of the model's bytes,
+ * typed fields, or a name of an external file; out: dense aligned bytes in a blob, mapped
+ * where they may stay. Must not know graphs but for holding the blob. */
 #include "front/onnx/reader.h"
 
 #include "base/mem.h"
@@ -32,7 +32,8 @@ static esk_status read_facts(struct esk_onnx_reader *r, const esk_pb_tensor *t,
         return esk_fail(r->error, ESK_UNSUPPORTED, "element type %d is not known",
                         t->data_type);
     if (t->segment)
-        return esk_fail(r->error, ESK_UNSUPPORTED, "tensors in segments are not supported");
+        return esk_fail(r->error, ESK_UNSUPPORTED,
+                        "tensors in segments are not supported");
     if (t->n_dims > ESK_MAX_RANK)
         return esk_fail(r->error, ESK_UNSUPPORTED, "rank %zu, the limit is %d", t->n_dims,
                         ESK_MAX_RANK);
@@ -55,8 +56,8 @@ static esk_status wrong_size(struct esk_onnx_reader *r, const struct esk_tensor 
     struct esk_text text = {0};
     esk_shape_print(&text, tensor->dtype, tensor->rank, tensor->dim);
     esk_status status =
-        esk_fail(r->error, ESK_INVALID_MODEL, "%zu %s where %s needs %zu bytes", found, unit,
-                 esk_text_str(&text), tensor->bytes);
+        esk_fail(r->error, ESK_INVALID_MODEL, "%zu %s where %s needs %zu bytes", found,
+                 unit, esk_text_str(&text), tensor->bytes);
     esk_text_finish(&text);
     return status;
 }
@@ -153,8 +154,8 @@ static esk_status read_external(struct esk_onnx_reader *r, const esk_pb_tensor *
         else if (strcmp(key, "length") == 0)
             fine = has_length = decimal(value, &length);
         if (!fine)
-            return esk_fail(r->error, ESK_INVALID_MODEL, "external %s '%s' is no number", key,
-                            value);
+            return esk_fail(r->error, ESK_INVALID_MODEL, "external %s '%s' is no number",
+                            key, value);
     }
     struct esk_blob *file = NULL;
     ESK_TRY(external_file(r, location, &file));
@@ -164,7 +165,8 @@ static esk_status read_external(struct esk_onnx_reader *r, const esk_pb_tensor *
                         " pass the end of file '%s' (%zu bytes)",
                         offset, length, location, file->size);
     if (!has_length)
-        length = file->size - offset < tensor->bytes ? file->size - offset : tensor->bytes;
+        length =
+            file->size - offset < tensor->bytes ? file->size - offset : tensor->bytes;
     if (length != tensor->bytes)
         return wrong_size(r, tensor, (size_t)length, "bytes of an external file");
     return place(r, tensor, file, (const char *)file->data + offset, blob);
@@ -261,8 +263,8 @@ esk_status esk_onnx_tensor_in(struct esk_onnx_reader *r, struct esk_graph *graph
     return esk_fail_memory(r->error, "a tensor");
 }
 
-/* The position that row i of the indices names: an index into the flattened tensor, or one
- * number a dimension; false if it is outside. */
+/* The position that row i of the indices names: an index into the flattened tensor, or
+ * one number a dimension; false if it is outside. */
 static bool coo_position(const struct esk_tensor *dense, const struct esk_tensor *indices,
                          int64_t count, int64_t i, int64_t *position) {
     if (indices->rank == 1) {
@@ -286,7 +288,8 @@ static esk_status fill_sparse(struct esk_onnx_reader *r, struct esk_tensor *dens
     int64_t n = esk_shape_product(values->dim, 0, values->rank), count = 0;
     esk_shape_count(dense->rank, dense->dim, &count);
     bool flat = indices->rank == 1 && indices->dim[0] == n;
-    bool rows = indices->rank == 2 && indices->dim[0] == n && indices->dim[1] == dense->rank;
+    bool rows =
+        indices->rank == 2 && indices->dim[0] == n && indices->dim[1] == dense->rank;
     if (values->rank != 1 || indices->dtype != ESK_INT64 || !(flat || rows) || !unit)
         return esk_fail(r->error, ESK_INVALID_MODEL,
                         "sparse values must be a list and indices int64, one row each");
@@ -315,8 +318,9 @@ esk_status esk_onnx_sparse_in(struct esk_onnx_reader *r, struct esk_graph *graph
     shape.dims = s->dims;
     esk_status status = read_facts(r, &shape, tensor);
     if (status == ESK_OK && tensor->bytes > most)
-        status = esk_fail(r->error, ESK_UNSUPPORTED,
-                          "sparse tensor of %zu bytes, the limit is %zu", tensor->bytes, most);
+        status =
+            esk_fail(r->error, ESK_UNSUPPORTED,
+                     "sparse tensor of %zu bytes, the limit is %zu", tensor->bytes, most);
     if (status == ESK_OK)
         status = esk_onnx_tensor_of(r, s->values, &values, &values_blob);
     if (status == ESK_OK)

@@ -13,10 +13,10 @@
 enum { FIELDS = 24, LENGTH_BYTES = 5 }; /* fields that are counted; a padded varint */
 
 struct frame {
-    const struct frame *outer;              /* NULL at the top */
+    const struct frame *outer; /* NULL at the top */
     const ProtobufCMessageDescriptor *type;
-    const ProtobufCFieldDescriptor *field;  /* being read; NULL: none yet */
-    uint32_t count[FIELDS];                 /* of each field so far, by index */
+    const ProtobufCFieldDescriptor *field; /* being read; NULL: none yet */
+    uint32_t count[FIELDS];                /* of each field so far, by index */
     int depth, graphs;
 };
 
@@ -37,7 +37,8 @@ static void path_of(const struct frame *frame, struct esk_text *text) {
         return;
     esk_text_add(text, "%s", field->name);
     ptrdiff_t index = field - frame->type->fields;
-    if (field->label == PROTOBUF_C_LABEL_REPEATED && index < FIELDS && frame->count[index])
+    if (field->label == PROTOBUF_C_LABEL_REPEATED && index < FIELDS &&
+        frame->count[index])
         esk_text_add(text, "[%u]", frame->count[index] - 1);
 }
 
@@ -45,10 +46,10 @@ static esk_status bad(struct walk *w, const struct frame *frame, size_t at,
                       const char *what) {
     struct esk_text path = {0};
     path_of(frame, &path);
-    esk_status status = esk_fail(w->error, ESK_INVALID_MODEL, "%s at byte %zu, in %s%s%s",
-                                 what, at, frame->outer || frame->field ? "'" : "the file",
-                                 esk_text_str(&path),
-                                 frame->outer || frame->field ? "'" : "");
+    esk_status status =
+        esk_fail(w->error, ESK_INVALID_MODEL, "%s at byte %zu, in %s%s%s", what, at,
+                 frame->outer || frame->field ? "'" : "the file", esk_text_str(&path),
+                 frame->outer || frame->field ? "'" : "");
     esk_text_finish(&path);
     return status;
 }
@@ -132,8 +133,9 @@ static esk_status length_delimited(struct walk *w, struct frame *frame, size_t a
         inner.graphs += strcmp(inner.type->short_name, "Graph") == 0;
         if (inner.depth > ESK_WIRE_DEPTH || inner.graphs > ESK_WIRE_GRAPHS)
             return bad(w, frame, at,
-                       inner.graphs > ESK_WIRE_GRAPHS ? "more than 32 graphs in each other"
-                                                      : "more than 128 messages in each other");
+                       inner.graphs > ESK_WIRE_GRAPHS
+                           ? "more than 32 graphs in each other"
+                           : "more than 128 messages in each other");
         ESK_TRY(message(w, &inner, at, end));
     } else if (strcmp(field->name, "raw_data") == 0) {
         struct esk_wire_range range = {at, end - at};

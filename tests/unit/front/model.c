@@ -19,14 +19,16 @@ static size_t count(const char *const *names) {
 
 static esk_status add(esk_model *m, const char *op, const char *const *in,
                       const char *const *out, esk_error *error) {
-    return esk_model_add_node(m, "", op, NULL, in, count(in), out, count(out), NULL, 0, error);
+    return esk_model_add_node(m, "", op, NULL, in, count(in), out, count(out), NULL, 0,
+                              error);
 }
 
 static esk_model *with_input(int opset) {
     esk_model *m = NULL;
     cr_assert_eq(esk_model_create("main", opset, &m, NULL), ESK_OK);
-    cr_assert_eq(esk_model_add_input(m, "x", ESK_FLOAT, 2, (const int64_t[]){-1, 3}, NULL),
-                 ESK_OK);
+    cr_assert_eq(
+        esk_model_add_input(m, "x", ESK_FLOAT, 2, (const int64_t[]){-1, 3}, NULL),
+        ESK_OK);
     return m;
 }
 
@@ -49,7 +51,8 @@ static void expect_verify(esk_model *m, esk_status status, const char *text) {
 static void upgrade(esk_model *m) {
     esk_error error = ESK_ERROR_INIT;
     expect_verify(m, ESK_OK, NULL);
-    cr_assert_eq(esk_model_upgrade(m, NULL, &error), ESK_OK, "%s", esk_error_message(&error));
+    cr_assert_eq(esk_model_upgrade(m, NULL, &error), ESK_OK, "%s",
+                 esk_error_message(&error));
 }
 
 /* ---- The builder ---- */
@@ -57,13 +60,14 @@ static void upgrade(esk_model *m) {
 Test(model, is_built) {
     esk_model *m = with_input(21);
     esk_value *value;
-    cr_assert_eq(esk_value_create(ESK_FLOAT, 1, (const int64_t[]){3}, &value, NULL), ESK_OK);
+    cr_assert_eq(esk_value_create(ESK_FLOAT, 1, (const int64_t[]){3}, &value, NULL),
+                 ESK_OK);
     ((float *)esk_value_data(value))[1] = 5;
     cr_assert_eq(esk_model_add_constant(m, "k", value, NULL), ESK_OK);
     esk_value_destroy(value);
     esk_attribute alpha = {.name = "alpha", .kind = 'f', .f = 0.5f};
-    cr_assert_eq(esk_model_add_node(m, NULL, "LeakyRelu", "leak", NAMES("x"), 1, NAMES("r"), 1,
-                                    &alpha, 1, NULL),
+    cr_assert_eq(esk_model_add_node(m, NULL, "LeakyRelu", "leak", NAMES("x"), 1,
+                                    NAMES("r"), 1, &alpha, 1, NULL),
                  ESK_OK);
     cr_assert_eq(add(m, "Add", NAMES("r", "k"), NAMES("y"), NULL), ESK_OK);
     cr_assert_eq(esk_model_add_output(m, "y", NULL), ESK_OK);
@@ -85,11 +89,12 @@ Test(model, the_builder_refuses_mistakes_and_goes_on) {
     cr_assert_eq(add(m, "Relu", NAMES("z"), NAMES("y"), &error), ESK_INVALID_ARGUMENT);
     cr_assert_str_eq(esk_error_message(&error), "Relu '': nothing made input 'z' yet");
     cr_assert_eq(add(m, "Relu", NAMES("x"), NAMES("x"), &error), ESK_INVALID_ARGUMENT);
-    cr_assert_eq(add(m, "Split", NAMES("x"), NAMES("a", "a"), &error), ESK_INVALID_ARGUMENT);
+    cr_assert_eq(add(m, "Split", NAMES("x"), NAMES("a", "a"), &error),
+                 ESK_INVALID_ARGUMENT);
     cr_assert_eq(add(m, "", NAMES("x"), NAMES("y"), &error), ESK_INVALID_ARGUMENT);
     esk_attribute odd = {.name = "a", .kind = 'q'};
-    cr_assert_eq(esk_model_add_node(m, "", "Relu", NULL, NAMES("x"), 1, NAMES("y"), 1, &odd, 1,
-                                    &error),
+    cr_assert_eq(esk_model_add_node(m, "", "Relu", NULL, NAMES("x"), 1, NAMES("y"), 1,
+                                    &odd, 1, &error),
                  ESK_INVALID_ARGUMENT);
     cr_assert_eq(esk_model_add_input(m, "x", ESK_FLOAT, 0, NULL, &error),
                  ESK_INVALID_ARGUMENT);
@@ -133,7 +138,8 @@ Test(model, versions_are_found) {
 
     m = with_input(3); /* Expand came with 8 */
     add(m, "Expand", NAMES("x", "x"), NAMES("y"), NULL);
-    expect_verify(m, ESK_UNSUPPORTED, "opset 3 is older than the oldest version known, 8");
+    expect_verify(m, ESK_UNSUPPORTED,
+                  "opset 3 is older than the oldest version known, 8");
     esk_model_destroy(m);
 }
 
@@ -257,8 +263,8 @@ Test(model, captures_that_are_known_become_constants) {
     esk_id k = esk_graph_add_var(g, "k"), out = esk_graph_add_var(g, "out");
     esk_attribute value = {.name = "value_float", .kind = 'f', .f = 2};
     cr_assert_eq(esk_model_add_input(m, "c", ESK_BOOL, 0, NULL, NULL), ESK_OK);
-    cr_assert_eq(esk_model_add_node(m, "", "Constant", NULL, NULL, 0, NAMES("two"), 1, &value,
-                                    1, NULL),
+    cr_assert_eq(esk_model_add_node(m, "", "Constant", NULL, NULL, 0, NAMES("two"), 1,
+                                    &value, 1, NULL),
                  ESK_OK);
     (void)k;
     esk_id choice = add_raw(g, "If", 3, out);
@@ -289,7 +295,8 @@ Test(model, captures_that_are_known_become_constants) {
 Test(model, constants_become_known) {
     esk_model *m = with_input(21);
     esk_value *value;
-    cr_assert_eq(esk_value_create(ESK_INT32, 1, (const int64_t[]){2}, &value, NULL), ESK_OK);
+    cr_assert_eq(esk_value_create(ESK_INT32, 1, (const int64_t[]){2}, &value, NULL),
+                 ESK_OK);
     const esk_attribute attributes[] = {
         {.name = "value_int", .kind = 'i', .i = -3},
         {.name = "value_ints", .kind = 'I', .count = 2, .ints = (const int64_t[]){4, 5}},
@@ -315,8 +322,8 @@ Test(model, constants_become_known) {
     m = with_input(21);
     esk_attribute text = {.name = "value_string", .kind = 's', .s = "a"};
     esk_error error = ESK_ERROR_INIT;
-    cr_assert_eq(esk_model_add_node(m, "", "Constant", "k", NULL, 0, NAMES("a"), 1, &text, 1,
-                                    NULL),
+    cr_assert_eq(esk_model_add_node(m, "", "Constant", "k", NULL, 0, NAMES("a"), 1, &text,
+                                    1, NULL),
                  ESK_OK);
     expect_verify(m, ESK_OK, NULL);
     cr_assert_eq(esk_model_upgrade(m, NULL, &error), ESK_UNSUPPORTED);
@@ -395,8 +402,10 @@ Test(model, functions_are_expanded_with_their_attributes) {
 Test(model, functions_that_call_themselves_are_refused) {
     esk_model *m = with_input(21);
     struct esk_graph *a = add_function(m, "A"), *b = add_function(m, "B");
-    esk_graph_add_node(a, "my", "B", NULL, 1, (const esk_id[]){0}, 1, (const esk_id[]){1});
-    esk_graph_add_node(b, "my", "A", NULL, 1, (const esk_id[]){0}, 1, (const esk_id[]){1});
+    esk_graph_add_node(a, "my", "B", NULL, 1, (const esk_id[]){0}, 1,
+                       (const esk_id[]){1});
+    esk_graph_add_node(b, "my", "A", NULL, 1, (const esk_id[]){0}, 1,
+                       (const esk_id[]){1});
     call(m, "A", "x", "y", NULL);
     expect_verify(m, ESK_INVALID_MODEL, "calls itself");
     esk_model_destroy(m);
@@ -415,8 +424,10 @@ Test(model, functions_that_grow_without_bound_are_refused) {
             continue;
         }
         esk_id middle = esk_graph_add_var(f, "middle");
-        esk_graph_add_node(f, "my", names[i - 1], NULL, 1, (const esk_id[]){0}, 1, &middle);
-        esk_graph_add_node(f, "my", names[i - 1], NULL, 1, &middle, 1, (const esk_id[]){1});
+        esk_graph_add_node(f, "my", names[i - 1], NULL, 1, (const esk_id[]){0}, 1,
+                           &middle);
+        esk_graph_add_node(f, "my", names[i - 1], NULL, 1, &middle, 1,
+                           (const esk_id[]){1});
     }
     call(m, "F39", "x", "y", NULL);
     expect_verify(m, ESK_OK, NULL);
@@ -430,7 +441,8 @@ Test(model, a_copy_shares_the_bytes_and_outlives_the_model) {
     esk_model *m = with_input(21);
     esk_value *value;
     struct esk_model *copy = NULL;
-    cr_assert_eq(esk_value_create(ESK_FLOAT, 1, (const int64_t[]){3}, &value, NULL), ESK_OK);
+    cr_assert_eq(esk_value_create(ESK_FLOAT, 1, (const int64_t[]){3}, &value, NULL),
+                 ESK_OK);
     cr_assert_eq(esk_model_add_constant(m, "k", value, NULL), ESK_OK);
     esk_value_destroy(value);
     cr_assert_eq(add(m, "Relu", NAMES("k"), NAMES("y"), NULL), ESK_OK);

@@ -70,8 +70,8 @@ static struct bytes node(const char *op, const char *a, const char *b, const cha
     return n;
 }
 
-static struct bytes raw_tensor(const char *name, int dtype, int64_t count, const void *data,
-                               size_t size) {
+static struct bytes raw_tensor(const char *name, int dtype, int64_t count,
+                               const void *data, size_t size) {
     struct bytes t = {0};
     add_int(&t, 1, (uint64_t)count);
     add_int(&t, 2, (uint64_t)dtype);
@@ -93,7 +93,8 @@ static struct bytes model_of(const struct bytes *graph) {
     return m;
 }
 
-/* y = x + w, with the initializer as given; its node has an attribute of each plain kind. */
+/* y = x + w, with the initializer as given; its node has an attribute of each plain kind.
+ */
 static struct bytes graph_with(const struct bytes *initializer) {
     struct bytes g = {0}, info = value_info("x"), n = node("Add", "x", "w", "y"), a = {0};
     add_text(&a, 1, "axes");
@@ -382,8 +383,9 @@ Test(onnx, errors_name_the_place) {
     const float w[] = {1, 2};
     struct bytes t = raw_tensor("w", ESK_FLOAT, 3, w, sizeof w), g = graph_with(&t);
     struct bytes m = model_of(&g);
-    expect_error(&m, ESK_INVALID_MODEL,
-                 "graph 'main': initializer 'w': 8 bytes of raw data where float[3] needs 12");
+    expect_error(
+        &m, ESK_INVALID_MODEL,
+        "graph 'main': initializer 'w': 8 bytes of raw data where float[3] needs 12");
 
     t = raw_tensor("w", ESK_STRING, 2, w, sizeof w);
     g = graph_with(&t);
@@ -396,7 +398,8 @@ Test(onnx, errors_name_the_place) {
     add_text(&n, 3, "again");
     add_message(&g, 1, &n);
     m = model_of(&g);
-    expect_error(&m, ESK_INVALID_MODEL, "node 'again': output 'y' is made more than once");
+    expect_error(&m, ESK_INVALID_MODEL,
+                 "node 'again': output 'y' is made more than once");
 
     g = graph_with(&t);
     struct bytes sequence = {0}, type = {0}, info = {0};
@@ -420,7 +423,8 @@ Test(onnx, errors_name_the_place) {
 static struct bytes external_model(const char *location, const char *offset,
                                    const char *length) {
     struct bytes t = {0}, e = {0};
-    const char *pairs[][2] = {{"location", location}, {"offset", offset}, {"length", length}};
+    const char *pairs[][2] = {
+        {"location", location}, {"offset", offset}, {"length", length}};
     add_int(&t, 1, 2);
     add_int(&t, 2, ESK_FLOAT);
     add_text(&t, 8, "w");
@@ -436,12 +440,13 @@ static struct bytes external_model(const char *location, const char *offset,
     return model_of(&g);
 }
 
-static void expect_external(const char *directory, const struct bytes *m, esk_status status,
-                            const char *text) {
+static void expect_external(const char *directory, const struct bytes *m,
+                            esk_status status, const char *text) {
     esk_error error = ESK_ERROR_INIT;
     esk_model *model = NULL;
-    cr_assert_eq(esk_model_load_from_memory(m->data, m->n, true, directory, &model, &error),
-                 status, "%s", esk_error_message(&error));
+    cr_assert_eq(
+        esk_model_load_from_memory(m->data, m->n, true, directory, &model, &error),
+        status, "%s", esk_error_message(&error));
     if (text)
         cr_assert_not_null(strstr(esk_error_message(&error), text), "%s",
                            esk_error_message(&error));

@@ -34,10 +34,10 @@ static void expect_print(const struct esk_graph *g, const char *expected) {
     esk_text_finish(&text);
 }
 
-#define SMALL                                                                               \
-    "graph 'main' (x float[?,3]) -> (y)\n"                                                  \
-    "  const k#3 float[3]{1,2,3}\n"                                                         \
-    "  Relu 'Relu_0' (x) -> r\n"                                                            \
+#define SMALL                              \
+    "graph 'main' (x float[?,3]) -> (y)\n" \
+    "  const k#3 float[3]{1,2,3}\n"        \
+    "  Relu 'Relu_0' (x) -> r\n"           \
     "  Add 'Add_1' (r, k#3) -> y\n"
 
 Test(graph, prints) {
@@ -55,7 +55,7 @@ Test(graph, counts_uses) {
     cr_assert_eq(esk_graph_only_user(g, 0), 0);
     cr_assert_eq(esk_graph_count_uses(g, 2), 1);
     cr_assert_eq(esk_graph_only_user(g, 2), ESK_NONE); /* an output */
-    g->nodes[1]->in[1] = 1; /* Add(r, r) */
+    g->nodes[1]->in[1] = 1;                            /* Add(r, r) */
     cr_assert_eq(esk_graph_count_uses(g, 1), 2);
     cr_assert_eq(esk_graph_only_user(g, 1), 1);
     g->nodes[1]->dead = true;
@@ -154,7 +154,8 @@ Test(graph, a_clone_borrows_and_a_copy_stands_alone) {
     int released = 0;
     char bytes[12] = {0};
     struct esk_graph *g = small(), *body = with_body(g);
-    struct esk_blob *blob = esk_blob_create(bytes, sizeof bytes, count_release, &released);
+    struct esk_blob *blob =
+        esk_blob_create(bytes, sizeof bytes, count_release, &released);
     cr_assert(esk_graph_hold(g, blob));
     cr_assert_eq(esk_graph_blob_of(g, bytes + 11), blob);
     cr_assert_null(esk_graph_blob_of(g, bytes + 12));
@@ -166,6 +167,9 @@ Test(graph, a_clone_borrows_and_a_copy_stands_alone) {
     clone->vars[0]->dim[0] = 9;
     esk_graph_replace_uses(clone, 1, 0); /* bodies are not touched */
     cr_assert_eq(body->vars[0]->outer, 1);
+    cr_assert_eq(clone->nodes[2]->captures[0], 0);
+    cr_assert_eq(clone->nodes[2]->capture_keys[0], 1);
+    cr_assert_eq(g->nodes[2]->captures[0], 1);
     cr_assert_eq(g->nodes[0]->n_attrs, 0);
     cr_assert_eq(g->vars[0]->dim[0], -1);
     esk_graph_destroy(clone);
@@ -197,7 +201,8 @@ Test(graph, splices_a_body) {
 Test(graph, storage_follows_type_and_shape) {
     const int64_t even[] = {2, 3, 4}, odd[] = {2, 3, 5};
     cr_assert_eq(esk_storage_of(ESK_FLOAT, 3, odd, ESK_LAYOUT_DENSE), ESK_STORAGE_F32);
-    cr_assert_eq(esk_storage_of(ESK_FLOAT16, 3, even, ESK_LAYOUT_DENSE), ESK_STORAGE_F16X2);
+    cr_assert_eq(esk_storage_of(ESK_FLOAT16, 3, even, ESK_LAYOUT_DENSE),
+                 ESK_STORAGE_F16X2);
     cr_assert_eq(esk_storage_of(ESK_FLOAT16, 3, odd, ESK_LAYOUT_DENSE), ESK_STORAGE_F32);
     cr_assert_eq(esk_storage_of(ESK_FLOAT16, 3, odd, ESK_LAYOUT_C4), ESK_STORAGE_F16X2);
     cr_assert_eq(esk_storage_of(ESK_FLOAT16, 0, NULL, ESK_LAYOUT_DENSE), ESK_STORAGE_F32);

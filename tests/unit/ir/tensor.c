@@ -30,14 +30,14 @@ Test(tensor, counts_are_checked) {
 Test(tensor, broadcasting) {
     int64_t out[ESK_MAX_RANK], strides[ESK_MAX_RANK];
     int rank;
-    cr_assert(esk_shape_broadcast(3, (const int64_t[]){2, 1, 4}, 2, (const int64_t[]){3, 1},
-                                  &rank, out));
+    cr_assert(esk_shape_broadcast(3, (const int64_t[]){2, 1, 4}, 2,
+                                  (const int64_t[]){3, 1}, &rank, out));
     cr_assert(esk_shape_equal(rank, out, 3, (const int64_t[]){2, 3, 4}));
     cr_assert(esk_shape_broadcast(1, (const int64_t[]){1}, 1, (const int64_t[]){0}, &rank,
                                   out));
     cr_assert_eq(out[0], 0);
-    cr_assert_not(esk_shape_broadcast(1, (const int64_t[]){2}, 1, (const int64_t[]){3}, &rank,
-                                      out));
+    cr_assert_not(esk_shape_broadcast(1, (const int64_t[]){2}, 1, (const int64_t[]){3},
+                                      &rank, out));
     esk_shape_broadcast_strides(2, (const int64_t[]){3, 1}, 3, (const int64_t[]){2, 3, 4},
                                 strides);
     cr_assert(esk_shape_equal(3, strides, 3, (const int64_t[]){0, 1, 0}));
@@ -58,7 +58,8 @@ Test(tensor, elements_of_every_type) {
                                       ESK_INT32, ESK_UINT32, ESK_INT64,   ESK_UINT64};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         uint64_t room[4] = {0};
-        struct esk_tensor tensor = {.dtype = types[i], .rank = 1, .dim = {4}, .data = room};
+        struct esk_tensor tensor = {
+            .dtype = types[i], .rank = 1, .dim = {4}, .data = room};
         esk_tensor_set_int(&tensor, 1, 100);
         esk_tensor_set_double(&tensor, 2, 7.0);
         cr_assert_eq(esk_tensor_int(&tensor, 1), 100, "%s", esk_dtype_name(types[i]));

@@ -1,0 +1,22 @@
+/* How the invocations of vec4 kernels over C4 tensors are laid out. */
+#ifndef ESK_RECIPES_LANES_H
+#define ESK_RECIPES_LANES_H
+
+#include "ir/limits.h"
+
+static inline int64_t esk_divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/* Invocations of a group: what runs in lock-step, 8 to 32. */
+static inline uint32_t esk_lanes(const struct esk_limits *limits) {
+    return limits->lanes < 8 ? 8 : limits->lanes > 32 ? 32 : limits->lanes;
+}
+
+/* How many of them lie along `c4` channel vec4s, a power of two up to 8: at most a fifth idle. */
+static inline uint32_t esk_channel_lanes(int64_t c4) {
+    uint32_t lo = 8;
+    while (lo > 1 && esk_divide_up(c4, lo) * lo * 4 > c4 * 5)
+        lo /= 2;
+    return lo;
+}
+
+#endif

@@ -1,0 +1,290 @@
+/* glcompute/program: source text of small kernels, and the cache over a fake driver. */
+#include <criterion/criterion.h>
+
+#include "base/mem.h"
+#include "glcompute/program.h"
+
+#include <string.h>
+
+static const char toy[] = "// toy\n"
+                          "#if 1\n"
+                          "#include \"lib/loop.glsl\"\n"
+                          "#else\n"
+                          "  #include \"lib/loop\"\n"
+                          "#endif\n"
+                          "int n = p_count + p_dims(0) + p_one(0);\n";
+
+/* The real prelude, with a template of ours. */
+static const struct esk_shader *shaders(void) {
+    static struct esk_shader table[8] = {
+        {"toy", toy},
+        {"lib/loop", "int loop() { return 1; }\n"},
+        {"loops", "#include \"loops\"\n"},
+        {"lost", "#include \"lib/nowhere\"\n"},
+    };
+    for (const struct esk_shader *s = esk_shaders; s->name; s++)
+        if (strcmp(s->name, "prelude") == 0)
+            table[4] = *s;
+    return table;
+}
+
+static struct esk_kernel *kernel(struct esk_recipe *recipe, const char *template) {
+    struct esk_kernel *k = esk_recipe_kernel(recipe, template);
+    k->label = "node";
+    k->operands[0] = (struct esk_operand){.name = "X",
+                                          .access = ESK_READ,
+                                          .view = ESK_VEC4,
+                                          .storage = ESK_STORAGE_F32,
+                                          .dtype = ESK_FLOAT};
+    k->operands[1] = (struct esk_operand){.name = "Y",
+                                          .access = ESK_WRITE,
+                                          .view = ESK_ELEMENT,
+                                          .storage = ESK_STORAGE_U32,
+                                          .dtype = ESK_UINT8};
+    k->operands[2] = (struct esk_operand){.name = "I",
+                                          .access = ESK_READ,
+                                          .view = ESK_ELEMENT,
+                                          .storage = ESK_STORAGE_I64X2,
+                                          .dtype = ESK_INT64};
+    k->n_operands = 3;
+    esk_kernel_define(k, "TILE", 4);
+    esk_kernel_int(k, "count", 7);
+    esk_kernel_ints(k, "dims", 3, (const int64_t[]){2, 3, 4});
+    esk_kernel_ints(k, "one", 1, (const int64_t[]){9});
+    esk_kernel_float(k, "scale", 0.5f);
+    esk_kernel_local(k, 8, 4, 1);
+    return k;
+}
+
+static void finish(struct esk_recipe *recipe) {
+    for (uint32_t i = 0; i < recipe->n_kernels; i++) {
+        esk_text_finish(&recipe->kernels[i].defines);
+        esk_free(recipe->kernels[i].params);
+    }
+    esk_free(recipe->kernels);
+}
+
+static void has(const struct esk_text *text, const char *part) {
+    cr_assert(strstr(esk_text_str(text), part), "no '%s' in:\n%s", part,
+              esk_text_str(text));
+}
+
+static void has_not(const struct esk_text *text, const char *part) {
+    cr_assert_not(strstr(esk_text_str(text), part), "'%s' in:\n%s", part,
+                  esk_text_str(text));
+}
+
+Test(program, source_ssbo) {
+    struct esk_recipe recipe = {0};
+    struct esk_kernel *k = kernel(&recipe, "toy");
+    struct esk_text text = {0};
+    cr_assert_eq(esk_gl_source_make(shaders(), k, ESK_READ_SSBO, 2, &text, NULL), ESK_OK);
+    cr_assert_eq(strncmp(text.data, "#version 310 es\n", 16), 0);
+    has_not(&text, "#extension");
+    has_not(&text, "imageBuffer");
+    has(&text, "layout(local_size_x = 8, local_size_y = 4, local_size_z = 1) in;\n");
+    has(&text, "#define LOCAL_SIZE 32\n#define READ_IMAGE 0\n#define PARAM_VEC4S 4\n");
+    has(&text, "#define TILE 4\n");
+    cr_assert_lt(strstr(text.data, "#define TILE"), strstr(text.data, "#ifndef EPILOGUE"),
+                 "a kernel's EPILOGUE comes before the default");
+    has(&text, "layout(std430, binding = 0) readonly buffer Buffer_X { vec4 d_X[]; };");
+    has(&text, "layout(std430, binding = 1) writeonly buffer Buffer_Y { uint d_Y[]; };");
+    has(&text, "layout(std430, binding = 2) readonly buffer Buffer_I { uvec2 d_I[]; };");
+    has(&text, "d_Y[w_[1].y + i] = as_uint8(v);");
+    has(&text, "return d_X[w_[1].x + i];");
+    has(&text, "#define p_count w_[1].w\n");
+    has(&text, "#define p_dims(i) w_[(8 + (i)) >> 2][(8 + (i)) & 3]\n");
+    has(&text, "#define p_one(i) w_[(11 + (i)) >> 2][(11 + (i)) & 3]\n");
+    has(&text, "#define p_scale intBitsToFloat(w_[3].x)\n");
+    has_not(&text, "@");
+    has_not(&text, "//:");
+    has(&text, "#ifndef INCLUDED_lib_loop\n#define INCLUDED_lib_loop\nint loop()");
+    cr_assert_eq(esk_gl_param_bytes(k), 64);
+    esk_text_finish(&text);
+    finish(&recipe);
+}
+
+Test(program, source_image) {
+    struct esk_recipe recipe = {0};
+    struct esk_kernel *k = kernel(&recipe, "toy");
+    struct esk_text text = {0};
+    cr_assert_eq(esk_gl_source_make(shaders(), k, ESK_READ_IMAGE, 1, &text, NULL),
+                 ESK_OK);
+    has(&text, "#version 310 es\n#extension GL_EXT_texture_buffer : enable\n");
+    has(&text, "#define READ_IMAGE 1\n");
+    has(&text, "layout(rgba32f, binding = 0) readonly uniform highp imageBuffer d_X;");
+    has(&text, "layout(std430, binding = 0) writeonly buffer Buffer_Y { uint d_Y[]; };");
+    has(&text, "layout(rgba32ui, binding = 1) readonly uniform highp uimageBuffer d_I;");
+    esk_text_clear(&text);
+    cr_assert_eq(esk_gl_source_make(shaders(), k, ESK_READ_IMAGE, 2, &text, NULL),
+                 ESK_OK);
+    cr_assert_eq(strncmp(text.data, "#version 320 es\n", 16), 0);
+    esk_text_finish(&text);
+    finish(&recipe);
+}
+
+static void check_fails(struct esk_kernel *k, const char *part) {
+    struct esk_text text = {0};
+    esk_error error = ESK_ERROR_INIT;
+    cr_assert_eq(esk_gl_source_make(shaders(), k, ESK_READ_SSBO, 1, &text, &error),
+                 ESK_INTERNAL);
+    cr_assert(strstr(esk_error_message(&error), part), "%s", esk_error_message(&error));
+    esk_error_clear(&error);
+    esk_text_finish(&text);
+}
+
+Test(program, source_errors) {
+    struct esk_recipe recipe = {0};
+    struct esk_kernel *k = kernel(&recipe, "toy");
+    k->template = "none";
+    check_fails(k, "kernel 'none' of 'node': program: no shader 'none'");
+    k->template = "lost";
+    check_fails(k, "no shader 'lib/nowhere'");
+    k->template = "loops";
+    check_fails(k, "go too deep");
+    k->template = "toy";
+    k->operands[2].view = ESK_VEC4;
+    check_fails(k, "the prelude has no section 'types I64X2 vec4'");
+    finish(&recipe);
+}
+
+/* Every (storage, view, access) that the kernel library may ask for has its sections. */
+Test(program, sections) {
+    struct esk_recipe recipe = {0};
+    struct esk_kernel *k = kernel(&recipe, "toy");
+    for (int storage = ESK_STORAGE_F32; storage <= ESK_STORAGE_I64X2; storage++)
+        for (int view = ESK_ELEMENT; view <= ESK_VEC4; view++)
+            for (int path = 0; path < 2; path++)
+                for (int access = ESK_READ; access <= ESK_WRITE; access++) {
+                    struct esk_text text = {0};
+                    if (storage == ESK_STORAGE_I64X2 && view == ESK_VEC4)
+                        continue;
+                    k->operands[0].storage = (enum esk_storage)storage;
+                    k->operands[0].view = (enum esk_view)view;
+                    k->operands[0].access = (enum esk_access)access;
+                    cr_assert_eq(esk_gl_source_make(shaders(), k,
+                                                    (enum esk_read_path)path, 2, &text,
+                                                    NULL),
+                                 ESK_OK);
+                    esk_text_finish(&text);
+                }
+    finish(&recipe);
+}
+
+Test(program, key) {
+    struct esk_recipe recipe = {0};
+    kernel(&recipe, "toy");
+    kernel(&recipe, "toy");
+    struct esk_kernel *a = &recipe.kernels[0], *b = &recipe.kernels[1];
+    struct esk_text key_a = {0}, key_b = {0};
+    b->groups[0] = 99, b->params[0].word = 5, b->label = "other",
+    b->operands[0].offset = 64;
+    esk_gl_source_key(a, ESK_READ_SSBO, &key_a);
+    esk_gl_source_key(b, ESK_READ_SSBO, &key_b);
+    cr_assert_str_eq(key_a.data, key_b.data, "a new shape compiles nothing");
+    b->operands[1].dtype = ESK_UINT16;
+    esk_text_clear(&key_b);
+    esk_gl_source_key(b, ESK_READ_SSBO, &key_b);
+    cr_assert_str_neq(key_a.data, key_b.data);
+    esk_text_finish(&key_a);
+    esk_text_finish(&key_b);
+    finish(&recipe);
+}
+
+/* A driver that compiles everything but what says "broken". */
+static int compiles, asked;
+static bool broken;
+
+static GLuint GL_APIENTRY create_shader(GLenum type) {
+    (void)type;
+    return 5;
+}
+
+static GLuint GL_APIENTRY create_program(void) {
+    return 6;
+}
+
+static void GL_APIENTRY shader_source(GLuint shader, GLsizei n, const GLchar *const *text,
+                                      const GLint *length) {
+    (void)shader, (void)n, (void)length;
+    broken = strstr(text[0], "broken") != NULL;
+}
+
+static void GL_APIENTRY compile_shader(GLuint shader) {
+    (void)shader;
+    compiles++;
+}
+
+static void GL_APIENTRY get_status(GLuint id, GLenum name, GLint *value) {
+    (void)id, (void)name;
+    asked++;
+    *value = !broken;
+}
+
+static void GL_APIENTRY get_log(GLuint id, GLsizei size, GLsizei *length, GLchar *text) {
+    (void)id, (void)length;
+    cr_assert_gt(size, 32);
+    strcpy(text, "0:3(1): error: it is broken\n");
+}
+
+static void GL_APIENTRY one(GLuint id) {
+    (void)id;
+}
+
+static void GL_APIENTRY two(GLuint id, GLuint other) {
+    (void)id, (void)other;
+}
+
+static GLenum GL_APIENTRY no_error(void) {
+    return GL_NO_ERROR;
+}
+
+Test(program, cache) {
+    struct esk_gl gl = {.minor = 1,
+                        .CreateShader = create_shader,
+                        .CreateProgram = create_program,
+                        .ShaderSource = shader_source,
+                        .CompileShader = compile_shader,
+                        .GetShaderiv = get_status,
+                        .GetProgramiv = get_status,
+                        .GetShaderInfoLog = get_log,
+                        .DeleteShader = one,
+                        .DeleteProgram = one,
+                        .LinkProgram = one,
+                        .AttachShader = two,
+                        .DetachShader = two,
+                        .GetError = no_error};
+    struct esk_counters counters = {0};
+    struct esk_gl_programs programs;
+    struct esk_gl_program *first, *second, *third;
+    struct esk_recipe recipe = {0};
+    struct esk_kernel *k = kernel(&recipe, "toy");
+    esk_gl_programs_init(&programs, &gl, shaders(), &counters);
+    cr_assert_eq(esk_gl_program_start(&programs, k, ESK_READ_SSBO, &first, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_program_start(&programs, k, ESK_READ_SSBO, &second, NULL),
+                 ESK_OK);
+    cr_assert_eq(esk_gl_program_start(&programs, k, ESK_READ_IMAGE, &third, NULL),
+                 ESK_OK);
+    cr_assert(first == second && first != third && compiles == 2 && asked == 0);
+    cr_assert_eq(counters.programs, 2);
+    cr_assert_eq(esk_gl_program_link(&programs, k, ESK_READ_SSBO, first, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_program_link(&programs, k, ESK_READ_SSBO, second, NULL), ESK_OK);
+    cr_assert_eq(asked, 1, "linked once");
+
+    esk_error error = ESK_ERROR_INIT;
+    esk_kernel_define(k, "broken", 1);
+    cr_assert_eq(esk_gl_program_start(&programs, k, ESK_READ_SSBO, &first, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_program_link(&programs, k, ESK_READ_SSBO, first, &error),
+                 ESK_DEVICE_ERROR);
+    cr_assert(strstr(esk_error_message(&error),
+                     "kernel 'toy' of 'node' does not compile: "
+                     "0:3(1): error: it is broken\n"),
+              "%s", esk_error_message(&error));
+    cr_assert(strstr(esk_error_message(&error), "\n>   3 #define LOCAL_SIZE 32"), "%s",
+              esk_error_message(&error));
+    cr_assert_eq(esk_gl_program_start(&programs, k, ESK_READ_SSBO, &first, NULL), ESK_OK);
+    cr_assert_eq(compiles, 4, "a failed one is forgotten");
+    esk_error_clear(&error);
+    esk_gl_programs_finish(&programs);
+    finish(&recipe);
+}
