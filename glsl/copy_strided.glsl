@@ -1,7 +1,7 @@
 // A strided copy. Element i of Y, in the order Y lies in memory, is
-//   X[offset + sum over k of index_k * stride(k)],  index: i in the mixed radix dim(0 … RANK-1).
+//   X[offset + sum over k of index_k * stride(k)],  index: i in the mixed radix dim(0 ... RANK-1).
 // In: X. Out: Y, whole. Params: offset, dim, stride; count: units of Y; step: LOCAL_SIZE units
-// as an index. Defines: RANK 1 … 16, and
+// as an index. Defines: RANK 1 ... 16, and
 //   UNITS  X and Y have one view; dims, strides and offset are in its units
 //   ROWS   Y VEC4, X ELEMENT, dim(RANK-1) is a multiple of 4: a vec4 stays in one row
 //          MASK: elements of a row from p_valid on are zeros; SPLAT: the innermost stride is 0

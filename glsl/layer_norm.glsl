@@ -1,6 +1,7 @@
 // Rows of X brought to mean 0 and variance 1, then scaled and shifted. Mean first, then the
 // centred variance, in fp32; lanes' parts are joined as Chan et al. do.
-// In:  X; S and B (scale and bias), if there. Out: Y; with STATS M and I (mean, 1/deviation).
+// In:  X; S and B (scale and bias), if there. Out: Y; with STATS M and I (mean, 1/deviation), those
+//   that HAS_M and HAS_I say.
 // Parameters: those of lib/lines.glsl (ALONG); epsilon; count: elements of a row, as float;
 //   CHANNELS: a row is `channels` runs of `spatial` units, `turn` rows have scales of their
 //   own, run c of row r has those at (r mod turn) * channels + c, or r mod turn if PER_ROW
@@ -103,12 +104,14 @@ void main() {
     int at = row * p_size;
     vec2 m = measure(at);
 #if defined STATS
+    if (FIRST == 0) {
 #ifdef HAS_M
-    STORE_M(row, m.x);
+        STORE_M(row, m.x);
 #endif
 #ifdef HAS_I
-    STORE_I(row, m.y);
+        STORE_I(row, m.y);
 #endif
+    }
 #elif defined CHANNELS
     int from = row % p_turn;
 #ifndef PER_ROW

@@ -1,4 +1,4 @@
-// Pad. Element i of Y, index in the mixed radix dim(0 … RANK-1), is X at index - before, or what
+// Pad. Element i of Y, index in the mixed radix dim(0 ... RANK-1), is X at index - before, or what
 // MODE says where that lies outside [0, size). In: X. Out: Y, whole.
 // Params: dim, step, count as in copy_strided; offset, stride: of X; before, size: of each axis;
 // MODE 0: value, or for int64 value and value_high; channels: with MASK.

@@ -20,9 +20,11 @@
 //: common
 precision highp float;
 precision highp int;
+#if READ_IMAGE
 precision highp imageBuffer;
 precision highp uimageBuffer;
 precision highp iimageBuffer;
+#endif
 layout(std140, binding = 0) uniform Params { ivec4 w_[PARAM_VEC4S]; };
 #define GROUP (ivec3(gl_WorkGroupID) + w_[0].xyz)
 #define LOCAL int(gl_LocalInvocationIndex)

@@ -1,6 +1,6 @@
 // Trilu: keeps one triangle of the matrices in X [count / (rows * columns), rows, columns], zeros
 // the other. In: X. Out: Y in the same view. Params: count: units; columns, matrix (rows *
-// columns), given (the diagonal, any int). Defines: UPPER: column ≥ row + diagonal stays, else column ≤ that.
+// columns), given (the diagonal, any int). Defines: UPPER: column >= row + diagonal stays, else column <= that.
 // One invocation stores one unit.
 
 #if UNIT_X == 4

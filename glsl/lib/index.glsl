@@ -1,4 +1,4 @@
-// Indices in the mixed radix p_dim(0 … RANK-1), outermost first. In: define RANK, parameters
+// Indices in the mixed radix p_dim(0 ... RANK-1), outermost first. In: define RANK, parameters
 // dim and, for index_step, step (an index itself). The outermost place has no bound.
 // C side: esk_move_step (recipes/move.h).
 

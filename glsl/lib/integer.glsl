@@ -111,6 +111,13 @@ uvec4 uint_of(vec4 a) {
     v = mix(v, uvec4(int_of(a)), lessThan(a, vec4(0.0)));
     return mix(v, uvec4(0u), is_nan(a));
 }
+// A whole power, exactly, else by floats.
+ivec4 power(ivec4 a, vec4 n) {
+    bvec4 whole = equal(floor(abs(n)), n);
+    ivec4 k = int_of(mix(vec4(0.0), n, whole));
+    return mix(int_of(power(vec4(a), n)), power(a, k), whole);
+}
+int power(int a, float n) { return power(ivec4(a), vec4(n)).x; }
 int int_of(float a) { return int_of(vec4(a)).x; }
 uint uint_of(float a) { return uint_of(vec4(a)).x; }
 
@@ -124,6 +131,10 @@ uvec2 select(uint c, uvec2 a, uvec2 b) { return c != 0u ? a : b; }
 uint ne0(uvec2 a) { return uint((a.x | a.y) != 0u); }
 uvec2 shift64(uvec2 a, uvec2 n, float left) {
     return n.y != 0u ? uvec2(0u) : left != 0.0 ? shl64(a, n.x) : shr64u(a, n.x);
+}
+uvec2 power64(uvec2 a, float n) {
+    return floor(abs(n)) == n ? pow64u(a, u64_of_float(n))
+                              : i64_of_float(power(float_of64(a), n));
 }
 uvec2 prelu64(uvec2 a, uvec2 slope) { return is_negative64(a) ? mul64(a, slope) : a; }
 #endif

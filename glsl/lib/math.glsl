@@ -62,7 +62,7 @@ vec4 hard_swish(vec4 x) { return x * clamp(x * 1.6666667e-1 + 0.5, 0.0, 1.0); }
 // x tanh(log(1 + e^x)), with tanh(log(u)) = (u² - 1) / (u² + 1)
 vec4 mish(vec4 x) {
     vec4 e = exp(min(x, 20.0)), n = e * (e + 2.0);
-    return mix(x * n / (n + 2.0), x, is_nan(x));
+    return x * (n / (n + 2.0));
 }
 
 // Rational functions in x²: numerators and denominators as in Eigen's float tanh and erf;
@@ -130,7 +130,8 @@ vec4 asinh_(vec4 x) {
 }
 vec4 acosh_(vec4 x) {
     vec4 t = x - 1.0, r = log1p_(t + sqrt(t * (t + 2.0)));
-    return mix(r, log(x) + 0.69314718, greaterThan(x, vec4(1e9)));
+    r = mix(r, log(x) + 0.69314718, greaterThan(x, vec4(1e9)));
+    return mix(r, vec4(uintBitsToFloat(0x7fc00000u)), lessThan(x, vec4(1.0)));
 }
 vec4 atanh_(vec4 x) {
     vec4 a = abs(x);

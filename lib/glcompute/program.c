@@ -114,18 +114,10 @@ static void add_line(struct esk_text *text, const char *line, const char *end,
     }
 }
 
-/* Whether a line gives a precision to image types: without buffer textures their names
- * are errors, so it is left out where nothing is read through images. */
-static bool is_image_precision(const char *line, const char *end) {
-    static const char type[] = "imageBuffer;";
-    return strncmp(line, "precision ", 10) == 0 &&
-           memmem(line, (size_t)(end - line), type, sizeof type - 1);
-}
-
 /* Appends section `name` of the prelude ("//: name" up to the next "//: "). */
 static esk_status add_section(const struct esk_shader *shaders, const char *name,
-                              enum esk_read_path path, const struct words *words,
-                              struct esk_text *text, esk_error *error) {
+                              const struct words *words, struct esk_text *text,
+                              esk_error *error) {
     const char *line = find_shader(shaders, "prelude", 7);
     if (!line)
         return esk_fail(error, ESK_INTERNAL, "program: no shader 'prelude'");
@@ -139,8 +131,7 @@ static esk_status add_section(const struct esk_shader *shaders, const char *name
     const char *end;
     for (line = next_line(line); *line && strncmp(line, "//: ", 4) != 0; line = end) {
         end = next_line(line);
-        if (path == ESK_READ_IMAGE || !is_image_precision(line, end))
-            add_line(text, line, end, words);
+        add_line(text, line, end, words);
     }
     return ESK_OK;
 }
@@ -229,43 +220,26 @@ static esk_status add_operand(const struct esk_shader *shaders,
     snprintf(words.o, sizeof words.o, "w_[%u].%c", base / 4, "xyzw"[base % 4]);
     char name[64];
     snprintf(name, sizeof name, "types %s %s", storage, view);
-    ESK_TRY(add_section(shaders, name, path, &words, text, error));
+    ESK_TRY(add_section(shaders, name, &words, text, error));
     snprintf(name, sizeof name, "%s %s %s", how, storage, view);
-    return add_section(shaders, name, path, &words, text, error);
-}
-
-/* Whether the text uses a parameter as a list, "p_NAME(": a list of one word looks like a
- * scalar in a kernel's description. */
-static bool used_as_list(const char *text, const char *name) {
-    size_t length = strlen(name);
-    for (const char *at = text; (at = strstr(at, "p_")); at += 2) {
-        char before = at > text ? at[-1] : ' ';
-        bool inside = before == '_' || (before >= '0' && before <= '9') ||
-                      (before >= 'a' && before <= 'z') ||
-                      (before >= 'A' && before <= 'Z');
-        if (!inside && strncmp(at + 2, name, length) == 0 && at[2 + length] == '(')
-            return true;
-    }
-    return false;
+    return add_section(shaders, name, &words, text, error);
 }
 
 static esk_status add_params(const struct esk_shader *shaders,
-                             const struct esk_kernel *kernel, enum esk_read_path path,
-                             const char *body, struct esk_text *text, esk_error *error) {
+                             const struct esk_kernel *kernel, struct esk_text *text,
+                             esk_error *error) {
     uint32_t word = esk_gl_param_word(kernel);
     for (uint32_t i = 0; i < kernel->n_params; i++) {
         const struct esk_param *p = &kernel->params[i];
         if (!p->name)
             continue;
-        bool list = p->count > 1 || used_as_list(body, p->name) ||
-                    used_as_list(esk_text_str(&kernel->defines), p->name);
         unsigned at = word + i;
         struct words words = {
-            .x = p->name, .n = "", .v = list ? at : at / 4, .c = "xyzw"[at % 4]};
+            .x = p->name, .n = "", .v = p->list ? at : at / 4, .c = "xyzw"[at % 4]};
         char name[32];
         snprintf(name, sizeof name, "param %s%s", p->is_float ? "float" : "int",
-                 list ? "s" : "");
-        ESK_TRY(add_section(shaders, name, path, &words, text, error));
+                 p->list ? "s" : "");
+        ESK_TRY(add_section(shaders, name, &words, text, error));
     }
     return ESK_OK;
 }
@@ -297,11 +271,11 @@ esk_status esk_gl_source_make(const struct esk_shader *shaders,
         status = add_shader(shaders, kernel->template, strlen(kernel->template), 0, &body,
                             error);
     if (status == ESK_OK)
-        status = add_section(shaders, "common", path, NULL, text, error);
+        status = add_section(shaders, "common", NULL, text, error);
     for (uint32_t i = 0; i < kernel->n_operands && status == ESK_OK; i++)
         status = add_operand(shaders, kernel, i, path, text, error);
     if (status == ESK_OK)
-        status = add_params(shaders, kernel, path, esk_text_str(&body), text, error);
+        status = add_params(shaders, kernel, text, error);
     esk_text_append(text, esk_text_str(&body), body.length);
     if (status == ESK_OK && (body.failed || text->failed || kernel->defines.failed))
         status = esk_fail_memory(error, "the source of a program");
@@ -324,8 +298,9 @@ void esk_gl_source_key(const struct esk_kernel *kernel, enum esk_read_path path,
     }
     for (uint32_t i = 0; i < kernel->n_params; i++)
         if (kernel->params[i].name)
-            esk_text_add(text, " %u=%s:%u:%d", i, kernel->params[i].name,
-                         kernel->params[i].count, kernel->params[i].is_float);
+            esk_text_add(text, " %u=%s:%u:%d:%d", i, kernel->params[i].name,
+                         kernel->params[i].count, kernel->params[i].is_float,
+                         kernel->params[i].list);
     esk_text_add(text, " %u\n", kernel->n_params);
     esk_text_append(text, esk_text_str(&kernel->defines), kernel->defines.length);
 }

@@ -199,6 +199,7 @@ void esk_kernel_ints(struct esk_kernel *k, const char *name, uint32_t count,
                      const int64_t *values) {
     for (uint32_t i = 0; i < count; i++)
         param(k, (struct esk_param){.name = i ? NULL : name,
+                                    .list = true,
                                     .count = i ? 0 : count,
                                     .word = int_bits(values[i])});
 }
@@ -208,6 +209,7 @@ void esk_kernel_floats(struct esk_kernel *k, const char *name, uint32_t count,
     for (uint32_t i = 0; i < count; i++)
         param(k, (struct esk_param){.name = i ? NULL : name,
                                     .is_float = true,
+                                    .list = true,
                                     .count = i ? 0 : count,
                                     .word = float_bits(values[i])});
 }

@@ -43,6 +43,7 @@ struct esk_param {
     const char *name; /* "width": the shader has p_width; NULL: a further word of a list */
     enum esk_param_kind kind;
     bool is_float;
+    bool list;        /* p_NAME(i), even of one word; on its first word */
     uint32_t count;   /* words of this list (on its first word); 1 for scalars */
     uint32_t word;    /* CONST: the bits */
     esk_id var;       /* HOST_*: which host value … */

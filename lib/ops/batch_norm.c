@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 /* Before opset 14 there is no training_mode: a second output meant training. */
 static esk_status upgrade(struct esk_ctx *c) {
@@ -110,18 +111,26 @@ static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
                  const int64_t *params) {
     float *out = dst;
     int64_t count = params[0], padded = (count + 3) / 4 * 4;
-    double epsilon = (double)params[1] / (double)(1LL << 62);
+    uint32_t bits = (uint32_t)params[1];
+    float epsilon;
+    memcpy(&epsilon, &bits, sizeof epsilon);
     (void)bytes;
     for (int64_t i = 0; i < padded; i++) {
         out[i] = out[padded + i] = 0.0f;
         if (i >= count)
             continue;
         double scale = esk_tensor_double(src[0], i) /
-                       sqrt(esk_tensor_double(src[3], i) + epsilon);
+                       sqrt(esk_tensor_double(src[3], i) + (double)epsilon);
         out[i] = (float)scale;
         out[padded + i] =
             (float)(esk_tensor_double(src[1], i) - esk_tensor_double(src[2], i) * scale);
     }
+}
+
+static uint32_t float_bits(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
 }
 
 static esk_status gpu(struct esk_ctx *c) {
@@ -141,7 +150,7 @@ static esk_status gpu(struct esk_ctx *c) {
     struct esk_ref_to params;
     if (known) {
         esk_id src[4] = {esk_in_id(c, 1), esk_in_id(c, 2), esk_in_id(c, 3), esk_in_id(c, 4)};
-        int64_t list[2] = {channels, (int64_t)((double)epsilon * (double)(1LL << 62))};
+        int64_t list[2] = {channels, (int64_t)float_bits(epsilon)};
         params = esk_recipe_form(r, "batch_norm", pack, 4, src, 2, list, (size_t)c4 * 32,
                                  ESK_STORAGE_F32, ESK_FLOAT);
     } else {

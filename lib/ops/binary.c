@@ -344,12 +344,12 @@ static esk_status gpu_pow(struct esk_ctx *c) {
         {ESK_CLASS_F, ESK_CLASS_U, "power($a, to_float($b))"},
         {ESK_CLASS_F, ESK_CLASS_L, "power($a, float_of64($b))"},
         {ESK_CLASS_F, ESK_CLASS_UL, "power($a, float_of64u($b))"},
-        {ESK_CLASS_I, ESK_CLASS_F, "int_of(power(to_float($a), $b))"},
+        {ESK_CLASS_I, ESK_CLASS_F, "power($a, $b)"},
         {ESK_CLASS_I, ESK_CLASS_I, "power($a, $b)"},
         {ESK_CLASS_I, ESK_CLASS_U, "to_int(power(to_uint($a), $b))"},
         {ESK_CLASS_I, ESK_CLASS_L, "int(pow64(i64($a), $b).x)"},
         {ESK_CLASS_I, ESK_CLASS_UL, "int(pow64u(i64($a), $b).x)"},
-        {ESK_CLASS_L, ESK_CLASS_F, "i64_of_float(power(float_of64($a), $b))"},
+        {ESK_CLASS_L, ESK_CLASS_F, "power64($a, $b)"},
         {ESK_CLASS_L, ESK_CLASS_I, "pow64($a, i64($b))"},
         {ESK_CLASS_L, ESK_CLASS_U, "pow64u($a, u64($b))"},
         {ESK_CLASS_L, ESK_CLASS_L, "pow64($a, $b)"},
@@ -357,13 +357,14 @@ static esk_status gpu_pow(struct esk_ctx *c) {
     };
     const struct esk_var *x = esk_in(c, 0), *z = esk_in(c, 1);
     enum esk_class base = esk_class_of(x->dtype), exponent = esk_class_of(z->dtype);
-    if (base == ESK_CLASS_F && z->data && esk_var_count(z) == 1 &&
-        esk_shape_equal(x->rank, x->dim, esk_out(c, 0)->rank, esk_out(c, 0)->dim)) {
+    if (base == ESK_CLASS_F && z->data && esk_var_count(z) == 1) {
         struct esk_tensor tensor = esk_var_tensor(z);
         double value = esk_tensor_double(&tensor, 0);
+        bool alone = esk_shape_equal(x->rank, x->dim, esk_out(c, 0)->rank, esk_out(c, 0)->dim);
         for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
-            if (value == plain[i].exponent)
+            if (value == plain[i].exponent && alone)
                 return esk_elementwise_expr(c, plain[i].glsl, 1, false);
+        return esk_elementwise_expr(c, "power($a, $b)", 2, false);
     }
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].base == base && rows[i].exponent == exponent)

@@ -96,11 +96,11 @@ static void write_words(struct esk_text *text, struct scalars *scalars, uint64_t
     esk_text_add(text, "uvec2(p_%s, p_%s)", low, high);
 }
 
-/* The one element of a known tensor. */
+/* The one element of a known tensor; as a float where `as_float`. */
 static void write_known(struct esk_text *text, struct scalars *scalars,
-                        const struct esk_var *var, bool vec4) {
+                        const struct esk_var *var, bool as_float, bool vec4) {
     struct esk_tensor tensor = esk_var_tensor(var);
-    enum esk_class class = esk_class_of(var->dtype);
+    enum esk_class class = as_float ? ESK_CLASS_F : esk_class_of(var->dtype);
     const char *name;
     if (class == ESK_CLASS_L || class == ESK_CLASS_UL) {
         write_words(text, scalars, (uint64_t)esk_tensor_int(&tensor, 0));
@@ -213,10 +213,8 @@ static bool member_arg(struct esk_ctx *c, const struct esk_text *values, uint32_
             esk_text_add(arg, "(%s)", esk_text_str(&values[k]));
             return true;
         }
-    if (var->data && esk_var_count(var) == 1) { /* of another type: Pow's exponent */
-        struct esk_tensor tensor = esk_var_tensor(var);
-        esk_text_add(arg, "%s(p_%s)", type_text(ESK_CLASS_F, vec4),
-                     add_float(scalars, (float)esk_tensor_double(&tensor, 0)));
+    if (var->data && esk_var_count(var) == 1) {
+        write_known(arg, scalars, var, true, vec4);
         return true;
     }
     const struct esk_var *out = c->graph->vars[c->group->output];
@@ -552,7 +550,7 @@ esk_status esk_elementwise_expr(struct esk_ctx *c, const char *glsl, uint32_t n_
     uint32_t late = node->op->host_late ? node->op->host_late(c->graph, node) : 0;
     uint32_t source_of[3];
     const struct esk_var *first = esk_in(c, 0);
-    bool int64 = wide(s.out);
+    bool int64 = wide(s.out), float_params = first && esk_class_of(first->dtype) == ESK_CLASS_F;
     if (n_in > 3 || !first)
         return esk_unsupported(c, "%u inputs", n_in);
     for (uint32_t i = 0; i <= n_in; i++) {
@@ -564,11 +562,11 @@ esk_status esk_elementwise_expr(struct esk_ctx *c, const char *glsl, uint32_t n_
     }
     for (uint32_t i = 0; i < n_in; i++) {
         const struct esk_var *var = esk_in(c, i);
+        bool scalar = var && var->data && esk_var_count(var) == 1;
         source_of[i] = ESK_NONE;
-        if (!var || (var->data && esk_var_count(var) == 1) || (late >> i & 1))
-            continue;
-        source_of[i] = add_source(c, &s, node->in[i]);
-        int64 |= wide(var);
+        int64 |= var && wide(var) && !(scalar && float_params);
+        if (var && !scalar && !(late >> i & 1))
+            source_of[i] = add_source(c, &s, node->in[i]);
     }
     bool c4 = wants_c4(c, &s);
     s.layout = c4 ? ESK_LAYOUT_C4 : ESK_LAYOUT_DENSE;
@@ -594,7 +592,7 @@ esk_status esk_elementwise_expr(struct esk_ctx *c, const char *glsl, uint32_t n_
             esk_text_add(&args[i], "%c", 'a' + (int)source_of[i]);
             r->in_layout[i] = s.sources[source_of[i]].layout;
         } else if (var->data)
-            write_known(&args[i], &scalars, var, vec4);
+            write_known(&args[i], &scalars, var, float_params, vec4);
         else
             write_late(&args[i], &scalars, var, node->in[i], vec4);
     }

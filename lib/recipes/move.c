@@ -203,9 +203,9 @@ static bool add_transpose(const struct ends *e, const struct esk_move *m) {
     if (from < 0 || m->dim[last] % 4 || m->stride[last] % 4 || m->stride[last] == 0 ||
         !rest_by_four(m, from, from) || (m->dim[from] % 4 && (!e->x_padded || m->valid)))
         return false;
-    int64_t dim[ESK_MOVE_RANK], xs[ESK_MOVE_RANK], ys[ESK_MOVE_RANK];
-    esk_shape_strides(m->rank, m->dim, ys);
-    int64_t x_row = m->stride[last] / 4, y_row = ys[from] / 4, items = 1;
+    int64_t dim[ESK_MOVE_RANK], xs[ESK_MOVE_RANK], ys[ESK_MOVE_RANK], out[ESK_MOVE_RANK];
+    esk_shape_strides(m->rank, m->dim, out);
+    int64_t x_row = m->stride[last] / 4, y_row = out[from] / 4, items = 1;
     bool guard_y = m->dim[from] % 4;
     int n = 0;
     /* the guarded axis stands last */
@@ -216,7 +216,7 @@ static bool add_transpose(const struct ends *e, const struct esk_move *m) {
                 continue;
             dim[n] = k == from || k == last ? (m->dim[k] + 3) / 4 : m->dim[k];
             xs[n] = k == from ? 1 : k == last ? m->stride[k] : m->stride[k] / 4;
-            ys[n] = k == from ? ys[k] : k == last ? 1 : ys[k] / 4;
+            ys[n] = k == from ? out[k] : k == last ? 1 : out[k] / 4;
             items *= dim[n++];
         }
     struct esk_kernel *k = esk_recipe_kernel(e->r, "transpose");

@@ -30,20 +30,24 @@ static int affine_of(const struct esk_ctx *c, uint32_t i, int64_t size) {
 /* Chooses between an invocation and a group for a row. */
 static void spread(struct esk_ctx *c, struct esk_kernel *k, const struct esk_line_units *u) {
     const struct esk_limits *limits = c->limits;
-    bool grouped = limits->software ? u->size >= 16 && u->lines < 64 : u->size >= 16;
-    uint32_t local = limits->software ? 8 : 32;
+    int64_t loop = u->size * 3;
+    bool grouped = u->size >= 16 && (!limits->software || u->lines < 64);
+    if (limits->max_iterations && loop > limits->max_iterations)
+        grouped = true;
     if (grouped) {
+        uint32_t local = limits->software ? 8 : 32;
         esk_kernel_define(k, "GROUPED", 1);
         esk_kernel_local(k, local, 1, 1);
         esk_kernel_groups(k, (uint64_t)u->lines, 1, 1);
+        loop = loop / local + 2 * local;
     } else {
         esk_kernel_flat(k, limits, (uint64_t)u->lines);
-        if (limits->software) {
+        if (limits->software) { /* groups for all threads */
             esk_kernel_local(k, 8, 1, 1);
             esk_kernel_groups(k, (uint64_t)(u->lines + 7) / 8, 1, 1);
         }
     }
-    k->loop_iterations = (uint64_t)u->size * 3 / (grouped ? local : 1) + 2 * local;
+    k->loop_iterations = (uint64_t)loop;
     k->flops = 8.0 * (double)u->lines * (double)u->size * u->lanes;
     k->bytes = k->flops;
 }
@@ -72,8 +76,7 @@ static void add_stats(struct esk_ctx *c, struct esk_recipe *r, const struct esk_
     esk_kernel_int(k, "size", u->size);
     esk_kernel_int(k, "lines", u->lines);
     add_common(k, norm);
-    esk_kernel_flat(k, c->limits, (uint64_t)u->lines);
-    k->loop_iterations = (uint64_t)u->size * 2;
+    spread(c, k, u);
 }
 
 esk_status esk_norm_gpu(struct esk_ctx *c, const struct esk_norm *norm) {
@@ -114,11 +117,8 @@ esk_status esk_norm_gpu(struct esk_ctx *c, const struct esk_norm *norm) {
     add_common(k, norm);
     spread(c, k, &u);
     uint64_t loop = k->loop_iterations;
-    if (esk_out(c, 1) || esk_out(c, 2)) {
+    if (esk_out(c, 1) || esk_out(c, 2))
         add_stats(c, r, norm, &u);
-        if (loop < (uint64_t)u.size * 2)
-            loop = (uint64_t)u.size * 2;
-    }
     if (c->limits->max_iterations && loop > c->limits->max_iterations)
         return esk_unsupported(c, "rows of %lld elements", (long long)size);
     return ESK_OK;

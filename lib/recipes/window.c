@@ -96,12 +96,14 @@ esk_status esk_window_read(const struct esk_node *node, esk_error *error, int di
             continue;
         }
         int64_t room = in[i] + w->begin[i] + w->end[i] - extent;
-        if (room < 0)
+        /* ONNX Runtime's pools take a window that is larger than all there is, once */
+        bool part = !kernel && room > -stride;
+        if (room < 0 && !part)
             return esk_fail(error, ESK_INVALID_MODEL,
                             "%s '%s': kernel of extent %" PRId64 " over spatial axis %d, "
                             "which has %" PRId64 " with its pads",
                             node->op_type, node->name, extent, i, room + extent);
-        w->out[i] = (room + (ceil ? stride - 1 : 0)) / stride + 1;
+        w->out[i] = room < 0 ? 1 : (room + (ceil ? stride - 1 : 0)) / stride + 1;
         /* no window starts in the pads at the end */
         if (ceil && (w->out[i] - 1) * stride >= in[i] + w->begin[i])
             w->out[i]--;

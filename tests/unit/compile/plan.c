@@ -1,0 +1,205 @@
+/* Plans as text, and what every plan must keep: no two tensors that live at once share
+ * bytes, no command reads or overwrites what an earlier one wrote or reads without a
+ * barrier between. */
+#include "house.h"
+
+static const struct esk_compile_options options = {.limits = &floor_limits};
+
+static bool overlap(const struct esk_place *a, const struct esk_place *b) {
+    return a->slot == b->slot && a->index == b->index && a->offset < b->offset + b->bytes &&
+           b->offset < a->offset + a->bytes;
+}
+
+static bool conflict(const struct esk_plan *plan, const struct esk_command *a,
+                     const struct esk_command *b) {
+    for (uint32_t i = 0; i < a->kernel->n_operands; i++)
+        for (uint32_t j = 0; j < b->kernel->n_operands; j++) {
+            if (ESK_COMMAND_IS_FORM(a->buffers[i]) || ESK_COMMAND_IS_FORM(b->buffers[j]))
+                continue;
+            bool writes = (a->kernel->operands[i].access | b->kernel->operands[j].access) &
+                          ESK_WRITE;
+            if (writes && overlap(&plan->buffers[a->buffers[i]].place,
+                                  &plan->buffers[b->buffers[j]].place))
+                return true;
+        }
+    return false;
+}
+
+/* Within one command memory may be shared only by operands of one buffer. */
+static void check_plan(const struct esk_plan *plan) {
+    for (uint32_t i = 0; i < plan->n_buffers; i++)
+        for (uint32_t j = 0; j < i; j++) {
+            const struct esk_buffer *a = &plan->buffers[i], *b = &plan->buffers[j];
+            bool at_once = a->first <= b->last && b->first <= a->last;
+            cr_assert(!at_once || a->place.slot != ESK_SLOT_ACTIVATION || !a->bytes ||
+                          !b->bytes || !overlap(&a->place, &b->place),
+                      "buffers %u and %u share bytes", i, j);
+        }
+    for (uint32_t s = 0; s < plan->n_stages; s++) {
+        uint32_t first = plan->stages[s].first_command, open = first;
+        for (uint32_t i = first; i < first + plan->stages[s].n_commands; i++) {
+            if (plan->commands[i].barrier)
+                open = i;
+            for (uint32_t j = open; j < i; j++)
+                cr_assert(!conflict(plan, &plan->commands[j], &plan->commands[i]),
+                          "commands %u and %u need a barrier between", j, i);
+        }
+    }
+    cr_assert_geq(plan->peak, plan->lower_bound);
+}
+
+static void expect_plan(const char *name, const struct esk_plan *plan) {
+    struct esk_text text = {0};
+    check_plan(plan);
+    esk_plan_print(plan, &text);
+    expect_golden(name, esk_text_str(&text));
+    esk_text_finish(&text);
+}
+
+static void finish(esk_model *model, struct esk_plan *plan) {
+    esk_plan_destroy(plan);
+    esk_model_destroy(model);
+}
+
+Test(plan, one_command) {
+    esk_model *model = new_model();
+    INPUT(model, "x", ESK_FLOAT, 3, 5);
+    add_node(model, "Relu", "x", "y");
+    add_output(model, "y");
+    prepare(model, &options);
+    struct esk_plan *plan = bind(model, &options);
+    cr_assert_eq(plan->n_commands, 1);
+    expect_plan("plan_one_command", plan);
+    finish(model, plan);
+}
+
+Test(plan, views_need_no_command) {
+    esk_model *model = new_model();
+    INPUT(model, "x", ESK_FLOAT, 2, 6);
+    INTS(model, "shape", 3, 4);
+    add_node(model, "Exp", "x", "a");
+    add_node(model, "Reshape", "a shape", "b");
+    add_node(model, "ReduceSum", "b", "y");
+    add_output(model, "y");
+    prepare(model, &options);
+    struct esk_plan *plan = bind(model, &options);
+    cr_assert_eq(plan->n_commands, 2);
+    expect_plan("plan_views", plan);
+    finish(model, plan);
+}
+
+/* Ten steps in a row: two places are enough, with a barrier before each but the first. */
+Test(plan, a_chain_reuses_memory) {
+    static const char *const off[] = {"fuse_epilogues", NULL};
+    const struct esk_compile_options unfused = {.limits = &floor_limits, .disabled = off};
+    esk_model *model = new_model();
+    char in[8] = "x", out[8];
+    INPUT(model, "x", ESK_FLOAT, 64, 64);
+    for (int i = 0; i < 10; i++) {
+        snprintf(out, sizeof out, "t%d", i);
+        add_node(model, i % 2 ? "Neg" : "Exp", in, out);
+        strcpy(in, out);
+    }
+    add_output(model, out);
+    prepare(model, &unfused);
+    struct esk_plan *plan = bind(model, &unfused);
+    cr_assert_eq(plan->n_commands, 10);
+    cr_assert_leq(plan->peak, 2 * 64 * 64 * 4);
+    cr_assert_eq(plan->peak, plan->lower_bound);
+    for (uint32_t i = 1; i < 10; i++)
+        cr_assert(plan->commands[i].barrier);
+    check_plan(plan);
+    finish(model, plan);
+}
+
+/* Two branches that meet: those commands that do not need each other have no barrier. */
+Test(plan, branches_need_few_barriers) {
+    static const char *const off[] = {"fuse_epilogues", NULL};
+    const struct esk_compile_options unfused = {.limits = &floor_limits, .disabled = off};
+    esk_model *model = new_model();
+    INPUT(model, "x", ESK_FLOAT, 4, 4);
+    add_node(model, "Exp", "x", "a");
+    add_node(model, "Neg", "x", "b");
+    add_node(model, "Abs", "x", "c");
+    add_node(model, "Add", "a b", "d");
+    add_node(model, "Mul", "d c", "y");
+    add_output(model, "y");
+    prepare(model, &unfused);
+    struct esk_plan *plan = bind(model, &unfused);
+    uint32_t barriers = 0;
+    for (uint32_t i = 1; i < plan->n_commands; i++) /* the first waits for the upload */
+        barriers += plan->commands[i].barrier;
+    cr_assert_eq(plan->n_commands, 5);
+    cr_assert_eq(barriers, 2, "%u barriers", barriers);
+    expect_plan("plan_branches", plan);
+    finish(model, plan);
+}
+
+Test(plan, products_and_weights) {
+    esk_model *model = new_model();
+    INPUT(model, "x", ESK_FLOAT, 8, 16);
+    ZEROS(model, "w", 16, 12);
+    add_node(model, "MatMul", "x w", "a");
+    add_node(model, "Relu", "a", "y");
+    add_output(model, "y");
+    prepare(model, &options);
+    struct esk_plan *plan = bind(model, &options);
+    check_plan(plan);
+    cr_assert_eq(plan->n_forms, 1);
+    cr_assert(plan->forms[0].shared, "an initializer's form is the device's");
+    finish(model, plan);
+}
+
+Test(plan, convolutions) {
+    esk_model *model = new_model();
+    INPUT(model, "x", ESK_FLOAT, 1, 3, 8, 8);
+    ZEROS(model, "w", 5, 3, 3, 3);
+    ZEROS(model, "v", 2, 5, 1, 1);
+    add_node(model, "Conv", "x w", "a");
+    add_node(model, "Relu", "a", "b");
+    add_node(model, "Conv", "b v", "y");
+    add_output(model, "y");
+    prepare(model, &options);
+    struct esk_plan *plan = bind(model, &options);
+    check_plan(plan);
+    cr_assert_eq(plan->n_device_nodes, 3);
+    finish(model, plan);
+}
+
+Test(plan, the_same_bind_prints_the_same) {
+    struct esk_text texts[2] = {{0}};
+    for (int i = 0; i < 2; i++) {
+        esk_model *model = new_model();
+        INPUT(model, "x", ESK_FLOAT, 5, 7);
+        add_node(model, "Softmax", "x", "a");
+        add_node(model, "Transpose", "a", "b");
+        add_node(model, "ReduceMean", "b", "y");
+        add_output(model, "y");
+        prepare(model, &options);
+        struct esk_plan *plan = bind(model, &options);
+        check_plan(plan);
+        esk_plan_print(plan, &texts[i]);
+        finish(model, plan);
+    }
+    cr_assert_str_eq(esk_text_str(&texts[0]), esk_text_str(&texts[1]));
+    esk_text_finish(&texts[0]);
+    esk_text_finish(&texts[1]);
+}
+
+/* A node kept on the host parts the commands: readback, host, upload. */
+Test(plan, a_host_node_parts_stages) {
+    static const char *const host[] = {"b", NULL};
+    const struct esk_compile_options split = {.limits = &floor_limits, .host_names = host};
+    esk_model *model = new_model();
+    INPUT(model, "x", ESK_FLOAT, 4, 4);
+    add_node(model, "Exp", "x", "a");
+    add_node(model, "Neg", "a", "b");
+    add_node(model, "Abs", "b", "y");
+    add_output(model, "y");
+    prepare(model, &split);
+    struct esk_plan *plan = bind(model, &split);
+    cr_assert_eq(plan->n_stages, 2, "%u stages", plan->n_stages);
+    cr_assert_eq(plan->n_fallbacks, 1);
+    expect_plan("plan_host_node", plan);
+    finish(model, plan);
+}
