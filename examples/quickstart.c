@@ -1,6 +1,5 @@
-/* Esker's API on one page: quickstart MODEL.onnx [PROVIDER]
- *
- * Lists the devices, loads a model, runs it on tensors of ones, prints the outputs. */
+/* Esker's API on one page: lists the devices, loads a model, runs it on tensors of ones
+ * and prints the outputs. */
 #include <esker/esker.h>
 
 #include <stdio.h>
@@ -51,33 +50,34 @@ int main(int argc, char **argv) {
     esk_session_options_destroy(options);
 
     /* A tensor for each input. It owns its bytes, which start as zeros. */
-    size_t n_in = esk_session_input_count(session);
+    size_t most = esk_session_input_count(session), n_in = 0;
     size_t n_out = esk_session_output_count(session);
-    const char **names = calloc(n_in + 1, sizeof *names);
-    esk_value **inputs = calloc(n_in + 1, sizeof *inputs);
+    const char **names = calloc(most + 1, sizeof *names);
+    esk_value **inputs = calloc(most + 1, sizeof *inputs);
     esk_value **outputs = calloc(n_out + 1, sizeof *outputs);
-    for (size_t i = 0; i < n_in; i++) {
+    for (size_t i = 0; i < most; i++) {
         const esk_value_info *info = esk_session_input(session, i);
         int64_t dims[ESK_MAX_RANK];
+        if (info->has_default) /* the model brings a value itself */
+            continue;
         for (int d = 0; d < info->rank; d++)
             dims[d] = info->dims[d] < 0 ? 1 : info->dims[d]; /* -1 is free: any size */
-        check(esk_value_create(info->dtype, info->rank, dims, &inputs[i], &error));
-        float *data = info->dtype == ESK_FLOAT ? esk_value_data(inputs[i]) : NULL;
-        for (int64_t k = 0; data != NULL && k < esk_value_count(inputs[i]); k++)
+        check(esk_value_create(info->dtype, info->rank, dims, &inputs[n_in], &error));
+        float *data = info->dtype == ESK_FLOAT ? esk_value_data(inputs[n_in]) : NULL;
+        for (int64_t k = 0; data != NULL && k < esk_value_count(inputs[n_in]); k++)
             data[k] = 1.0f;
-        names[i] = info->name;
+        names[n_in++] = info->name;
     }
 
     /* NULL for the names: all outputs. An output that is NULL is made by the run. */
     check(esk_session_run(session, names, inputs, n_in, NULL, outputs, n_out, &error));
     for (size_t i = 0; i < n_out; i++) {
-        const float *data = esk_value_const_data(outputs[i]);
         printf("%s:", esk_session_output(session, i)->name);
         for (int d = 0; d < esk_value_rank(outputs[i]); d++)
             printf(" %lld", (long long)esk_value_dims(outputs[i])[d]);
-        if (esk_value_dtype(outputs[i]) == ESK_FLOAT && esk_value_count(outputs[i]) > 0)
-            printf(" = %g …", (double)data[0]);
-        printf("\n");
+        if (esk_value_dtype(outputs[i]) == ESK_FLOAT && esk_value_size(outputs[i]) > 0)
+            printf(" = %g …", (double)*(const float *)esk_value_const_data(outputs[i]));
+        puts("");
         esk_value_destroy(outputs[i]);
     }
     for (size_t i = 0; i < n_in; i++)

@@ -26,15 +26,29 @@ shared vec3 parts[LOCAL_SIZE];
 #endif
 #endif
 
+// Four units a step: a loop's step costs llvmpipe as much as a load.
+#define STEPS_OF_4(k) for (k = FIRST; k < p_size - 3 * SKIP; k += 4 * SKIP)
+#define STEPS_LEFT(k) for (; k < p_size; k += SKIP)
+
+V squares(int at, float mean) {
+    V sum = V(0.0);
+    int k;
+    STEPS_OF_4(k) {
+        V a = LD(at + k) - mean, b = LD(at + k + SKIP) - mean;
+        V c = LD(at + k + 2 * SKIP) - mean, d = LD(at + k + 3 * SKIP) - mean;
+        sum += (a * a + b * b) + (c * c + d * d);
+    }
+    STEPS_LEFT(k) {
+        V a = LD(at + k) - mean;
+        sum += a * a;
+    }
+    return sum;
+}
+
 // Mean and 1/deviation of the row whose first unit is `at`.
 vec2 measure(int at) {
-    V sum = V(0.0);
 #ifdef RMS
-    for (int k = FIRST; k < p_size; k += SKIP) {
-        V v = LD(at + k);
-        sum += v * v;
-    }
-    float square = ADD_ALONG(sum);
+    float square = ADD_ALONG(squares(at, 0.0));
 #ifdef GROUPED
     parts[LOCAL] = square;
     memoryBarrierShared();
@@ -43,20 +57,21 @@ vec2 measure(int at) {
     for (int i = 0; i < LOCAL_SIZE; i++)
         square += parts[i];
 #endif
-    return vec2(0.0, inversesqrt(square / p_count + p_epsilon));
+    return vec2(0.0, 1.0 / sqrt(square / p_count + p_epsilon));
 #else
-    float n = 0.0;
-    for (int k = FIRST; k < p_size; k += SKIP) {
+    V sum = V(0.0);
+    int k;
+    STEPS_OF_4(k)
+        sum += (LD(at + k) + LD(at + k + SKIP)) + (LD(at + k + 2 * SKIP) + LD(at + k + 3 * SKIP));
+    STEPS_LEFT(k)
         sum += LD(at + k);
-        n += float(LANES);
-    }
+#ifdef GROUPED
+    float n = float((p_size - FIRST + SKIP - 1) / SKIP * LANES);
+#else
+    float n = p_count;
+#endif
     float mean = ADD_ALONG(sum) / max(n, 1.0);
-    V square = V(0.0);
-    for (int k = FIRST; k < p_size; k += SKIP) {
-        V v = LD(at + k) - mean;
-        square += v * v;
-    }
-    float part = ADD_ALONG(square);
+    float part = ADD_ALONG(squares(at, mean));
 #ifdef GROUPED
     parts[LOCAL] = vec3(n, mean, part);
     memoryBarrierShared();
@@ -129,7 +144,15 @@ void main() {
         at = end;
     }
 #else
-    for (int k = FIRST; k < p_size; k += SKIP)
-        ST(at + k, (LD(at + k) - m.x) * m.y * SCALE_AT(k) + BIAS_AT(k));
+#define WRITE(k) ST(at + (k), (LD(at + (k)) - m.x) * m.y * SCALE_AT(k) + BIAS_AT(k))
+    int k;
+    STEPS_OF_4(k) {
+        WRITE(k);
+        WRITE(k + SKIP);
+        WRITE(k + 2 * SKIP);
+        WRITE(k + 3 * SKIP);
+    }
+    STEPS_LEFT(k)
+        WRITE(k);
 #endif
 }

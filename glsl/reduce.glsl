@@ -73,32 +73,48 @@ vec4 log_(vec4 v) { return vec4(log_(v.x), log_(v.y), log_(v.z), log_(v.w)); }
 #endif
 
 // Elements [k, end) of a line that starts at `at`, `step` apart (in X's units), `skip` of
-// them at a time. Sums are taken in blocks, so that rounding errors do not pile up.
+// them at a time: four units a step, as a loop's step costs llvmpipe as much as a load. Sums
+// are taken in blocks, so that rounding errors do not pile up.
 #if JOIN == 4
 T_X line_max(int at, int step, int k, int end, int skip) {
-    T_X m = LOAD_X(at + k * step);
-    for (int i = k + skip; i < end; i += skip)
-        m = max(m, LOAD_X(at + i * step));
+    int i = at + k * step, stride = skip * step;
+    T_X m = LOAD_X(i);
+    for (k += skip, i += stride; k < end - 3 * skip; k += 4 * skip, i += 4 * stride)
+        m = max(max(max(m, LOAD_X(i)), LOAD_X(i + stride)),
+                max(LOAD_X(i + 2 * stride), LOAD_X(i + 3 * stride)));
+    for (; k < end; k += skip, i += stride)
+        m = max(m, LOAD_X(i));
     return m;
 }
 T_X line_sum(int at, int step, int k, int end, int skip, T_X m) {
+    int i = at + k * step, stride = skip * step;
     T_X sum = T_X(0);
-    for (int i = k; i < end; i += skip)
-        sum += exp(LOAD_X(at + i * step) - m);
+    for (; k < end - 3 * skip; k += 4 * skip, i += 4 * stride)
+        sum += (exp(LOAD_X(i) - m) + exp(LOAD_X(i + stride) - m)) +
+               (exp(LOAD_X(i + 2 * stride) - m) + exp(LOAD_X(i + 3 * stride) - m));
+    for (; k < end; k += skip, i += stride)
+        sum += exp(LOAD_X(i) - m);
     return sum;
 }
 #else
+#define JOIN4(a, b, c, d) JOINED(JOINED(a, b), JOINED(c, d))
 T_X line_join(int at, int step, int k, int end, int skip) {
     int i = at + k * step, stride = skip * step;
     T_X total = map_(LOAD_X(i));
     k += skip, i += stride;
-    while (k < end) {
-        int stop = min(k + 256 * skip, end);
-        T_X part = map_(LOAD_X(i));
-        for (k += skip, i += stride; k < stop; k += skip, i += stride)
-            part = JOINED(part, map_(LOAD_X(i)));
+    while (k < end - 3 * skip) {
+        int stop = min(k + 256 * skip, end - 3 * skip);
+        T_X part = JOIN4(map_(LOAD_X(i)), map_(LOAD_X(i + stride)),
+                         map_(LOAD_X(i + 2 * stride)), map_(LOAD_X(i + 3 * stride)));
+        for (k += 4 * skip, i += 4 * stride; k < stop; k += 4 * skip, i += 4 * stride) {
+            T_X more = JOIN4(map_(LOAD_X(i)), map_(LOAD_X(i + stride)),
+                             map_(LOAD_X(i + 2 * stride)), map_(LOAD_X(i + 3 * stride)));
+            part = JOINED(part, more);
+        }
         total = JOINED(total, part);
     }
+    for (; k < end; k += skip, i += stride)
+        total = JOINED(total, map_(LOAD_X(i)));
     return total;
 }
 #endif

@@ -2,14 +2,24 @@
 // dim and, for index_step, step (an index itself). The outermost place has no bound.
 // C side: esk_move_step (recipes/move.h).
 
+// a / d for a >= 0, d > 0, and what is left of a. Integer division is a loop over lanes on
+// some drivers and slow on all: floats come within one, the second step for a > 2^23.
+int divide(int a, int d, out int left) {
+    float inverse = 1.0 / float(d);
+    int q = int(float(a) * inverse);
+    left = a - q * d;
+    int more = int(floor(float(left) * inverse));
+    q += more;
+    left -= more * d;
+    int off = int(left >= d) - int(left < 0);
+    left -= off * d;
+    return q + off;
+}
+
 void index_of(int at, out int index[RANK]) {
-    uint rest = uint(at);
-    for (int k = RANK - 1; k > 0; k--) {
-        uint d = uint(p_dim(k)), q = rest / d;
-        index[k] = int(rest - q * d);
-        rest = q;
-    }
-    index[0] = int(rest);
+    for (int k = RANK - 1; k > 0; k--)
+        at = divide(at, p_dim(k), index[k]);
+    index[0] = at;
 }
 
 void index_next(inout int index[RANK]) {

@@ -220,11 +220,12 @@ struct tile {
 
 /* The tile of least cost on llvmpipe, in vector instructions: a load of a vec4 costs 26, of
  * an element 14, a multiply-add of vec4s 8, a store 130 (facts/llvmpipe-*.md); rows and
- * columns beyond the edge cost as others. */
+ * columns beyond the edge cost as others. Larger tiles gain little and take seconds to
+ * compile. */
 static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
                            const struct plan *p) {
-    static const struct tile soft[] = {{1, 1}, {1, 2}, {1, 4}, {2, 2}, {4, 1}, {4, 2},
-                                       {4, 4}, {8, 2}, {8, 4}, {14, 2}, {14, 4}};
+    static const struct tile soft[] = {{1, 1}, {1, 2}, {2, 2}, {4, 2}, {4, 4},
+                                       {7, 2}, {7, 4}, {8, 2}, {8, 4}};
     struct tile best = {4, 1};
     double least = 0;
     if (!c->limits->software)

@@ -44,7 +44,9 @@ esk_status esk_pool_recipes(struct esk_ctx *c, enum esk_pool kind,
         all = all && w.kernel[i] == w.in[i] && w.out[i] == 1 && w.begin[i] == 0 &&
               w.end[i] == 0 && w.dilation[i] == 1;
     }
-    if (all && x->dtype != ESK_UINT8 && x->dtype != ESK_INT8)
+    /* AveragePool is summed item after item, as ONNX Runtime's is: its rounding is visible
+     * where a model cancels large numbers behind it. GlobalAveragePool is summed in parts. */
+    if (all && kind != ESK_POOL_AVERAGE && x->dtype != ESK_UINT8 && x->dtype != ESK_INT8)
         return esk_pool_all_recipes(c, kind, power);
     double taps = (double)esk_window_taps(&w);
     uint64_t iterations =
