@@ -2,9 +2,9 @@
 // In:  X [outer, size, inner], elements; or vec4s along inner (columns) or size (rows)
 // Out: Y [outer, inner], int64. With columns of vec4s an invocation stores four of them.
 // Parameters: size, inner (in X's units), lines (in units)
-// Defines: SHAPE 0: columns, inner > 1; 1: rows, an invocation takes one; 2: rows, a group
-//   takes one, its lanes side by side in X. SMALLEST: minimum, not maximum. LATEST: of equal
-//   elements the last, not the first.
+// Defines: SHAPE 0: columns, inner > 1; 1: rows, an invocation takes one; 2: rows, a
+//   group takes one, its lanes side by side in X. SMALLEST: minimum, not maximum. LATEST:
+//   of equal elements the last, not the first.
 // NaN is never better than anything.
 
 #ifdef SMALLEST

@@ -1,5 +1,6 @@
 // Convolution of any kernel, stride, dilation and group; up to three spatial axes.
-// X: C4 vec4 [N, D, H, W, p_step]   W: the form of recipes/conv.h   Y: C4 vec4 [N, OD, OH, OW, p_oc4]
+// X: C4 vec4 [N, D, H, W, p_step]   W: the form of recipes/conv.h
+// Y: C4 vec4 [N, OD, OH, OW, p_oc4]
 // Rows of outputs are laid end to end, p_row positions each; one invocation computes TILE
 // positions and NV vec4s of channels, LO apart. An input pixel is loaded once for all taps of
 // a kernel row; positions p_wrap inputs apart lie in different rows.
@@ -7,9 +8,9 @@
 // Defines: TILE NV LO; KW, SX: width and stride of an unrolled kernel row, KW 0: p_kw taps of
 // stride p_sx and dilation p_dx in a loop; CIN: live channels of an input vec4 (4, or fewer
 // when there is only one); VOLUME: three axes; GROUPED: input channels depend on the output's;
-// MASK: the last vec4 has pad channels; FULL: no tile leaves its row.
-// Params: step span (input vec4s a pixel, and of one group) icg ocg oc oc4 row wrap kh kw sx dx
-// sy dy px py w h ow oh; VOLUME: kd sz dz pz d od.
+// MASK: the last vec4 has pad channels.
+// Params: step span (input vec4s a pixel, and of one group) icg ocg oc oc4 bias (vec4s in front
+// of it) row wrap kd kh kw sx dx sy dy px py w h ow oh; VOLUME: sz dz pz d od.
 
 const int NOWHERE = -(1 << 28);
 #if READ_IMAGE

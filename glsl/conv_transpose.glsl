@@ -1,5 +1,6 @@
 // Transposed convolution of any kernel, stride, dilation and group; up to three spatial axes.
-// X: C4 vec4 [N, D, H, W, p_step]   W: the form of recipes/conv.h   Y: C4 vec4 [N, OD, OH, OW, p_oc4]
+// X: C4 vec4 [N, D, H, W, p_step]   W: the form of recipes/conv.h
+// Y: C4 vec4 [N, OD, OH, OW, p_oc4]
 // Output o = s * m + phase of an axis takes the inputs m + i0 - j * istep through the kernel's
 // items k0 + j * kstep, j < count; (k0, count, i0) of each phase are in the lists zs, ys, xs.
 // One invocation computes TILE positions m of one phase, rows of p_row laid end to end, and NV
@@ -56,7 +57,8 @@ void main() {
     int block = GROUP.x * p_kd * p_kh * row_size + lane;
     int nz = p_zs(phase_z * 3 + 1), ny = p_ys(phase_y * 3 + 1), nx = p_xs(phase_x * 3 + 1);
     int kz0 = p_zs(phase_z * 3), ky0 = p_ys(phase_y * 3), kx0 = p_xs(phase_x * 3);
-    int iz0 = p_zs(phase_z * 3 + 2) + mz, iy0 = p_ys(phase_y * 3 + 2), ix0 = p_xs(phase_x * 3 + 2);
+    int iz0 = p_zs(phase_z * 3 + 2) + mz;
+    int iy0 = p_ys(phase_y * 3 + 2), ix0 = p_xs(phase_x * 3 + 2);
     for (int jz = 0; jz < nz; jz++) {
         int z = iz0 - jz * p_iz;
         int plane = uint(z) < uint(p_d) ? (n * p_d + z) * h * w * step + channel : NOWHERE;

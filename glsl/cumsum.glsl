@@ -1,5 +1,5 @@
 // Running sums, or products, along lines.
-// In: X. Out: Y (lib/lines.glsl). An invocation takes a line (or LANES lines side by side).
+// In: X. Out: Y (lib/lines.glsl). An invocation takes a line, or LANES lines.
 // Defines: MUL: products. REVERSE: from the end. EXCLUSIVE: without the element itself.
 // INT64: elements are 64-bit integers.
 #include "lib/lines.glsl"

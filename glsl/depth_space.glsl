@@ -1,5 +1,6 @@
 // DepthToSpace and SpaceToDepth: moves blocks of pixels to or from channels, dense.
-// X: [N, C, H, W]   Y: DepthToSpace (DEPTH) [N, C / b², H b, W b], else [N, C b², H / b, W / b].
+// X: [N, C, H, W]
+// Y: DepthToSpace (DEPTH) [N, C / b², H b, W b], else [N, C b², H / b, W / b].
 // The block's item (i, j) of channel c lies in channel i p_step_i + j p_step_j + c p_step_c of
 // the deep side. Params: count c h w (of Y) b deep (channels of X) step_i step_j step_c.
 

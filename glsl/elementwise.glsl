@@ -1,10 +1,11 @@
 // An expression over up to four operands, element by element, with broadcasting.
-// In: operands A … D (those that have a KIND). Out: Y. One invocation computes p_repeat units
-// of Y, LOCAL_SIZE apart; a unit is what one STORE writes (UNIT_Y: a vec4, an element, two
+// In: operands A … D (those that have a KIND). Out: Y. One invocation computes four units of
+// Y, LOCAL_SIZE apart; a unit is what one STORE writes (UNIT_Y: a vec4, an element, two
 // packed halves). In layout C4 a unit is four channels of one place.
-// Params: p_units; p_repeat; where RANK > 0 p_dims(i), the extents of the index space in units
-// of LOAD; strides over it in units of each operand's own view: p_sa(i), p_sb(i), p_sc(i),
-// p_sd(i); p_ga … p_gd, the gap of GATHER; p_channels in layout C4; p_e… of the expression.
+// Params: p_units; where RANK > 0 p_dims(i), the extents of the index space in units of LOAD,
+// and p_steps(i), the digits of LOCAL_SIZE in it; strides over it in units of each operand's
+// own view: p_sa(i), p_sb(i), p_sc(i), p_sd(i); p_ga … p_gd, the gap of GATHER; p_channels in
+// layout C4; p_e… of the expression.
 // Defines: EXPR, over a, b, c, d; VALUE_x the type of operand x's value (as wide as Y's);
 // RANK 0: no operand needs coordinates; MASK: zeros go to pad lanes; INT64: the expression
 // uses 64-bit integers; KIND_x:
@@ -29,6 +30,18 @@ void locate(int i) {
     }
     at_[0] = i;
 }
+void advance() { // by LOCAL_SIZE: no division
+    int carry = 0;
+    for (int d = RANK - 1; d > 0; d--) {
+        int c = at_[d] + p_steps(d) + carry;
+        carry = int(c >= p_dims(d));
+        at_[d] = carry != 0 ? c - p_dims(d) : c;
+    }
+    at_[0] += p_steps(0) + carry;
+}
+#else
+void locate(int i) {}
+void advance() {}
 #endif
 
 #define SUM1(s) at_[0] * s(0)
@@ -129,9 +142,6 @@ VALUE_D get_d(int i) {
 #endif
 
 T_Y value(int i) {
-#if RANK > 0
-    locate(i);
-#endif
 #ifdef KIND_A
     VALUE_A a = get_a(i);
 #endif
@@ -153,14 +163,24 @@ T_Y value(int i) {
     return v;
 }
 
-void main() {
-    int u = GROUP.x * LOCAL_SIZE * p_repeat + LOCAL;
-    int end = min(u + LOCAL_SIZE * p_repeat, p_units);
-    for (; u < end; u += LOCAL_SIZE) {
 #if UNIT_Y == 2
-        STORE2_Y(u, vec2(value(2 * u), value(2 * u + 1)));
+float element(int i) {
+    locate(i);
+    return value(i);
+}
+#define UNIT(u) STORE2_Y(u, vec2(element(2 * u), element(2 * u + 1)))
 #else
-        STORE_Y(u, value(u));
+#define UNIT(u) STORE_Y(u, value(u)); advance()
 #endif
-    }
+#define UNIT_OR_RETURN if (u >= p_units) return; UNIT(u); u += LOCAL_SIZE;
+
+void main() {
+    int u = GROUP.x * LOCAL_SIZE * 4 + LOCAL;
+#if UNIT_Y != 2
+    locate(u);
+#endif
+    UNIT_OR_RETURN
+    UNIT_OR_RETURN
+    UNIT_OR_RETURN
+    UNIT_OR_RETURN
 }

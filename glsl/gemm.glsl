@@ -1,16 +1,17 @@
 // A tile of a matrix product: Y[z][m][n] = scale * sum of A[z][m][k] B[z][k][n], plus C.
-// An invocation computes TM rows × NV vec4s of columns, LO vec4s apart; its lanes lie along
-// columns (LO of them) and rows. No shared memory. The order of the loop's body matters on
-// llvmpipe: one row after the other, one accumulator after the other, each takes all its k.
+// An invocation computes TM rows × NV vec4s of columns, LO vec4s apart; its lanes lie
+// along columns (LO of them) and rows. No shared memory. The order of the loop's body
+// matters on llvmpipe: one row after the other, one accumulator after the other, each
+// takes all its k.
 // In:  A  vec4s along k, or elements (A_ELEMENT) at strides a_row, a_col
-//      B  vec4s along n: row k of panel p at b + p * panel + k * b_row, a panel is 8 vec4s
-//         wide; or elements (B_ELEMENT) at strides b_row, b_col
-//      C  elements at strides c_row, c_col, times beta, if ADD is 2; ADD 1: a row of vec4s
-//         behind B's panels, at `bias`
+//      B  vec4s along n: row k of panel p at b + p * panel + k * b_row, a panel is 8
+//         vec4s wide; or elements (B_ELEMENT) at strides b_row, b_col
+//      C  elements at strides c_row, c_col, times beta, if ADD is 2; ADD 1: a row of
+//         vec4s behind B's panels, at `bias`
 // Out: Y  vec4s, or elements (Y_ELEMENT)
-// Parameters: m; n (elements); n4 (vec4s, rounded up); k4 (whole vec4s of k), tail (the rest
-//   of k: 0 … 3, if TAIL); scale, if SCALE; BATCH runs of batches: batch(i), a_batch(i),
-//   b_batch(i), in units of A's and B's views
+// Parameters: m; n (elements); n4 (vec4s, rounded up); k4 (whole vec4s of k), tail (the
+//   rest of k: 0 … 3, if TAIL); scale, if SCALE; BATCH runs of batches: batch(i),
+//   a_batch(i), b_batch(i), in units of A's and B's views
 // Defines: TM, NV, KU (vec4s of k a step: 1 or 2), LO (1, 2, 4, 8), LY (invocations along
 //   rows in a group), and those above.
 
@@ -26,11 +27,6 @@
 #define ROWS(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6)
 #elif TM == 8
 #define ROWS(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
-#elif TM == 14
-#define ROWS(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13)
-#elif TM == 16
-#define ROWS(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13) \
-    F(14) F(15)
 #endif
 #if NV == 1
 #define COLUMNS(F, i) F(i, 0)
@@ -55,7 +51,8 @@ vec4 load_b(int row, ivec4 at) {
 
 #ifdef A_ELEMENT
 vec4 load_a(int at, int step) {
-    return vec4(LOAD_A(at), LOAD_A(at + step), LOAD_A(at + 2 * step), LOAD_A(at + 3 * step));
+    return vec4(LOAD_A(at), LOAD_A(at + step), LOAD_A(at + 2 * step),
+                LOAD_A(at + 3 * step));
 }
 #else
 #define load_a(at, step) LOAD_A(at)

@@ -1,8 +1,8 @@
-// A matrix product element by element, for integers and whatever the tiled kernels do not do.
+// A matrix product element by element, for integers and what the tiles do not do.
 // In:  A, B elements at any strides; C, if ADD: times beta. Without K: neither A nor B.
 // Out: Y. An invocation computes a unit of it.
-// Parameters: m, n, k; a_row, a_col, b_row, b_col, c_row, c_col; scale, beta; BATCH runs of
-//   batches: batch(i), a_batch(i), b_batch(i); count
+// Parameters: m, n, k; a_row, a_col, b_row, b_col, c_row, c_col; scale, beta; BATCH runs
+//   of batches: batch(i), a_batch(i), b_batch(i); count
 // Defines: KIND of the elements: 0 float, 1 int, 2 uint, 3 int64. ADD, BATCH, K.
 
 #if KIND == 3

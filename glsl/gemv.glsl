@@ -1,6 +1,6 @@
-// Rows times a matrix: for products of few rows, or few columns. As gemm.glsl, but a group
-// computes LO vec4s of columns of one row, its LOCAL_SIZE / LO lanes for each share k, and a
-// barrier joins them.
+// Rows times a matrix: for products of few rows, or few columns. As gemm.glsl, but a
+// group computes LO vec4s of columns of one row, its LOCAL_SIZE / LO lanes for each share
+// k, and a barrier joins them.
 // In: A vec4s along k; B vec4s along n in panels; C. Out: Y. Parameters as gemm.glsl.
 // Defines: LO, BATCH, ADD, SCALE, Y_ELEMENT.
 #include "lib/gemm_put.glsl"

@@ -1,12 +1,13 @@
-// Rows of X brought to mean 0 and variance 1, then scaled and shifted. Mean first, then the
-// centred variance, in fp32; lanes' parts are joined as Chan et al. do.
-// In:  X; S and B (scale and bias), if there. Out: Y; with STATS M and I (mean, 1/deviation), those
-//   that HAS_M and HAS_I say.
-// Parameters: those of lib/lines.glsl (ALONG); epsilon; count: elements of a row, as float;
-//   CHANNELS: a row is `channels` runs of `spatial` units, `turn` rows have scales of their
-//   own, run c of row r has those at (r mod turn) * channels + c, or r mod turn if PER_ROW
-// Defines: RMS: no mean is taken off. GROUPED: a group takes a row, else an invocation does.
-//   SCALE, BIAS: 0 none, 1 as long as a row, 2 one value for all. STATS,
+// Rows of X brought to mean 0 and variance 1, then scaled and shifted. Mean first, then
+// the centred variance, in fp32; lanes' parts are joined as Chan et al. do.
+// In:  X; S and B (scale and bias), if there. Out: Y; with STATS M and I (mean,
+//   1/deviation), those that HAS_M and HAS_I say.
+// Parameters: those of lib/lines.glsl (ALONG); epsilon; count: elements of a row, as
+//   float; CHANNELS: a row is `channels` runs of `spatial` units, `turn` rows have scales
+//   of their own, run c of row r has those at (r mod turn) * channels + c, or r mod turn
+//   if PER_ROW
+// Defines: RMS: no mean is taken off. GROUPED: a group takes a row, else an invocation
+//   does. SCALE, BIAS: 0 none, 1 as long as a row, 2 one value for all. STATS,
 //   CHANNELS: above (SCALE and BIAS are 0).
 #include "lib/lines.glsl"
 
@@ -62,7 +63,8 @@ vec2 measure(int at) {
     V sum = V(0.0);
     int k;
     STEPS_OF_4(k)
-        sum += (LD(at + k) + LD(at + k + SKIP)) + (LD(at + k + 2 * SKIP) + LD(at + k + 3 * SKIP));
+        sum += (LD(at + k) + LD(at + k + SKIP)) +
+               (LD(at + k + 2 * SKIP) + LD(at + k + 3 * SKIP));
     STEPS_LEFT(k)
         sum += LD(at + k);
 #ifdef GROUPED

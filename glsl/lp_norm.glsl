@@ -1,5 +1,5 @@
 // Lines of X divided by their norm; lines of norm 0 stay 0.
-// In: X. Out: Y (lib/lines.glsl). An invocation takes a line (or LANES lines side by side).
+// In: X. Out: Y (lib/lines.glsl). An invocation takes a line, or LANES lines.
 // Define P: 1 or 2.
 #include "lib/lines.glsl"
 

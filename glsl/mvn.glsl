@@ -1,8 +1,8 @@
 // X brought to mean 0 and deviation 1 over some axes.
-// In: X. Out: Y, of its shape. An invocation takes one place of the other axes (or LANES of
-// them side by side), whose elements are r0 runs of r1 units (units: lib/lines.glsl).
-// Parameters: lines (places, in units); place l starts at l / k1 * k0_step + l % k1 * k1_step;
-//   r0, r0_step, r1, r1_step; scale: 1 / elements of a place.
+// In: X. Out: Y, of its shape. An invocation takes one place of the other axes (or LANES
+// of them side by side), whose elements are r0 runs of r1 units (units: lib/lines.glsl).
+// Parameters: lines (places, in units); place l starts at l / k1 * k0_step + l % k1 *
+//   k1_step; r0, r0_step, r1, r1_step; scale: 1 / elements of a place.
 #include "lib/lines.glsl"
 
 void main() {

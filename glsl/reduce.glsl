@@ -1,8 +1,8 @@
 // One step of a reduction.
 // In:  X   [outer, size, inner], elements; or vec4s along inner (columns) or size (rows)
-// Out: Y   [outer, chunks, inner]: chunk c joins the elements [c * chunk, (c + 1) * chunk)
-// Parameters: size, chunk (in X's units), chunks, inner (in X's units), count (elements of Y),
-//   total (members of a mean), scale (1 / total)
+// Out: Y   [outer, chunks, inner]: chunk c joins [c * chunk, (c + 1) * chunk)
+// Parameters: size, chunk (in X's units), chunks, inner (in X's units), count (elements
+//   of Y), total (members of a mean), scale (1 / total)
 // Defines:
 //   SHAPE  0: columns, inner > 1 and an invocation computes a unit of Y
 //          1: rows, inner = 1 and an invocation computes a unit of Y
@@ -73,8 +73,8 @@ vec4 log_(vec4 v) { return vec4(log_(v.x), log_(v.y), log_(v.z), log_(v.w)); }
 #endif
 
 // Elements [k, end) of a line that starts at `at`, `step` apart (in X's units), `skip` of
-// them at a time: four units a step, as a loop's step costs llvmpipe as much as a load. Sums
-// are taken in blocks, so that rounding errors do not pile up.
+// them at a time: four units a step, as a loop's step costs llvmpipe as much as a load.
+// Sums are taken in blocks, so that rounding errors do not pile up.
 #if JOIN == 4
 T_X line_max(int at, int step, int k, int end, int skip) {
     int i = at + k * step, stride = skip * step;

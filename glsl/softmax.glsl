@@ -1,8 +1,8 @@
-// Softmax and its logarithm along lines (lib/lines.glsl), starting from the true maximum. A
-// line that is all -inf gives NaN.
+// Softmax and its logarithm along lines (lib/lines.glsl), starting from the true maximum.
+// A line that is all -inf gives NaN.
 // In: X. Out: Y.
-// Defines: LOG: the logarithm. GROUPED: a group takes one line (ALONG), lane by lane, in one
-// pass for maximum and sum; without it an invocation takes a line, in two.
+// Defines: LOG: the logarithm. GROUPED: a group takes one line (ALONG), lane by lane, in
+// one pass for maximum and sum; without it an invocation takes a line, in two.
 #include "lib/lines.glsl"
 
 #ifdef LOG
@@ -55,10 +55,12 @@ void main() {
     int line = FLAT;
     if (line >= p_lines)
         return;
-    int at = LINE(line), step = p_inner, end = at + p_size * step, most4 = end - 3 * step, i;
+    int at = LINE(line), step = p_inner, end = at + p_size * step, i;
+    int most4 = end - 3 * step;
     V most = LD(at);
     for (i = at + step; i < most4; i += 4 * step)
-        most = max(max(max(most, LD(i)), LD(i + step)), max(LD(i + 2 * step), LD(i + 3 * step)));
+        most = max(max(max(most, LD(i)), LD(i + step)),
+                   max(LD(i + 2 * step), LD(i + 3 * step)));
     for (; i < end; i += step)
         most = max(most, LD(i));
     S top = MAX_ALONG(most);

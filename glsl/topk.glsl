@@ -1,12 +1,12 @@
-// The k largest (or smallest) elements of each line, in order. An element's place among the
-// answers is the number of elements that go before it: greater ones, and equal ones on its
-// left. So every invocation works alone.
-// Step 0: an invocation takes an element of X [outer, size, inner] and writes its place on the
-//   line to I [outer, k, inner] (int64), if it is among the answers.
+// The k largest (or smallest) elements of each line, in order. An element's place among
+// the answers is the number of elements that go before it: greater ones, and equal ones
+// on its left. So every invocation works alone.
+// Step 0: an invocation takes an element of X [outer, size, inner] and writes its place
+//   on the line to I [outer, k, inner] (int64), if it is among the answers.
 // Step 1: Y [outer, k, inner] is gathered from X by I.
 // Parameters: size, inner, k, count (elements: of X in step 0, of Y in step 1)
 // Defines: STEP. SMALLEST. KIND 0: float, 1: int, 2: uint, 3: int64, 4: uint64.
-//   ROW4 (STEP 0): inner = 1 and X is read as vec4s, size in vec4s.
+//   ROW4 (STEP 0): inner = 1 and X is read as vec4s.
 
 #if STEP == 0
 

@@ -419,7 +419,7 @@ static void scan_line(struct reader *r, const char *text) {
 
 static bool add_node(struct reader *r) {
     const char *in[MOST_ARGS], *out[8];
-    char outputs[8][16], name[80];
+    char outputs[8][32], name[80];
     size_t n_in = 0;
     esk_error error = ESK_ERROR_INIT;
     char previous[32];
@@ -431,7 +431,7 @@ static bool add_node(struct reader *r) {
     for (size_t i = 0; i < r->n_args; i++)
         in[n_in++] = r->args[i];
     for (size_t i = 0; i < r->n_outputs; i++) {
-        snprintf(outputs[i], sizeof(outputs[i]), "n%zuo%zu", r->n_nodes, i);
+        snprintf(outputs[i], sizeof(outputs[i]), "n%uo%u", (unsigned)r->n_nodes, (unsigned)i);
         out[i] = outputs[i];
     }
     snprintf(name, sizeof(name), "%s_%zu", r->op, r->n_nodes);

@@ -1,5 +1,5 @@
-// What the product kernels share (parameters and defines: gemm.glsl): where a batch's A and
-// B begin, and what becomes of a finished vec4 of columns.
+// What the product kernels share (parameters and defines: gemm.glsl): where a batch's A
+// and B begin, and what becomes of a finished vec4 of columns.
 
 void batch_at(int z, out int a, out int b) {
     a = 0, b = 0;
@@ -24,7 +24,8 @@ void put(int z, int row, int n4, vec4 v) {
 #endif
 #if ADD == 2
     int c = row * p_c_row, last = p_n - 1;
-    v += p_beta * vec4(LOAD_C(c + 4 * n4 * p_c_col), LOAD_C(c + min(4 * n4 + 1, last) * p_c_col),
+    v += p_beta * vec4(LOAD_C(c + 4 * n4 * p_c_col),
+                       LOAD_C(c + min(4 * n4 + 1, last) * p_c_col),
                        LOAD_C(c + min(4 * n4 + 2, last) * p_c_col),
                        LOAD_C(c + min(4 * n4 + 3, last) * p_c_col));
 #endif

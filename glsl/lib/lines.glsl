@@ -1,9 +1,9 @@
-// Lines of X and Y (the same shape and type), one line or a few neighbours an invocation. The
-// kernel's C side: esk_kernel_lines (recipes/line_kernels.h), which gives the defines
+// Lines of X and Y (the same shape and type), one line or a few neighbours an invocation.
+// The kernel's C side: esk_kernel_lines (recipes/line_kernels.h), which gives the defines
 //   LANES   elements of a unit V: 4, 2 (packed halves), 1
 //   ALONG   1: a unit lies along the line (rows); 0: across LANES lines (columns)
-// and the parameters size (units of a line), inner (units between neighbours of a line), lines
-// (lines, in units). Line u is at LINE(u), its neighbours p_inner apart.
+// and the parameters size (units of a line), inner (units between neighbours of a line),
+// lines (their number, in units). Line u is at LINE(u), its neighbours p_inner apart.
 
 #if LANES == 2
 #define V vec2

@@ -24,40 +24,40 @@ static esk_status infer(struct esk_ctx *c) {
 enum { BLOCK = 256 };
 
 /* The best of up to BLOCK lines side by side, whose first elements are at `first`. */
-#define SEARCH(type, read)                                                                  \
-    static void search_##type(const struct esk_tensor *x, int64_t first,                    \
-                              const struct esk_lines *l, int64_t n, int sign, bool latest,  \
-                              int64_t *at) {                                                \
-        type best[BLOCK], v[BLOCK];                                                         \
-        read(x, first, 1, n, best);                                                         \
-        for (int64_t i = 0; i < n; i++)                                                     \
-            at[i] = 0;                                                                      \
-        for (int64_t k = 1; k < l->size; k++) {                                             \
-            read(x, first + k * l->inner, 1, n, v);                                         \
-            for (int64_t i = 0; i < n; i++)                                                 \
-                if ((sign > 0 ? v[i] > best[i] : v[i] < best[i]) ||                         \
-                    (latest && v[i] == best[i]))                                            \
-                    best[i] = v[i], at[i] = k;                                              \
-        }                                                                                   \
-    }                                                                                       \
-    /* The best of a line of neighbours. */                                                 \
-    static void search_row_##type(const struct esk_tensor *x, int64_t first, int64_t size,  \
-                                  int sign, bool latest, int64_t *at) {                     \
-        type best, v[BLOCK];                                                                \
-        read(x, first, 1, 1, &best);                                                        \
-        *at = 0;                                                                            \
-        for (int64_t k = 0; k < size; k += BLOCK) {                                         \
-            int64_t n = size - k < BLOCK ? size - k : BLOCK;                                \
-            read(x, first + k, 1, n, v);                                                    \
-            for (int64_t i = 0; i < n; i++)                                                 \
-                if ((sign > 0 ? v[i] > best : v[i] < best) || (latest && v[i] == best))     \
-                    best = v[i], *at = k + i;                                               \
-        }                                                                                   \
+#define SEARCH(type, read)                                                              \
+    static void search_##type(const struct esk_tensor *x, int64_t first,                \
+                              const struct esk_lines *l, int64_t n, int sign,           \
+                              bool latest, int64_t *at) {                               \
+        type best[BLOCK], v[BLOCK];                                                     \
+        read(x, first, 1, n, best);                                                     \
+        for (int64_t i = 0; i < n; i++)                                                 \
+            at[i] = 0;                                                                  \
+        for (int64_t k = 1; k < l->size; k++) {                                         \
+            read(x, first + k * l->inner, 1, n, v);                                     \
+            for (int64_t i = 0; i < n; i++)                                             \
+                if ((sign > 0 ? v[i] > best[i] : v[i] < best[i]) ||                     \
+                    (latest && v[i] == best[i]))                                        \
+                    best[i] = v[i], at[i] = k;                                          \
+        }                                                                               \
+    }                                                                                   \
+    /* The best of a line of neighbours. */                                             \
+    static void search_row_##type(const struct esk_tensor *x, int64_t first,            \
+                                  int64_t size, int sign, bool latest, int64_t *at) {   \
+        type best, v[BLOCK];                                                            \
+        read(x, first, 1, 1, &best);                                                    \
+        *at = 0;                                                                        \
+        for (int64_t k = 0; k < size; k += BLOCK) {                                     \
+            int64_t n = size - k < BLOCK ? size - k : BLOCK;                            \
+            read(x, first + k, 1, n, v);                                                \
+            for (int64_t i = 0; i < n; i++)                                             \
+                if ((sign > 0 ? v[i] > best : v[i] < best) || (latest && v[i] == best)) \
+                    best = v[i], *at = k + i;                                           \
+        }                                                                               \
     }
 
 /* Unsigned 64-bit integers compare as signed ones with the top bit turned. */
-static void read_ints(const struct esk_tensor *x, int64_t first, int64_t stride, int64_t n,
-                      int64_t *values) {
+static void read_ints(const struct esk_tensor *x, int64_t first, int64_t stride,
+                      int64_t n, int64_t *values) {
     esk_read_ints(x, first, stride, n, values);
     for (int64_t i = 0; x->dtype == ESK_UINT64 && i < n; i++)
         values[i] ^= INT64_MIN;
@@ -95,19 +95,22 @@ static esk_status gpu(struct esk_ctx *c) {
     enum { SHORT = 64 }; /* a line not worth a group */
     const struct esk_var *x = esk_in(c, 0), *who;
     if (!esk_all_storable(c, &who))
-        return esk_unsupported(c, "%s is not kept on the device", esk_dtype_name(who->dtype));
+        return esk_unsupported(c, "%s is not kept on the device",
+                               esk_dtype_name(who->dtype));
     if (x->dtype == ESK_INT64 || x->dtype == ESK_UINT64)
         return esk_unsupported(c, "no kernel compares %s", esk_dtype_name(x->dtype));
     int64_t count = esk_var_count(x);
     int axis = 0;
     if (count > INT32_MAX)
-        return esk_unsupported(c, "%lld elements, the limit is 2147483647", (long long)count);
+        return esk_unsupported(c, "%lld elements, the limit is 2147483647",
+                               (long long)count);
     if (x->rank)
         esk_shape_axis(esk_attr_int(c->node, "axis", 0), x->rank, &axis);
     struct esk_lines l = esk_lines_along(x->rank, x->dim, axis);
     struct esk_recipe *r = esk_add_recipe(c, "arg");
     struct esk_kernel *k = esk_recipe_kernel(r, "arg");
-    int shape = l.inner > 1 ? 0 : l.size <= SHORT ? 1 : 2;
+    bool many = c->limits->software && l.outer >= 64 && l.size <= 16384;
+    int shape = l.inner > 1 ? 0 : l.size <= SHORT || many ? 1 : 2;
     bool vec4 = (l.inner > 1 ? l.inner : l.size) % 4 == 0;
     int64_t size = vec4 && shape ? l.size / 4 : l.size;
     int64_t inner = vec4 && !shape ? l.inner / 4 : l.inner;
@@ -138,17 +141,17 @@ static esk_status gpu(struct esk_ctx *c) {
     return ESK_OK;
 }
 
-#define ARG(title, sign)                                                                    \
-    const struct esk_op esk_op_##title = {                                                  \
-        .domain = "",                                                                       \
-        .name = #title,                                                                     \
-        .since = (const uint8_t[]){1, 11, 12, 13, 0},                                       \
-        .min_in = 1,                                                                        \
-        .min_out = 1,                                                                       \
-        .infer = infer,                                                                     \
-        .cpu = cpu,                                                                         \
-        .gpu = gpu,                                                                         \
-        .data = &(const int){sign},                                                         \
+#define ARG(title, sign)                              \
+    const struct esk_op esk_op_##title = {            \
+        .domain = "",                                 \
+        .name = #title,                               \
+        .since = (const uint8_t[]){1, 11, 12, 13, 0}, \
+        .min_in = 1,                                  \
+        .min_out = 1,                                 \
+        .infer = infer,                               \
+        .cpu = cpu,                                   \
+        .gpu = gpu,                                   \
+        .data = &(const int){sign},                   \
     }
 
 ARG(ArgMax, 1);

@@ -1,6 +1,7 @@
-/* BatchNormalization. In: X [N, C, …], scale, B, mean, variance [C]; out: Y, and in training
- * mode (CPU only) the running mean and variance. */
+/* BatchNormalization. In: X [N, C, …], scale, B, mean, variance [C]; out: Y, and in
+ * training mode (CPU only) the running mean and variance. */
 #include "recipes/floats.h"
+#include "recipes/lanes.h"
 #include "recipes/scale_shift.h"
 
 #include <inttypes.h>
@@ -84,9 +85,11 @@ static esk_status cpu(struct esk_cpu *c) {
             double m, v;
             statistics(from, batch, channels, ch, pixels, &m, &v);
             if (c->n_out > 1 && c->out[1])
-                esk_tensor_set_double(c->out[1], ch, mean * momentum + m * (1 - momentum));
+                esk_tensor_set_double(c->out[1], ch,
+                                      mean * momentum + m * (1 - momentum));
             if (c->n_out > 2 && c->out[2])
-                esk_tensor_set_double(c->out[2], ch, variance * momentum + v * (1 - momentum));
+                esk_tensor_set_double(c->out[2], ch,
+                                      variance * momentum + v * (1 - momentum));
             mean = m, variance = v;
         }
         double scale = esk_tensor_double(c->in[1], ch) / sqrt(variance + epsilon);
@@ -140,6 +143,8 @@ static esk_status gpu(struct esk_ctx *c) {
         return esk_unsupported(c, "training_mode=1");
     if (!esk_all_storable(c, &who))
         return esk_unsupported(c, "type %s", esk_dtype_name(who->dtype));
+    if (!esk_element_indices(x))
+        return esk_unsupported(c, "a tensor of more than 2^31 elements");
     int64_t channels = x->rank > 1 ? x->dim[1] : 1, c4 = (channels + 3) / 4;
     bool known = true;
     for (uint32_t i = 1; i < 5; i++)
@@ -149,7 +154,8 @@ static esk_status gpu(struct esk_ctx *c) {
         r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
     struct esk_ref_to params;
     if (known) {
-        esk_id src[4] = {esk_in_id(c, 1), esk_in_id(c, 2), esk_in_id(c, 3), esk_in_id(c, 4)};
+        esk_id src[4] = {esk_in_id(c, 1), esk_in_id(c, 2), esk_in_id(c, 3),
+                         esk_in_id(c, 4)};
         int64_t list[2] = {channels, (int64_t)float_bits(epsilon)};
         params = esk_recipe_form(r, "batch_norm", pack, 4, src, 2, list, (size_t)c4 * 32,
                                  ESK_STORAGE_F32, ESK_FLOAT);
@@ -165,7 +171,8 @@ static esk_status gpu(struct esk_ctx *c) {
                 esk_kernel_in(c, r, k, "S", 1, ESK_ELEMENT);
                 esk_kernel_in(c, r, k, "V", 4, ESK_ELEMENT);
             }
-            esk_kernel_ref(k, "P", r, params, shift ? ESK_READ_WRITE : ESK_WRITE, ESK_VEC4);
+            esk_kernel_ref(k, "P", r, params, shift ? ESK_READ_WRITE : ESK_WRITE,
+                           ESK_VEC4);
             esk_kernel_int(k, "c", channels);
             esk_kernel_int(k, "c4", c4);
             esk_kernel_float(k, "epsilon", epsilon);

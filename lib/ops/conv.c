@@ -1,6 +1,6 @@
 /* Conv and ConvTranspose. In: X [N, C, spatial…], W [M, C / group, kernel…] (transposed:
- * [C, M / group, kernel…]), B [M]; out: Y [N, M, spatial…]. How is in recipes/conv (device)
- * and recipes/conv_cpu. */
+ * [C, M / group, kernel…]), B [M]; out: Y [N, M, spatial…]. How is in recipes/conv
+ * (device) and recipes/conv_cpu. */
 #include "recipes/conv.h"
 #include "recipes/conv_cpu.h"
 
@@ -17,7 +17,8 @@ static bool transposed(const struct esk_node *node) {
 }
 
 static esk_status window_of(const struct esk_node *node, esk_error *error, int rank,
-                            const int64_t *x, const int64_t *w, struct esk_window *window) {
+                            const int64_t *x, const int64_t *w,
+                            struct esk_window *window) {
     return (transposed(node) ? esk_window_transposed : esk_window_read)(
         node, error, rank - 2, x + 2, w + 2, window);
 }
@@ -27,19 +28,23 @@ static esk_status infer(struct esk_ctx *c) {
     int64_t group = esk_attr_int(c->node, "group", 1);
     bool back = transposed(c->node);
     if (x->rank < 3 || w->rank != x->rank)
+        return esk_node_fail(
+            c, ESK_INVALID_MODEL,
+            "X has rank %d and W rank %d, both must be the same, 3 or more", x->rank,
+            w->rank);
+    if (!esk_dtype_is_float(x->dtype) || w->dtype != x->dtype ||
+        (b && b->dtype != x->dtype))
         return esk_node_fail(c, ESK_INVALID_MODEL,
-                             "X has rank %d and W rank %d, both must be the same, 3 or more",
-                             x->rank, w->rank);
-    if (!esk_dtype_is_float(x->dtype) || w->dtype != x->dtype || (b && b->dtype != x->dtype))
-        return esk_node_fail(c, ESK_INVALID_MODEL, "X is %s and W is %s, both must be the "
-                             "same float type", esk_dtype_name(x->dtype),
-                             esk_dtype_name(w->dtype));
+                             "X is %s and W is %s, both must be the "
+                             "same float type",
+                             esk_dtype_name(x->dtype), esk_dtype_name(w->dtype));
     bool fits = group >= 1 && w->dim[0] % group == 0 && x->dim[1] % group == 0 &&
                 (back ? w->dim[0] == x->dim[1] : w->dim[1] == x->dim[1] / group);
     if (!fits)
         return esk_node_fail(c, ESK_INVALID_MODEL,
-                             "%" PRId64 " channels, %" PRId64 " groups and weights of %" PRId64
-                             " x %" PRId64 " do not fit",
+                             "%" PRId64 " channels, %" PRId64
+                             " groups and weights of %" PRId64 " x %" PRId64
+                             " do not fit",
                              x->dim[1], group, w->dim[0], w->dim[1]);
     int64_t channels = back ? w->dim[1] * group : w->dim[0];
     if (b && (b->rank != 1 || b->dim[0] != channels))
@@ -68,6 +73,8 @@ static esk_status gpu(struct esk_ctx *c) {
         return esk_unsupported(c, "type %s", esk_dtype_name(x->dtype));
     if (x->rank > 5)
         return esk_unsupported(c, "%d spatial axes", x->rank - 2);
+    if (esk_var_count(x) == 0)
+        return esk_unsupported(c, "an empty input");
     struct esk_window window;
     ESK_TRY(window_of(c->node, c->error, x->rank, x->dim, w->dim, &window));
     return transposed(c->node) ? esk_conv_transposed_recipes(c, &window, group)

@@ -1,5 +1,5 @@
-/* CumSum and CumProd. In: x and a known axis; out: running sums or products along it. Sums of
- * floats on the host are in double, integers wrap. */
+/* CumSum and CumProd. In: x and a known axis; out: running sums or products along it.
+ * Sums of floats on the host are in double, integers wrap. */
 #include "recipes/line_kernels.h"
 
 static bool is_product(const struct esk_node *node) {
@@ -16,7 +16,8 @@ static esk_status axis_of(const struct esk_ctx *c, int *axis) {
     uint32_t n;
     ESK_TRY(esk_in_ints(c, 1, &value, 1, &n));
     if (n != 1)
-        return esk_node_fail(c, ESK_INVALID_MODEL, "axis has %u values, it must be one", n);
+        return esk_node_fail(c, ESK_INVALID_MODEL, "axis has %u values, it must be one",
+                             n);
     return esk_check_axis(c, value, esk_in(c, 0)->rank, axis);
 }
 
@@ -26,7 +27,8 @@ static esk_status infer(struct esk_ctx *c) {
     return esk_set_out_like(c, 0, 0);
 }
 
-static void run_doubles(double *v, int64_t n, bool product, bool reverse, bool exclusive) {
+static void run_doubles(double *v, int64_t n, bool product, bool reverse,
+                        bool exclusive) {
     double total = product;
     for (int64_t k = 0; k < n; k++) {
         double *at = &v[reverse ? n - 1 - k : k], old = total;
@@ -52,7 +54,8 @@ static esk_status cpu(struct esk_cpu *c) {
     bool exclusive = esk_attr_int(c->node, "exclusive", 0);
     int axis;
     if (!esk_shape_axis(esk_tensor_int(c->in[1], 0), x->rank, &axis))
-        return esk_cpu_fail(c, ESK_INVALID_MODEL, "axis out of range for rank %d", x->rank);
+        return esk_cpu_fail(c, ESK_INVALID_MODEL, "axis out of range for rank %d",
+                            x->rank);
     struct esk_lines l = esk_lines_along(x->rank, x->dim, axis);
     void *v = esk_arena_array(c->scratch, (size_t)l.size, 8);
     if (!v)
@@ -76,7 +79,8 @@ static esk_status gpu(struct esk_ctx *c) {
     const struct esk_var *x = esk_in(c, 0), *who;
     int axis;
     if (!esk_all_storable(c, &who))
-        return esk_unsupported(c, "%s is not kept on the device", esk_dtype_name(who->dtype));
+        return esk_unsupported(c, "%s is not kept on the device",
+                               esk_dtype_name(who->dtype));
     if (esk_var_count(x) > INT32_MAX)
         return esk_unsupported(c, "%lld elements, the limit is 2147483647",
                                (long long)esk_var_count(x));
@@ -101,18 +105,18 @@ static esk_status gpu(struct esk_ctx *c) {
     return ESK_OK;
 }
 
-#define RUNNING(title, product, ...)                                                        \
-    const struct esk_op esk_op_##title = {                                                  \
-        .domain = "",                                                                       \
-        .name = #title,                                                                     \
-        .since = (const uint8_t[]){__VA_ARGS__, 0},                                         \
-        .min_in = 2,                                                                        \
-        .min_out = 1,                                                                       \
-        .host_in = axis_on_host,                                                            \
-        .infer = infer,                                                                     \
-        .cpu = cpu,                                                                         \
-        .gpu = gpu,                                                                         \
-        .data = &(const bool){product},                                                     \
+#define RUNNING(title, product, ...)                \
+    const struct esk_op esk_op_##title = {          \
+        .domain = "",                               \
+        .name = #title,                             \
+        .since = (const uint8_t[]){__VA_ARGS__, 0}, \
+        .min_in = 2,                                \
+        .min_out = 1,                               \
+        .host_in = axis_on_host,                    \
+        .infer = infer,                             \
+        .cpu = cpu,                                 \
+        .gpu = gpu,                                 \
+        .data = &(const bool){product},             \
     }
 
 RUNNING(CumSum, false, 11, 14);

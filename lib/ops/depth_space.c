@@ -1,5 +1,6 @@
-/* DepthToSpace and SpaceToDepth. In: X [N, C, H, W] of any type; out: the same elements, blocks
- * of pixels moved from or to channels. */
+/* DepthToSpace and SpaceToDepth. In: X [N, C, H, W] of any type; out: the same elements,
+ * blocks of pixels moved from or to channels. */
+#include "recipes/lanes.h"
 #include "recipes/map.h"
 
 #include <inttypes.h>
@@ -14,11 +15,12 @@ static bool to_space(const struct esk_node *node) {
     return ((const struct direction *)node->op->data)->to_space;
 }
 
-/* Item (i, j) of a block of channel c lies in channel i * step[0] + j * step[1] + c * step[2]
- * of the deep side, which has `channels` more on the other. */
+/* Item (i, j) of a block of channel c lies in channel i * step[0] + j * step[1] + c *
+ * step[2] of the deep side, which has `channels` more on the other. */
 static void steps(const struct esk_node *node, int64_t channels, int64_t *step) {
     int64_t b = esk_attr_int(node, "blocksize", 1);
-    bool rows = to_space(node) && strcmp(esk_attr_string(node, "mode", "DCR"), "CRD") == 0;
+    bool rows =
+        to_space(node) && strcmp(esk_attr_string(node, "mode", "DCR"), "CRD") == 0;
     step[0] = rows ? b : b * channels;
     step[1] = rows ? 1 : channels;
     step[2] = rows ? b * b : 1;
@@ -29,7 +31,8 @@ static esk_status infer(struct esk_ctx *c) {
     int64_t b = esk_attr_int(c->node, "blocksize", 0);
     const char *mode = esk_attr_string(c->node, "mode", "DCR");
     if (x->rank != 4)
-        return esk_node_fail(c, ESK_INVALID_MODEL, "X has rank %d, it must be 4", x->rank);
+        return esk_node_fail(c, ESK_INVALID_MODEL, "X has rank %d, it must be 4",
+                             x->rank);
     if (b < 1 || b > 46340)
         return esk_node_fail(c, ESK_INVALID_MODEL, "blocksize is %" PRId64, b);
     if (strcmp(mode, "DCR") != 0 && strcmp(mode, "CRD") != 0)
@@ -41,24 +44,37 @@ static esk_status infer(struct esk_ctx *c) {
                              "] cannot be cut into blocks of %" PRId64,
                              x->dim[1], x->dim[2], x->dim[3], b);
     int64_t dims[4] = {x->dim[0], up ? x->dim[1] / (b * b) : x->dim[1] * b * b,
-                       up ? x->dim[2] * b : x->dim[2] / b, up ? x->dim[3] * b : x->dim[3] / b};
+                       up ? x->dim[2] * b : x->dim[2] / b,
+                       up ? x->dim[3] * b : x->dim[3] / b};
     return esk_set_out(c, 0, x->dtype, 4, dims);
 }
 
 /* Every `from_step`-th element to every `to_step`-th. */
-#define COPY(T)                                                                             \
-    for (int64_t i = 0; i < count; i++)                                                     \
-        ((T *)to)[to_at + i * to_step] = ((const T *)from)[from_at + i * from_step]
+#define COPY(T)                         \
+    for (int64_t i = 0; i < count; i++) \
+    ((T *)to)[to_at + i * to_step] = ((const T *)from)[from_at + i * from_step]
 
-static void copy(void *to, int64_t to_at, int64_t to_step, const void *from, int64_t from_at,
-                 int64_t from_step, int64_t count, size_t size) {
-    struct wide { uint64_t a, b; };
+static void copy(void *to, int64_t to_at, int64_t to_step, const void *from,
+                 int64_t from_at, int64_t from_step, int64_t count, size_t size) {
+    struct wide {
+        uint64_t a, b;
+    };
     switch (size) {
-    case 1: COPY(uint8_t); break;
-    case 2: COPY(uint16_t); break;
-    case 4: COPY(uint32_t); break;
-    case 8: COPY(uint64_t); break;
-    default: COPY(struct wide); break;
+    case 1:
+        COPY(uint8_t);
+        break;
+    case 2:
+        COPY(uint16_t);
+        break;
+    case 4:
+        COPY(uint32_t);
+        break;
+    case 8:
+        COPY(uint64_t);
+        break;
+    default:
+        COPY(struct wide);
+        break;
     }
 }
 
@@ -93,6 +109,8 @@ static esk_status gpu(struct esk_ctx *c) {
     int64_t step[3];
     if (!esk_all_storable(c, &who))
         return esk_unsupported(c, "type %s", esk_dtype_name(who->dtype));
+    if (!esk_element_indices(x))
+        return esk_unsupported(c, "a tensor of more than 2^31 elements");
     steps(c->node, up ? y->dim[1] : x->dim[1], step);
     struct esk_recipe *r = esk_add_recipe(c, up ? "depth to space" : "space to depth");
     struct esk_kernel *k = esk_recipe_kernel(r, "depth_space");

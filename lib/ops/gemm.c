@@ -1,6 +1,6 @@
 /* Gemm. In: matrices A and B, each may be transposed, and C, which is broadcast to the
- * product's shape; out: Y = alpha * A * B + beta * C. Before opset 7 C's axes could start at
- * `axis`; only the default, the trailing axes, is taken. */
+ * product's shape; out: Y = alpha * A * B + beta * C. Before opset 7 C's axes could start
+ * at `axis`; only the default, the trailing axes, is taken. */
 #include "recipes/gemm.h"
 
 static esk_status upgrade(struct esk_ctx *c) {
@@ -13,10 +13,17 @@ static bool describe(const struct esk_node *node, const int64_t *a, const int64_
                      int rank_c, const int64_t *dims_c, struct esk_gemm *g) {
     bool a_t = esk_attr_int(node, "transA", 0), b_t = esk_attr_int(node, "transB", 0);
     *g = (struct esk_gemm){
-        .b = 1, .c = ESK_NONE, .m = a[a_t], .n = b[!b_t], .k = a[!a_t],
-        .a_row = a_t ? 1 : a[1], .a_col = a_t ? a[1] : 1,
-        .b_row = b_t ? 1 : b[1], .b_col = b_t ? b[1] : 1,
-        .alpha = esk_attr_float(node, "alpha", 1), .beta = esk_attr_float(node, "beta", 1),
+        .b = 1,
+        .c = ESK_NONE,
+        .m = a[a_t],
+        .n = b[!b_t],
+        .k = a[!a_t],
+        .a_row = a_t ? 1 : a[1],
+        .a_col = a_t ? a[1] : 1,
+        .b_row = b_t ? 1 : b[1],
+        .b_col = b_t ? b[1] : 1,
+        .alpha = esk_attr_float(node, "alpha", 1),
+        .beta = esk_attr_float(node, "beta", 1),
     };
     if (b[b_t] != g->k)
         return false;
@@ -36,8 +43,8 @@ static esk_status infer(struct esk_ctx *c) {
     const struct esk_var *a = esk_in(c, 0), *b = esk_in(c, 1), *t = esk_in(c, 2);
     struct esk_gemm g;
     if (a->rank != 2 || b->rank != 2)
-        return esk_node_fail(c, ESK_INVALID_MODEL, "A has rank %d and B %d, they must be 2",
-                             a->rank, b->rank);
+        return esk_node_fail(c, ESK_INVALID_MODEL,
+                             "A has rank %d and B %d, they must be 2", a->rank, b->rank);
     if (!describe(c->node, a->dim, b->dim, t ? t->rank : 0, t ? t->dim : NULL, &g)) {
         struct esk_text text = {0};
         esk_shape_print(&text, a->dtype, a->rank, a->dim);
@@ -57,7 +64,8 @@ static esk_status infer(struct esk_ctx *c) {
 static esk_status cpu(struct esk_cpu *c) {
     const struct esk_tensor *t = c->n_in > 2 ? c->in[2] : NULL;
     struct esk_gemm g;
-    describe(c->node, c->in[0]->dim, c->in[1]->dim, t ? t->rank : 0, t ? t->dim : NULL, &g);
+    describe(c->node, c->in[0]->dim, c->in[1]->dim, t ? t->rank : 0, t ? t->dim : NULL,
+             &g);
     return esk_gemm_cpu(c, &g);
 }
 

@@ -1,5 +1,5 @@
-/* GlobalAveragePool, GlobalMaxPool, GlobalLpPool. In: X [N, C, spatial…]; out: the same with
- * spatial axes of size 1. */
+/* GlobalAveragePool, GlobalMaxPool, GlobalLpPool. In: X [N, C, spatial…]; out: the same
+ * with spatial axes of size 1. */
 #include "recipes/floats.h"
 #include "recipes/pool.h"
 
@@ -37,8 +37,8 @@ static esk_status infer(struct esk_ctx *c) {
     return esk_set_out(c, 0, x->dtype, x->rank, dims);
 }
 
-static double reduce(const struct esk_tensor *t, const float *floats, int64_t at, int64_t count,
-                     enum esk_pool pool, double power) {
+static double reduce(const struct esk_tensor *t, const float *floats, int64_t at,
+                     int64_t count, enum esk_pool pool, double power) {
     const double *doubles = t->data;
     double sum = pool == ESK_POOL_MAX ? -INFINITY : 0.0;
     for (int64_t i = at; i < at + count; i++) {
@@ -56,7 +56,8 @@ static double reduce(const struct esk_tensor *t, const float *floats, int64_t at
 static esk_status cpu(struct esk_cpu *c) {
     const struct esk_tensor *x = c->in[0];
     bool doubles = x->dtype == ESK_DOUBLE;
-    int64_t planes = x->dim[0] * x->dim[1], pixels = esk_shape_product(x->dim, 2, x->rank);
+    int64_t planes = x->dim[0] * x->dim[1],
+            pixels = esk_shape_product(x->dim, 2, x->rank);
     const float *from = doubles ? NULL : esk_floats_in(c->scratch, x);
     float *to = doubles ? NULL : esk_floats_out(c->scratch, c->out[0]);
     if (!doubles && (!from || !to))
@@ -83,17 +84,17 @@ static esk_status gpu(struct esk_ctx *c) {
     return esk_pool_all_recipes(c, pool_of(c->node), power_of(c->node));
 }
 
-#define GLOBAL_POOL(NAME, KIND, ...)                                                        \
-    const struct esk_op esk_op_##NAME = {                                                   \
-        .domain = "",                                                                       \
-        .name = #NAME,                                                                      \
-        .since = (const uint8_t[]){__VA_ARGS__, 0},                                         \
-        .min_in = 1,                                                                        \
-        .min_out = 1,                                                                       \
-        .infer = infer,                                                                     \
-        .cpu = cpu,                                                                         \
-        .gpu = gpu,                                                                         \
-        .data = &(const struct kind){KIND},                                                 \
+#define GLOBAL_POOL(NAME, KIND, ...)                \
+    const struct esk_op esk_op_##NAME = {           \
+        .domain = "",                               \
+        .name = #NAME,                              \
+        .since = (const uint8_t[]){__VA_ARGS__, 0}, \
+        .min_in = 1,                                \
+        .min_out = 1,                               \
+        .infer = infer,                             \
+        .cpu = cpu,                                 \
+        .gpu = gpu,                                 \
+        .data = &(const struct kind){KIND},         \
     }
 GLOBAL_POOL(GlobalAveragePool, ESK_POOL_AVERAGE, 1, 22);
 GLOBAL_POOL(GlobalMaxPool, ESK_POOL_MAX, 1, 22);

@@ -24,7 +24,8 @@ static esk_status infer(struct esk_ctx *c) {
 
 static esk_status cpu(struct esk_cpu *c) {
     const struct esk_tensor *x = c->in[0];
-    int64_t planes = x->dim[0] * x->dim[1], pixels = esk_shape_product(x->dim, 2, x->rank);
+    int64_t planes = x->dim[0] * x->dim[1],
+            pixels = esk_shape_product(x->dim, 2, x->rank);
     double epsilon = (double)esk_attr_float(c->node, "epsilon", 1e-5f);
     bool doubles = x->dtype == ESK_DOUBLE;
     const double *in = x->data;
@@ -42,8 +43,8 @@ static esk_status cpu(struct esk_cpu *c) {
             double d = (doubles ? in[j] : (double)from[j]) - mean;
             squares += d * d;
         }
-        double scale = esk_tensor_double(c->in[1], ch) /
-                       sqrt(squares / (double)pixels + epsilon);
+        double scale =
+            esk_tensor_double(c->in[1], ch) / sqrt(squares / (double)pixels + epsilon);
         double shift = esk_tensor_double(c->in[2], ch) - mean * scale;
         for (int64_t j = first; j < last; j++)
             if (doubles)
@@ -62,15 +63,17 @@ static esk_status gpu(struct esk_ctx *c) {
         return esk_unsupported(c, "type %s", esk_dtype_name(who->dtype));
     if (x->rank < 3)
         return esk_unsupported(c, "rank %d", x->rank);
+    if (!esk_vec4_indices(x))
+        return esk_unsupported(c, "a tensor of more than 2^28 vec4s");
     int64_t batch = x->dim[0], channels = x->dim[1], c4 = (channels + 3) / 4, length;
     int64_t pixels = esk_shape_product(x->dim, 2, x->rank);
     int64_t parts = esk_pool_parts(pixels, &length);
     struct esk_recipe *r = esk_add_recipe(c, "instance norm");
     r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
-    struct esk_ref_to some = esk_recipe_scratch(r, (size_t)(batch * parts * c4) * 32,
-                                                ESK_STORAGE_F32);
-    struct esk_ref_to params = esk_recipe_scratch(r, (size_t)(batch * c4) * 32,
-                                                  ESK_STORAGE_F32);
+    struct esk_ref_to some =
+        esk_recipe_scratch(r, (size_t)(batch * parts * c4) * 32, ESK_STORAGE_F32);
+    struct esk_ref_to params =
+        esk_recipe_scratch(r, (size_t)(batch * c4) * 32, ESK_STORAGE_F32);
     uint32_t lanes = esk_lanes(c->limits), lo = esk_channel_lanes(c4);
     struct esk_kernel *k = esk_recipe_kernel(r, "instance_norm_parts");
     esk_kernel_define(k, "LO", lo);

@@ -1,5 +1,5 @@
-/* LayerNormalization, RMSNormalization, GroupNormalization. In: X, scale, bias; out: Y, and
- * of LayerNormalization mean and 1/deviation. Sums on the host are in double. */
+/* LayerNormalization, RMSNormalization, GroupNormalization. In: X, scale, bias; out: Y,
+ * and of LayerNormalization mean and 1/deviation. Sums on the host are in double. */
 #include "recipes/lines.h"
 #include "recipes/norm.h"
 
@@ -28,7 +28,8 @@ static esk_status infer(struct esk_ctx *c) {
         dims[a] = a < axis ? x->dim[a] : 1;
     esk_dtype stash = (esk_dtype)esk_attr_int(c->node, "stash_type", ESK_FLOAT);
     for (uint32_t i = 1; i < 3; i++)
-        ESK_TRY(esk_set_out(c, i, x->dtype == ESK_DOUBLE ? ESK_DOUBLE : stash, x->rank, dims));
+        ESK_TRY(esk_set_out(c, i, x->dtype == ESK_DOUBLE ? ESK_DOUBLE : stash, x->rank,
+                            dims));
     return ESK_OK;
 }
 
@@ -81,7 +82,8 @@ static esk_status cpu(struct esk_cpu *c) {
     struct esk_lines l = esk_lines_from(x->rank, x->dim, axis);
     double *v = ESK_ARENA_ARRAY(c->scratch, double, (size_t)l.size), mean, inverse;
     struct wide scale, bias;
-    if (!v || !widen(c, 1, x, axis, l.size, &scale) || !widen(c, 2, x, axis, l.size, &bias))
+    if (!v || !widen(c, 1, x, axis, l.size, &scale) ||
+        !widen(c, 2, x, axis, l.size, &bias))
         return esk_fail_memory(c->error, c->node->name);
     for (int64_t row = 0; row < l.outer && l.size; row++) {
         esk_read_doubles(x, row * l.size, 1, l.size, v);
@@ -124,7 +126,8 @@ static esk_status gpu(struct esk_ctx *c) {
     return esk_norm_gpu(c, &norm);
 }
 
-/* ---- GroupNormalization: X [N, C, spatial …]; scale and bias [C], before opset 21 [groups] */
+/* ---- GroupNormalization: X [N, C, spatial …]; scale and bias [C], before opset 21
+ * [groups] */
 
 static esk_status group_infer(struct esk_ctx *c) {
     const struct esk_var *x = esk_in(c, 0);
@@ -139,7 +142,8 @@ static esk_status group_infer(struct esk_ctx *c) {
     for (uint32_t i = 1; i < 3; i++) {
         const struct esk_var *v = esk_in(c, i);
         if (v->rank != 1 || (v->dim[0] != x->dim[1] && v->dim[0] != groups))
-            return esk_node_fail(c, ESK_INVALID_MODEL, "input %u has no value a channel", i);
+            return esk_node_fail(c, ESK_INVALID_MODEL, "input %u has no value a channel",
+                                 i);
     }
     return esk_set_out_like(c, 0, 0);
 }

@@ -1,5 +1,6 @@
 /* LRN: local response normalization across channels. In: X [N, C, …]; out: Y. */
 #include "recipes/floats.h"
+#include "recipes/lanes.h"
 #include "recipes/map.h"
 
 #include <inttypes.h>
@@ -62,6 +63,11 @@ static esk_status gpu(struct esk_ctx *c) {
     int64_t size = esk_attr_int(c->node, "size", 1), before = (size - 1) / 2;
     if (!esk_all_storable(c, &who))
         return esk_unsupported(c, "type %s", esk_dtype_name(who->dtype));
+    int64_t loops = 2 * (size < x->dim[1] ? size : x->dim[1]); /* two elements a unit */
+    if (!esk_element_indices(x))
+        return esk_unsupported(c, "a tensor of more than 2^31 elements");
+    if (c->limits->max_iterations && loops > c->limits->max_iterations)
+        return esk_unsupported(c, "size %" PRId64, size);
     struct esk_recipe *r = esk_add_recipe(c, "lrn");
     struct esk_kernel *k = esk_recipe_kernel(r, "lrn");
     esk_kernel_in(c, r, k, "X", 0, ESK_ELEMENT);
@@ -73,7 +79,7 @@ static esk_status gpu(struct esk_ctx *c) {
     esk_kernel_float(k, "alpha", esk_attr_float(c->node, "alpha", 1e-4f) / (float)size);
     esk_kernel_float(k, "beta", esk_attr_float(c->node, "beta", 0.75f));
     esk_kernel_float(k, "bias", esk_attr_float(c->node, "bias", 1.0f));
-    k->loop_iterations = (uint64_t)(2 * (size < x->dim[1] ? size : x->dim[1]));
+    k->loop_iterations = (uint64_t)loops;
     return ESK_OK;
 }
 

@@ -22,8 +22,8 @@ static esk_status cpu(struct esk_cpu *c) {
     struct esk_gemm gemm;
     int rank;
     int64_t dims[ESK_MAX_RANK];
-    esk_gemm_of_shapes(c->in[0]->rank, c->in[0]->dim, c->in[1]->rank, c->in[1]->dim, &gemm,
-                       &rank, dims);
+    esk_gemm_of_shapes(c->in[0]->rank, c->in[0]->dim, c->in[1]->rank, c->in[1]->dim,
+                       &gemm, &rank, dims);
     return esk_gemm_cpu(c, &gemm);
 }
 

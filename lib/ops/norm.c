@@ -1,5 +1,5 @@
-/* LpNormalization (one axis) and MeanVarianceNormalization (a set of axes). In: X; out: Y of
- * its shape. */
+/* LpNormalization (one axis) and MeanVarianceNormalization (a set of axes). In: X; out: Y
+ * of its shape. */
 #include "recipes/line_kernels.h"
 #include "recipes/reduce.h"
 
@@ -8,7 +8,8 @@
 static esk_status check(const struct esk_ctx *c) {
     const struct esk_var *x = esk_in(c, 0), *who;
     if (!esk_all_storable(c, &who))
-        return esk_unsupported(c, "%s is not kept on the device", esk_dtype_name(who->dtype));
+        return esk_unsupported(c, "%s is not kept on the device",
+                               esk_dtype_name(who->dtype));
     if (esk_var_count(x) > INT32_MAX)
         return esk_unsupported(c, "%lld elements, the limit is 2147483647",
                                (long long)esk_var_count(x));
@@ -23,7 +24,8 @@ static esk_status lp_infer(struct esk_ctx *c) {
     if (p != 1 && p != 2)
         return esk_node_fail(c, ESK_INVALID_MODEL, "p is %lld, it must be 1 or 2",
                              (long long)p);
-    ESK_TRY(esk_check_axis(c, esk_attr_int(c->node, "axis", -1), esk_in(c, 0)->rank, &axis));
+    ESK_TRY(
+        esk_check_axis(c, esk_attr_int(c->node, "axis", -1), esk_in(c, 0)->rank, &axis));
     return esk_set_out_like(c, 0, 0);
 }
 
@@ -168,7 +170,8 @@ static esk_status mvn_gpu(struct esk_ctx *c) {
     int last = f.n - 1;
     bool along = last < 0 || f.reduced[last];
     int64_t extent = last < 0 ? 1 : f.sizes[last];
-    enum esk_storage storage = esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE);
+    enum esk_storage storage =
+        esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE);
     int lanes = extent % 4 == 0 ? 4 : storage == ESK_STORAGE_F16X2 ? 2 : 1;
     /* [0]: outer, [1]: inner run of each kind, in units */
     int64_t sizes[2][2] = {{1, 1}, {1, 1}}, steps[2][2] = {{0, 0}, {0, 0}};

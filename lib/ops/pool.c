@@ -1,5 +1,5 @@
-/* MaxPool, AveragePool, LpPool. In: X [N, C, spatial…]; out: Y, of MaxPool the indices too.
- * Windows are recipes/window's, kernels recipes/pool's. */
+/* MaxPool, AveragePool, LpPool. In: X [N, C, spatial…]; out: Y, of MaxPool the indices
+ * too. Windows are recipes/window's, kernels recipes/pool's. */
 #include "recipes/floats.h"
 #include "recipes/pool.h"
 
@@ -44,16 +44,17 @@ static esk_status infer(struct esk_ctx *c) {
 struct plane {
     const struct esk_window *w;
     enum esk_pool pool;
-    bool padded;                         /* averages: pads count */
+    bool padded; /* averages: pads count */
     double power;
-    int64_t in_stride[ESK_WINDOW_DIMS];  /* elements */
+    int64_t in_stride[ESK_WINDOW_DIMS]; /* elements */
     int64_t index_stride[ESK_WINDOW_DIMS];
     int64_t index_base;
 };
 
-/* Items [*from, *to) of axis i's window at output `o` that lie inside; returns how many count
- * in an average. */
-static int64_t items(const struct plane *p, int i, int64_t o, int64_t *from, int64_t *to) {
+/* Items [*from, *to) of axis i's window at output `o` that lie inside; returns how many
+ * count in an average. */
+static int64_t items(const struct plane *p, int i, int64_t o, int64_t *from,
+                     int64_t *to) {
     const struct esk_window *w = p->w;
     int64_t start = o * w->stride[i] - w->begin[i], d = w->dilation[i];
     int64_t last = w->in[i] - start <= 0 ? 0 : (w->in[i] - start + d - 1) / d;
@@ -67,63 +68,63 @@ static int64_t items(const struct plane *p, int i, int64_t o, int64_t *from, int
     return last < w->kernel[i] ? last : w->kernel[i];
 }
 
-#define POOL_PLANE(T, name, LOWEST, POW, ABS)                                               \
-    static void name(const struct plane *p, const T *x, T *y, int64_t *index) {             \
-        const struct esk_window *w = p->w;                                                  \
-        int last = w->dims - 1;                                                             \
-        int64_t at[ESK_WINDOW_DIMS] = {0}, count = esk_window_out(w);                       \
-        int64_t from[ESK_WINDOW_DIMS], to[ESK_WINDOW_DIMS], k[ESK_WINDOW_DIMS];             \
-        for (int64_t out = 0; out < count; out++) {                                         \
-            int64_t base = 0, index_at = p->index_base, counted = 1;                        \
-            bool any = true;                                                                \
-            for (int i = 0; i <= last; i++) {                                               \
-                counted *= items(p, i, at[i], &from[i], &to[i]);                            \
-                any = any && from[i] < to[i];                                               \
-                int64_t start = at[i] * w->stride[i] - w->begin[i];                         \
-                k[i] = from[i];                                                             \
-                base += (start + from[i] * w->dilation[i]) * p->in_stride[i];               \
-                index_at += (start + from[i] * w->dilation[i]) * p->index_stride[i];        \
-            }                                                                               \
-            T sum = p->pool == ESK_POOL_MAX ? LOWEST : (T)0;                                \
-            int64_t best = index_at;                                                        \
-            int64_t step = w->dilation[last] * p->in_stride[last];                          \
-            int64_t index_step = w->dilation[last] * p->index_stride[last];                 \
-            while (any) {                                                                   \
-                const T *from_x = x + base;                                                 \
-                int64_t n = to[last] - from[last];                                          \
-                if (p->pool == ESK_POOL_MAX) {                                              \
-                    for (int64_t j = 0; j < n; j++)                                         \
-                        if (from_x[j * step] > sum)                                         \
-                            sum = from_x[j * step], best = index_at + j * index_step;       \
-                } else if (p->pool == ESK_POOL_AVERAGE) {                                   \
-                    for (int64_t j = 0; j < n; j++)                                         \
-                        sum += from_x[j * step];                                            \
-                } else {                                                                    \
-                    for (int64_t j = 0; j < n; j++)                                         \
-                        sum += POW(ABS(from_x[j * step]), (T)p->power);                     \
-                }                                                                           \
-                int i = last - 1;                                                           \
-                for (; i >= 0; i--) {                                                       \
-                    base += w->dilation[i] * p->in_stride[i];                               \
-                    index_at += w->dilation[i] * p->index_stride[i];                        \
-                    if (++k[i] < to[i])                                                     \
-                        break;                                                              \
-                    base -= (k[i] - from[i]) * w->dilation[i] * p->in_stride[i];            \
-                    index_at -= (k[i] - from[i]) * w->dilation[i] * p->index_stride[i];     \
-                    k[i] = from[i];                                                         \
-                }                                                                           \
-                any = i >= 0;                                                               \
-            }                                                                               \
-            if (p->pool == ESK_POOL_AVERAGE)                                                \
-                sum = counted > 0 ? sum / (T)counted : (T)0;                                \
-            if (p->pool == ESK_POOL_LP)                                                     \
-                sum = POW(sum, (T)(1 / p->power));                                          \
-            y[out] = sum;                                                                   \
-            if (index)                                                                      \
-                index[out] = best;                                                          \
-            for (int i = last; i >= 0 && ++at[i] == w->out[i]; i--)                         \
-                at[i] = 0;                                                                  \
-        }                                                                                   \
+#define POOL_PLANE(T, name, LOWEST, POW, ABS)                                           \
+    static void name(const struct plane *p, const T *x, T *y, int64_t *index) {         \
+        const struct esk_window *w = p->w;                                              \
+        int last = w->dims - 1;                                                         \
+        int64_t at[ESK_WINDOW_DIMS] = {0}, count = esk_window_out(w);                   \
+        int64_t from[ESK_WINDOW_DIMS], to[ESK_WINDOW_DIMS], k[ESK_WINDOW_DIMS];         \
+        for (int64_t out = 0; out < count; out++) {                                     \
+            int64_t base = 0, index_at = p->index_base, counted = 1;                    \
+            bool any = true;                                                            \
+            for (int i = 0; i <= last; i++) {                                           \
+                counted *= items(p, i, at[i], &from[i], &to[i]);                        \
+                any = any && from[i] < to[i];                                           \
+                int64_t start = at[i] * w->stride[i] - w->begin[i];                     \
+                k[i] = from[i];                                                         \
+                base += (start + from[i] * w->dilation[i]) * p->in_stride[i];           \
+                index_at += (start + from[i] * w->dilation[i]) * p->index_stride[i];    \
+            }                                                                           \
+            T sum = p->pool == ESK_POOL_MAX ? LOWEST : (T)0;                            \
+            int64_t best = index_at;                                                    \
+            int64_t step = w->dilation[last] * p->in_stride[last];                      \
+            int64_t index_step = w->dilation[last] * p->index_stride[last];             \
+            while (any) {                                                               \
+                const T *from_x = x + base;                                             \
+                int64_t n = to[last] - from[last];                                      \
+                if (p->pool == ESK_POOL_MAX) {                                          \
+                    for (int64_t j = 0; j < n; j++)                                     \
+                        if (from_x[j * step] > sum)                                     \
+                            sum = from_x[j * step], best = index_at + j * index_step;   \
+                } else if (p->pool == ESK_POOL_AVERAGE) {                               \
+                    for (int64_t j = 0; j < n; j++)                                     \
+                        sum += from_x[j * step];                                        \
+                } else {                                                                \
+                    for (int64_t j = 0; j < n; j++)                                     \
+                        sum += POW(ABS(from_x[j * step]), (T)p->power);                 \
+                }                                                                       \
+                int i = last - 1;                                                       \
+                for (; i >= 0; i--) {                                                   \
+                    base += w->dilation[i] * p->in_stride[i];                           \
+                    index_at += w->dilation[i] * p->index_stride[i];                    \
+                    if (++k[i] < to[i])                                                 \
+                        break;                                                          \
+                    base -= (k[i] - from[i]) * w->dilation[i] * p->in_stride[i];        \
+                    index_at -= (k[i] - from[i]) * w->dilation[i] * p->index_stride[i]; \
+                    k[i] = from[i];                                                     \
+                }                                                                       \
+                any = i >= 0;                                                           \
+            }                                                                           \
+            if (p->pool == ESK_POOL_AVERAGE)                                            \
+                sum = counted > 0 ? sum / (T)counted : (T)0;                            \
+            if (p->pool == ESK_POOL_LP)                                                 \
+                sum = POW(sum, (T)(1 / p->power));                                      \
+            y[out] = sum;                                                               \
+            if (index)                                                                  \
+                index[out] = best;                                                      \
+            for (int i = last; i >= 0 && ++at[i] == w->out[i]; i--)                     \
+                at[i] = 0;                                                              \
+        }                                                                               \
     }
 POOL_PLANE(float, plane_float, -INFINITY, powf, fabsf)
 POOL_PLANE(double, plane_double, (double)-INFINITY, pow, fabs)
@@ -178,7 +179,7 @@ static esk_status cpu(struct esk_cpu *c) {
     const float *from = bytes     ? bytes_in(c, planes * in)
                         : doubles ? NULL
                                   : esk_floats_in(c->scratch, x);
-    float *to = bytes ? ESK_ARENA_ARRAY(c->scratch, float, (size_t)(planes * out))
+    float *to = bytes     ? ESK_ARENA_ARRAY(c->scratch, float, (size_t)(planes * out))
                 : doubles ? NULL
                           : esk_floats_out(c->scratch, y);
     if (!doubles && (!from || !to))
@@ -189,8 +190,8 @@ static esk_status cpu(struct esk_cpu *c) {
         p.index_base = i * in;
         int64_t *own = index ? index + i * out : NULL;
         if (doubles)
-            plane_double(&p, (const double *)x->data + i * in, (double *)y->data + i * out,
-                         own);
+            plane_double(&p, (const double *)x->data + i * in,
+                         (double *)y->data + i * out, own);
         else
             plane_float(&p, from + i * in, to + i * out, own);
     }
@@ -207,27 +208,30 @@ static esk_status gpu(struct esk_ctx *c) {
         return esk_unsupported(c, "type %s", esk_dtype_name(who->dtype));
     if (x->rank > 5)
         return esk_unsupported(c, "%d spatial axes", x->rank - 2);
+    if (esk_var_count(x) == 0)
+        return esk_unsupported(c, "an empty input");
     struct esk_window w;
     ESK_TRY(esk_window_read(c->node, c->error, x->rank - 2, x->dim + 2, NULL, &w));
     if (esk_out(c, 1))
-        return esk_pool_index_recipes(c, &w, esk_attr_int(c->node, "storage_order", 0) != 0);
+        return esk_pool_index_recipes(c, &w,
+                                      esk_attr_int(c->node, "storage_order", 0) != 0);
     return esk_pool_recipes(c, pool_of(c->node), &w,
                             esk_attr_int(c->node, "count_include_pad", 0) != 0,
                             power_of(c->node));
 }
 
-#define POOL(NAME, KIND, ...)                                                               \
-    const struct esk_op esk_op_##NAME = {                                                   \
-        .domain = "",                                                                       \
-        .name = #NAME,                                                                      \
-        .since = (const uint8_t[]){__VA_ARGS__, 0},                                         \
-        .min_in = 1,                                                                        \
-        .min_out = 1,                                                                       \
-        .max_out = KIND == ESK_POOL_MAX ? 2 : 1,                                            \
-        .infer = infer,                                                                     \
-        .cpu = cpu,                                                                         \
-        .gpu = gpu,                                                                         \
-        .data = &(const struct kind){KIND},                                                 \
+#define POOL(NAME, KIND, ...)                       \
+    const struct esk_op esk_op_##NAME = {           \
+        .domain = "",                               \
+        .name = #NAME,                              \
+        .since = (const uint8_t[]){__VA_ARGS__, 0}, \
+        .min_in = 1,                                \
+        .min_out = 1,                               \
+        .max_out = KIND == ESK_POOL_MAX ? 2 : 1,    \
+        .infer = infer,                             \
+        .cpu = cpu,                                 \
+        .gpu = gpu,                                 \
+        .data = &(const struct kind){KIND},         \
     }
 POOL(MaxPool, ESK_POOL_MAX, 1, 8, 10, 11, 12, 22);
 POOL(AveragePool, ESK_POOL_AVERAGE, 1, 7, 10, 11, 19, 22);

@@ -1,5 +1,5 @@
-/* ReduceSum and its family. In: data and axes (a known list; empty or absent: all, or none
- * with noop_with_empty_axes); out: data reduced. */
+/* ReduceSum and its family. In: data and axes (a known list; empty or absent: all, or
+ * none with noop_with_empty_axes); out: data reduced. */
 #include "recipes/reduce.h"
 
 static uint32_t axes_on_host(const struct esk_graph *graph, const struct esk_node *node) {
@@ -49,7 +49,8 @@ static esk_status cpu(struct esk_cpu *c) {
     for (int64_t i = 0; i < n; i++) {
         int axis;
         if (!esk_shape_axis(esk_tensor_int(axes, i), x->rank, &axis))
-            return esk_cpu_fail(c, ESK_INVALID_MODEL, "axis %lld out of range for rank %d",
+            return esk_cpu_fail(c, ESK_INVALID_MODEL,
+                                "axis %lld out of range for rank %d",
                                 (long long)esk_tensor_int(axes, i), x->rank);
         mask |= 1u << axis;
     }
@@ -64,21 +65,21 @@ static esk_status gpu(struct esk_ctx *c) {
     return esk_reduce_gpu(c, c->node->op->data, mask);
 }
 
-#define REDUCE(title, map_, join_, last_, ...)                                              \
-    const struct esk_op esk_op_##title = {                                                  \
-        .domain = "",                                                                       \
-        .name = #title,                                                                     \
-        .since = (const uint8_t[]){__VA_ARGS__, 0},                                         \
-        .min_in = 1,                                                                        \
-        .max_in = 2,                                                                        \
-        .min_out = 1,                                                                       \
-        .host_in = axes_on_host,                                                            \
-        .upgrade = upgrade,                                                                 \
-        .infer = infer,                                                                     \
-        .cpu = cpu,                                                                         \
-        .gpu = gpu,                                                                         \
-        .data = &(const struct esk_reduction){ESK_MAP_##map_, ESK_JOIN_##join_,             \
-                                              ESK_LAST_##last_},                            \
+#define REDUCE(title, map_, join_, last_, ...)                                  \
+    const struct esk_op esk_op_##title = {                                      \
+        .domain = "",                                                           \
+        .name = #title,                                                         \
+        .since = (const uint8_t[]){__VA_ARGS__, 0},                             \
+        .min_in = 1,                                                            \
+        .max_in = 2,                                                            \
+        .min_out = 1,                                                           \
+        .host_in = axes_on_host,                                                \
+        .upgrade = upgrade,                                                     \
+        .infer = infer,                                                         \
+        .cpu = cpu,                                                             \
+        .gpu = gpu,                                                             \
+        .data = &(const struct esk_reduction){ESK_MAP_##map_, ESK_JOIN_##join_, \
+                                              ESK_LAST_##last_},                \
     }
 
 REDUCE(ReduceSum, NONE, ADD, NONE, 1, 11, 13);

@@ -1,5 +1,6 @@
-/* Resize and Upsample. In: X, and roi, scales or sizes, which the host needs; out: Y. Axis by
- * axis: each output position is a weighted sum of input positions. Upsample becomes Resize. */
+/* Resize and Upsample. In: X, and roi, scales or sizes, which the host needs; out: Y.
+ * Axis by axis: each output position is a weighted sum of input positions. Upsample
+ * becomes Resize. */
 #include "ops/resize.h"
 
 #include "recipes/floats.h"
@@ -29,8 +30,8 @@ static esk_status upgrade_upsample(struct esk_ctx *c) {
     const struct esk_attr *scales = esk_node_attr(node, "scales");
     if (scales && scales->kind == ESK_ATTR_FLOATS) { /* version 7 */
         int64_t dims[] = {(int64_t)scales->count};
-        esk_id id = esk_graph_add_const(c->graph, node->name, ESK_FLOAT, 1, dims,
-                                        scales->floats);
+        esk_id id =
+            esk_graph_add_const(c->graph, node->name, ESK_FLOAT, 1, dims, scales->floats);
         if (id == ESK_NONE)
             return esk_fail_memory(c->error, node->name);
         ESK_TRY(esk_upgrade_set_input(c, 1, id));
@@ -62,9 +63,18 @@ static bool one_of(const char *text, const char *const *names, int *index) {
     return false;
 }
 
-enum coordinates { HALF_PIXEL, SYMMETRIC, PYTORCH, ALIGN_CORNERS, ASYMMETRIC, TF_NN, TF_CROP };
+enum coordinates {
+    HALF_PIXEL,
+    SYMMETRIC,
+    PYTORCH,
+    ALIGN_CORNERS,
+    ASYMMETRIC,
+    TF_NN,
+    TF_CROP
+};
 
-static void transform(struct resize_axis *a, enum coordinates how, float start, float end) {
+static void transform(struct resize_axis *a, enum coordinates how, float start,
+                      float end) {
     float in = (float)a->in, width = a->scale * in;
     a->p = a->d = 1.0f;
     a->q = a->r = 0.0f;
@@ -109,8 +119,8 @@ static void transform(struct resize_axis *a, enum coordinates how, float start, 
 #define FAIL(...) return esk_fail(error, ESK_INVALID_MODEL, "Resize '%s': " __VA_ARGS__)
 
 /* The axes that roi, scales and sizes speak of. */
-static esk_status read_axes(const struct esk_node *node, esk_error *error, int rank, int *axes,
-                            int *count) {
+static esk_status read_axes(const struct esk_node *node, esk_error *error, int rank,
+                            int *axes, int *count) {
     int64_t list[ESK_MAX_RANK];
     size_t n = esk_attr_ints(node, "axes", list, ESK_MAX_RANK);
     *count = n ? (int)n : rank;
@@ -134,14 +144,14 @@ static bool empty(const struct esk_tensor *t) {
 
 esk_status esk_resize_read(const struct esk_node *node, esk_error *error, int rank,
                            const int64_t *dims, const struct esk_tensor *roi,
-                           const struct esk_tensor *scales, const struct esk_tensor *sizes,
-                           struct esk_resize *r) {
+                           const struct esk_tensor *scales,
+                           const struct esk_tensor *sizes, struct esk_resize *r) {
     static const char *const modes[] = {"nearest", "linear", "cubic", NULL};
-    static const char *const rounds[] = {"round_prefer_floor", "round_prefer_ceil", "floor",
-                                         "ceil", "esk_simple", NULL};
-    static const char *const hows[] = {"half_pixel", "half_pixel_symmetric",
-                                       "pytorch_half_pixel", "align_corners", "asymmetric",
-                                       "tf_half_pixel_for_nn", "tf_crop_and_resize", NULL};
+    static const char *const rounds[] = {
+        "round_prefer_floor", "round_prefer_ceil", "floor", "ceil", "esk_simple", NULL};
+    static const char *const hows[] = {
+        "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
+        "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize", NULL};
     static const char *const policies[] = {"stretch", "not_larger", "not_smaller", NULL};
     int mode = 0, round = 0, how = 0, policy = 0, axes[ESK_MAX_RANK], count;
     const char *text = esk_attr_string(node, "mode", "nearest");
@@ -187,8 +197,8 @@ esk_status esk_resize_read(const struct esk_node *node, esk_error *error, int ra
         if (by_size) {
             a->out = esk_tensor_int(given, i);
             if (a->out < 0 || a->out > INT32_MAX || (a->in == 0 && a->out > 0))
-                FAIL("axis %d of %" PRId64 " items cannot get %" PRId64, node->name, axes[i],
-                     a->in, a->out);
+                FAIL("axis %d of %" PRId64 " items cannot get %" PRId64, node->name,
+                     axes[i], a->in, a->out);
             a->scale = a->in ? (float)a->out / (float)a->in : 1.0f;
             if (i == 0 || (policy == 1 ? a->scale < common : a->scale > common))
                 common = a->scale;
@@ -211,9 +221,9 @@ esk_status esk_resize_read(const struct esk_node *node, esk_error *error, int ra
             start = (float)esk_tensor_double(roi, i);
             end = (float)esk_tensor_double(roi, count + i);
         }
-        a->round = round < 4            ? (enum resize_round)round
-                   : a->scale < 1.0f    ? ROUND_CEIL /* version 10's */
-                                        : ROUND_FLOOR;
+        a->round = round < 4         ? (enum resize_round)round
+                   : a->scale < 1.0f ? ROUND_CEIL /* version 10's */
+                                     : ROUND_FLOOR;
         a->moves = a->in != a->out || a->scale != 1.0f || start != 0.0f || end != 1.0f;
         if (a->moves)
             transform(a, (enum coordinates)how, start, end);
@@ -248,7 +258,8 @@ static esk_status infer(struct esk_ctx *c) {
     int64_t dims[ESK_MAX_RANK];
     for (int i = 0; i < r.rank; i++)
         dims[i] = r.axis[i].out;
-    if (r.mode != RESIZE_NEAREST && !esk_dtype_is_float(x->dtype) && !esk_dtype_is_int(x->dtype))
+    if (r.mode != RESIZE_NEAREST && !esk_dtype_is_float(x->dtype) &&
+        !esk_dtype_is_int(x->dtype))
         return esk_node_fail(c, ESK_INVALID_MODEL, "X is %s", esk_dtype_name(x->dtype));
     return esk_set_out(c, 0, x->dtype, r.rank, dims);
 }
@@ -279,8 +290,8 @@ static double filter(const struct esk_resize *r, double x) {
     return t < 2.0 ? ((a * t - 5 * a) * t + 8 * a) * t - 4 * a : 0.0;
 }
 
-int64_t esk_resize_weights(const struct esk_resize *r, const struct resize_axis *a, int64_t i,
-                           int64_t *index, float *weight, bool *outside) {
+int64_t esk_resize_weights(const struct esk_resize *r, const struct resize_axis *a,
+                           int64_t i, int64_t *index, float *weight, bool *outside) {
     float place = ((float)i * a->p + a->q) / a->d + a->r;
     int64_t last = a->in - 1;
     *outside = r->crop && !(place >= 0.0f && place <= (float)last);
@@ -338,22 +349,22 @@ static bool make_table(struct esk_arena *scratch, const struct esk_resize *r,
 }
 
 /* x [outer, in, inner] → y [outer, out, inner] */
-#define ALONG(T, name)                                                                      \
-    static void name(const T *x, T *y, int64_t outer, int64_t in, int64_t out,              \
-                     int64_t inner, const struct table *t) {                                \
-        for (int64_t o = 0; o < outer; o++, x += in * inner)                                \
-            for (int64_t i = 0; i < out; i++, y += inner) {                                 \
-                const int64_t *index = t->index + i * t->taps;                              \
-                const float *weight = t->weight + i * t->taps;                              \
-                for (int64_t j = 0; j < inner; j++)                                         \
-                    y[j] = 0;                                                               \
-                for (int64_t k = 0; k < t->taps; k++) {                                     \
-                    const T *row = x + index[k] * inner;                                    \
-                    if (weight[k] != 0.0f)                                                  \
-                        for (int64_t j = 0; j < inner; j++)                                 \
-                            y[j] += (T)weight[k] * row[j];                                  \
-                }                                                                           \
-            }                                                                               \
+#define ALONG(T, name)                                                         \
+    static void name(const T *x, T *y, int64_t outer, int64_t in, int64_t out, \
+                     int64_t inner, const struct table *t) {                   \
+        for (int64_t o = 0; o < outer; o++, x += in * inner)                   \
+            for (int64_t i = 0; i < out; i++, y += inner) {                    \
+                const int64_t *index = t->index + i * t->taps;                 \
+                const float *weight = t->weight + i * t->taps;                 \
+                for (int64_t j = 0; j < inner; j++)                            \
+                    y[j] = 0;                                                  \
+                for (int64_t k = 0; k < t->taps; k++) {                        \
+                    const T *row = x + index[k] * inner;                       \
+                    if (weight[k] != 0.0f)                                     \
+                        for (int64_t j = 0; j < inner; j++)                    \
+                            y[j] += (T)weight[k] * row[j];                     \
+                }                                                              \
+            }                                                                  \
     }
 ALONG(float, along_float)
 ALONG(double, along_double)
@@ -368,8 +379,8 @@ static void move(const uint8_t *x, uint8_t *y, int64_t outer, int64_t in, int64_
 
 /* Runs the axes; `wide`: double, else float, else (size > 0) elements of that size. */
 static esk_status run_axes(struct esk_cpu *c, const struct esk_resize *r,
-                           const struct table *tables, const void *x, void *y, size_t size,
-                           bool wide, bool nearest) {
+                           const struct table *tables, const void *x, void *y,
+                           size_t size, bool wide, bool nearest) {
     int64_t dims[ESK_MAX_RANK];
     int left = 0;
     for (int i = 0; i < r->rank; i++) {
@@ -431,8 +442,8 @@ static void store_ints(struct esk_tensor *y, const double *values) {
     for (int64_t i = 0; i < count; i++) {
         double v = nearbyint(values[i]);
         if (v >= high)
-            esk_tensor_set_int(y, i, bits == 64 ? sign ? INT64_MAX : -1
-                                                : (int64_t)high - 1);
+            esk_tensor_set_int(y, i,
+                               bits == 64 ? sign ? INT64_MAX : -1 : (int64_t)high - 1);
         else if (!(v > low))
             esk_tensor_set_int(y, i, bits == 64 && sign ? INT64_MIN : (int64_t)low);
         else if (v >= 9223372036854775808.0)
@@ -447,8 +458,9 @@ static esk_status cpu(struct esk_cpu *c) {
     struct esk_tensor *y = c->out[0];
     struct esk_resize r;
     struct table tables[ESK_MAX_RANK];
-    ESK_TRY(esk_resize_read(c->node, c->error, x->rank, x->dim, c->n_in > 1 ? c->in[1] : NULL,
-                            c->n_in > 2 ? c->in[2] : NULL, c->n_in > 3 ? c->in[3] : NULL, &r));
+    ESK_TRY(esk_resize_read(c->node, c->error, x->rank, x->dim,
+                            c->n_in > 1 ? c->in[1] : NULL, c->n_in > 2 ? c->in[2] : NULL,
+                            c->n_in > 3 ? c->in[3] : NULL, &r));
     int64_t count = esk_shape_product(y->dim, 0, y->rank);
     if (count == 0)
         return ESK_OK;

@@ -28,16 +28,16 @@ struct esk_resize {
 /* Reads everything. `roi`, `scales`, `sizes` may be NULL. */
 esk_status esk_resize_read(const struct esk_node *node, esk_error *error, int rank,
                            const int64_t *dims, const struct esk_tensor *roi,
-                           const struct esk_tensor *scales, const struct esk_tensor *sizes,
-                           struct esk_resize *r);
+                           const struct esk_tensor *scales,
+                           const struct esk_tensor *sizes, struct esk_resize *r);
 /* For infer and gpu: from known inputs. */
 esk_status esk_resize_of(const struct esk_ctx *c, struct esk_resize *r);
 
 /* Items of input that one output position takes, and their weights; clamped to the edge.
  * Returns how many: at most esk_resize_taps. *outside: the position lies outside. */
 int64_t esk_resize_taps(const struct esk_resize *r, const struct resize_axis *a);
-int64_t esk_resize_weights(const struct esk_resize *r, const struct resize_axis *a, int64_t i,
-                           int64_t *index, float *weight, bool *outside);
+int64_t esk_resize_weights(const struct esk_resize *r, const struct resize_axis *a,
+                           int64_t i, int64_t *index, float *weight, bool *outside);
 
 esk_status esk_resize_gpu(struct esk_ctx *c);
 

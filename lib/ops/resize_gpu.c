@@ -40,7 +40,8 @@ static void define_taps(struct esk_kernel *k, const struct esk_resize *r,
         esk_kernel_define(k, "ROUND", round);
 }
 
-static void spatial(struct esk_ctx *c, const struct esk_resize *r, enum resize_round round) {
+static void spatial(struct esk_ctx *c, const struct esk_resize *r,
+                    enum resize_round round) {
     const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
     struct esk_recipe *recipe = esk_add_recipe(c, "resize");
     recipe->in_layout[0] = recipe->out_layout[0] = ESK_LAYOUT_C4;
@@ -79,12 +80,16 @@ esk_status esk_resize_gpu(struct esk_ctx *c) {
     const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
     struct esk_resize r;
     ESK_TRY(esk_resize_of(c, &r));
-    enum esk_storage storage = esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE);
+    enum esk_storage storage =
+        esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE);
     if (storage == ESK_STORAGE_HOST)
         return esk_unsupported(c, "type %s", esk_dtype_name(x->dtype));
     bool is_float = x->dtype == ESK_FLOAT || x->dtype == ESK_FLOAT16;
     if (!is_float && (r.mode != RESIZE_NEAREST || r.crop))
-        return esk_unsupported(c, "%s with interpolation or crop", esk_dtype_name(x->dtype));
+        return esk_unsupported(c, "%s with interpolation or crop",
+                               esk_dtype_name(x->dtype));
+    if (!esk_element_indices(x) || !esk_element_indices(y))
+        return esk_unsupported(c, "a tensor of more than 2^31 elements");
     int axes[ESK_MAX_RANK];
     uint32_t count = 0;
     bool is_spatial = x->rank >= 3 && x->rank <= 5 && storage != ESK_STORAGE_I64X2;
@@ -116,7 +121,8 @@ esk_status esk_resize_gpu(struct esk_ctx *c) {
         steps[i] = strides[axes[i]];
         strides[axes[i]] = 0;
     }
-    struct esk_recipe *recipe = esk_add_recipe(c, r.antialias ? "resize smooth" : "resize any");
+    struct esk_recipe *recipe =
+        esk_add_recipe(c, r.antialias ? "resize smooth" : "resize any");
     struct esk_kernel *k =
         esk_recipe_kernel(recipe, r.antialias ? "resize_smooth" : "resize_map");
     esk_kernel_define(k, "RANK", x->rank);
@@ -143,6 +149,8 @@ esk_status esk_resize_gpu(struct esk_ctx *c) {
         esk_kernel_floats(k, "stretch", count, stretch);
         esk_kernel_ints(k, "start", count, start);
         k->loop_iterations = (uint64_t)taps * 2 + 64; /* two elements a unit, perhaps */
+        if (c->limits->max_iterations && k->loop_iterations > c->limits->max_iterations)
+            return esk_unsupported(c, "a filter of %lld items", (long long)taps);
     } else {
         define_taps(k, &r, round);
     }

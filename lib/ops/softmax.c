@@ -77,19 +77,25 @@ static esk_status gpu(struct esk_ctx *c) {
     const enum which which = *(const enum which *)c->node->op->data;
     const struct esk_var *x = esk_in(c, 0), *who;
     if (!esk_all_storable(c, &who))
-        return esk_unsupported(c, "%s is not kept on the device", esk_dtype_name(who->dtype));
+        return esk_unsupported(c, "%s is not kept on the device",
+                               esk_dtype_name(who->dtype));
     int64_t count = esk_var_count(x);
     if (count > INT32_MAX)
-        return esk_unsupported(c, "%lld elements, the limit is 2147483647", (long long)count);
+        return esk_unsupported(c, "%lld elements, the limit is 2147483647",
+                               (long long)count);
     struct esk_lines lines = {0};
     lines_of(c->node, x->rank, x->dim, &lines);
     struct esk_line_units u = esk_line_units_of(c, lines);
     if (u.size == 0)
         return esk_unsupported(c, "packed halves in lines of one element");
-    bool grouped = which != HARD && u.along && lines.size > SHORT;
-    uint64_t loop = (uint64_t)u.size * 3;
-    struct esk_recipe *r =
-        esk_add_recipe(c, grouped ? "softmax, group a row" : "softmax, invocation a line");
+    /* on llvmpipe groups cost more than they give where there are rows for all threads */
+    bool grouped = which != HARD && u.along && lines.size > SHORT &&
+                   (!c->limits->software || u.lines < 64);
+    uint64_t loop = (uint64_t)u.size * 3, most = c->limits->max_iterations;
+    if (most && loop > most && which != HARD && u.along)
+        grouped = true;
+    struct esk_recipe *r = esk_add_recipe(c, grouped ? "softmax, group a row"
+                                                     : "softmax, invocation a line");
     struct esk_kernel *k = esk_recipe_kernel(r, which == HARD ? "hardmax" : "softmax");
     if (grouped) {
         uint32_t local = c->limits->software ? 8 : 32;
@@ -103,7 +109,7 @@ static esk_status gpu(struct esk_ctx *c) {
     }
     if (which == LOG)
         esk_kernel_define(k, "LOG", 1);
-    if (c->limits->max_iterations && loop > c->limits->max_iterations)
+    if (most && loop > most)
         return esk_unsupported(c, "lines of %lld elements", (long long)lines.size);
     k->loop_iterations = loop;
     k->flops = 8.0 * (double)count;
@@ -111,18 +117,18 @@ static esk_status gpu(struct esk_ctx *c) {
     return ESK_OK;
 }
 
-#define OP(title, kind)                                                                     \
-    const struct esk_op esk_op_##title = {                                                  \
-        .domain = "",                                                                       \
-        .name = #title,                                                                     \
-        .since = (const uint8_t[]){1, 11, 13, 0},                                           \
-        .min_in = 1,                                                                        \
-        .min_out = 1,                                                                       \
-        .upgrade = upgrade,                                                                 \
-        .infer = infer,                                                                     \
-        .cpu = cpu,                                                                         \
-        .gpu = gpu,                                                                         \
-        .data = &(const enum which){kind},                                                  \
+#define OP(title, kind)                           \
+    const struct esk_op esk_op_##title = {        \
+        .domain = "",                             \
+        .name = #title,                           \
+        .since = (const uint8_t[]){1, 11, 13, 0}, \
+        .min_in = 1,                              \
+        .min_out = 1,                             \
+        .upgrade = upgrade,                       \
+        .infer = infer,                           \
+        .cpu = cpu,                               \
+        .gpu = gpu,                               \
+        .data = &(const enum which){kind},        \
     }
 
 OP(Softmax, SOFT);

@@ -1,5 +1,6 @@
-/* TopK. In: X and a known K; out: the K largest (or smallest) elements along `axis` in order,
- * and their places. NaN is greater than all numbers; of equal elements the first comes first. */
+/* TopK. In: X and a known K; out: the K largest (or smallest) elements along `axis` in
+ * order, and their places. NaN is greater than all numbers; of equal elements the first
+ * comes first. */
 #include "recipes/lines.h"
 #include "recipes/map.h"
 
@@ -62,7 +63,8 @@ static int by_largest(const void *a, const void *b) {
 }
 
 /* Keys of one line. `v` holds the line as it was read. */
-static void fill_items(const struct esk_tensor *x, void *v, int64_t n, struct item *items) {
+static void fill_items(const struct esk_tensor *x, void *v, int64_t n,
+                       struct item *items) {
     const double *d = v;
     const int64_t *w = v;
     bool is_float = esk_dtype_is_float(x->dtype);
@@ -121,12 +123,13 @@ static esk_status gpu(struct esk_ctx *c) {
     if (count > INT32_MAX || work > most)
         return esk_unsupported(c, "%lld elements in lines of %lld are too many to count",
                                (long long)count, (long long)l.size);
-    enum esk_storage storage = esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE);
-    int kind = storage == ESK_STORAGE_I32     ? 1
-               : storage == ESK_STORAGE_U32   ? 2
-               : x->dtype == ESK_INT64        ? 3
-               : x->dtype == ESK_UINT64       ? 4
-                                              : 0;
+    enum esk_storage storage =
+        esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE);
+    int kind = storage == ESK_STORAGE_I32   ? 1
+               : storage == ESK_STORAGE_U32 ? 2
+               : x->dtype == ESK_INT64      ? 3
+               : x->dtype == ESK_UINT64     ? 4
+                                            : 0;
     bool row4 = kind == 0 && l.inner == 1 && l.size % 4 == 0;
     struct esk_recipe *r = esk_add_recipe(c, "top k by counting");
     struct esk_ref_to places = {ESK_REF_SCRATCH, 0};
@@ -154,7 +157,8 @@ static esk_status gpu(struct esk_ctx *c) {
             esk_kernel_flat(k, c->limits, (uint64_t)count);
             k->loop_iterations = (uint64_t)(row4 ? l.size / 4 : l.size);
             k->flops = work;
-            if (c->limits->max_iterations && k->loop_iterations > c->limits->max_iterations)
+            if (c->limits->max_iterations &&
+                k->loop_iterations > c->limits->max_iterations)
                 return esk_unsupported(c, "lines of %lld elements", (long long)l.size);
         } else {
             esk_kernel_map(c, r, k, 0, false);

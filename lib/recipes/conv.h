@@ -1,19 +1,19 @@
-/* Convolutions on the device: how weights are packed, which kernel takes which case. Shared by
- * Conv and ConvTranspose; plain data in, kernels out. */
+/* Convolutions on the device: how weights are packed, which kernel takes which case.
+ * Shared by Conv and ConvTranspose; plain data in, kernels out. */
 #ifndef ESK_RECIPES_CONV_H
 #define ESK_RECIPES_CONV_H
 
 #include "recipes/window.h"
 
-/* The packing of weights [OC, IC / group, kernel…] (transposed: [IC, OC / group, kernel…]) and
- * a bias [OC]. In vec4s over four output channels:
+/* The packing of weights [OC, IC / group, kernel…] (transposed: [IC, OC / group,
+ * kernel…]) and a bias [OC]. In vec4s over four output channels:
  *   [blocks][rows][span][kw][4][block]   then the bias, [blocks * block]
- * rows: taps but those of a kernel row (kw); span: the input vec4s that a block reads, from
- * esk_conv_start on; [4]: the channels of an input vec4. Channels that are none are zeros.
- * Depthwise: [rows * kw][oc4], then the bias [oc4]. */
+ * rows: taps but those of a kernel row (kw); span: the input vec4s that a block reads,
+ * from esk_conv_start on; [4]: the channels of an input vec4. Channels that are none are
+ * zeros. Depthwise: [rows * kw][oc4], then the bias [oc4]. */
 struct esk_conv_form {
-    int64_t oc, icg, ocg;  /* output channels; input and output channels of a group */
-    int64_t ic4, oc4;      /* vec4s of a pixel */
+    int64_t oc, icg, ocg; /* output channels; input and output channels of a group */
+    int64_t ic4, oc4;     /* vec4s of a pixel */
     int64_t rows, kw;
     int64_t span, block, blocks;
     bool transposed, depthwise;
@@ -30,9 +30,9 @@ struct esk_conv_form esk_conv_form(int64_t oc, int64_t ic, int64_t group, int64_
 int64_t esk_conv_start(const struct esk_conv_form *f, int64_t oc4);
 int64_t esk_conv_bias_at(const struct esk_conv_form *f); /* vec4s in front of the bias */
 
-/* Adds to recipe `r` what yields the packed weights: a form when input `w` (and input `b`, if
- * present) are known, else a kernel that packs them into scratch. Must be called before the
- * recipe's other kernels are added. */
+/* Adds to recipe `r` what yields the packed weights: a form when input `w` (and input
+ * `b`, if present) are known, else a kernel that packs them into scratch. Must be called
+ * before the recipe's other kernels are added. */
 struct esk_ref_to esk_conv_weights(struct esk_ctx *c, struct esk_recipe *r,
                                    const struct esk_conv_form *f, uint32_t w, uint32_t b);
 

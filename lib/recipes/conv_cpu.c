@@ -1,5 +1,5 @@
-/* Convolutions of the CPU provider. In: dense host tensors; out: the same. One thread; the
- * product may be the BLAS's. Must not know devices. */
+/* Convolutions of the CPU provider. In: dense host tensors; out: the same. One thread;
+ * the product may be the BLAS's. Must not know devices. */
 #include "recipes/conv_cpu.h"
 
 #include "base/mem.h"
@@ -13,6 +13,8 @@
 
 void esk_conv_gemm(bool transposed, int64_t m, int64_t n, int64_t k, const float *a,
                    int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc) {
+    if (m == 0 || n == 0 || k == 0)
+        return;
 #ifdef ESK_HAVE_CBLAS
     if (m <= INT32_MAX && n <= INT32_MAX && k <= INT32_MAX && lda <= INT32_MAX &&
         ldb <= INT32_MAX && ldc <= INT32_MAX) {
@@ -22,30 +24,40 @@ void esk_conv_gemm(bool transposed, int64_t m, int64_t n, int64_t k, const float
         return;
     }
 #endif
-    /* panels of B that stay in the cache; four rows of C take each of its rows */
-    enum { COLUMNS = 256, DEPTH = 64 };
-    for (int64_t n0 = 0; n0 < n; n0 += COLUMNS) {
-        int64_t columns = n - n0 < COLUMNS ? n - n0 : COLUMNS;
-        for (int64_t k0 = 0; k0 < k; k0 += DEPTH) {
-            int64_t depth = k - k0 < DEPTH ? k - k0 : DEPTH;
-            for (int64_t i = 0; i < m; i += 4) {
-                int64_t rows = m - i < 4 ? m - i : 4;
-                for (int64_t q = k0; q < k0 + depth; q++) {
-                    const float *from = b + q * ldb + n0;
-                    for (int64_t r = i; r < i + rows; r++) {
-                        float factor = transposed ? a[q * lda + r] : a[r * lda + q];
-                        float *to = c + r * ldc + n0;
-                        for (int64_t j = 0; j < columns; j++)
-                            to[j] += factor * from[j];
-                    }
+    /* 4 x 8 sums in registers over panels of B that are packed on the stack */
+    enum { ROWS = 4, COLUMNS = 8, DEPTH = 256 };
+    float panel[DEPTH * COLUMNS];
+    for (int64_t k0 = 0; k0 < k; k0 += DEPTH) {
+        int64_t depth = k - k0 < DEPTH ? k - k0 : DEPTH;
+        for (int64_t n0 = 0; n0 < n; n0 += COLUMNS) {
+            int64_t columns = n - n0 < COLUMNS ? n - n0 : COLUMNS;
+            for (int64_t q = 0; q < depth; q++)
+                for (int64_t j = 0; j < COLUMNS; j++)
+                    panel[q * COLUMNS + j] =
+                        j < columns ? b[(k0 + q) * ldb + n0 + j] : 0.0f;
+            for (int64_t i = 0; i < m; i += ROWS) {
+                int64_t rows = m - i < ROWS ? m - i : ROWS;
+                float sum[ROWS][COLUMNS] = {{0}};
+                const float *from[ROWS]; /* a row that is missing is the last one again */
+                for (int64_t r = 0; r < ROWS; r++) {
+                    int64_t row = i + (r < rows ? r : rows - 1);
+                    from[r] = transposed ? a + k0 * lda + row : a + row * lda + k0;
                 }
+                int64_t step = transposed ? lda : 1;
+                for (int64_t q = 0; q < depth; q++)
+                    for (int r = 0; r < ROWS; r++)
+                        for (int j = 0; j < COLUMNS; j++)
+                            sum[r][j] += from[r][q * step] * panel[q * COLUMNS + j];
+                for (int64_t r = 0; r < rows; r++)
+                    for (int64_t j = 0; j < columns; j++)
+                        c[(i + r) * ldc + n0 + j] += sum[r][j];
             }
         }
     }
 }
 
-/* Where output positions [*from, *to) of an axis have their input i * stride + shift inside
- * [0, in). */
+/* Where output positions [*from, *to) of an axis have their input i * stride + shift
+ * inside [0, in). */
 static void inside(int64_t in, int64_t out, int64_t stride, int64_t shift, int64_t *from,
                    int64_t *to) {
     *from = shift < 0 ? (-shift + stride - 1) / stride : 0;
@@ -82,38 +94,39 @@ static bool next_tap(const struct esk_window *w, int64_t *tap) {
     return false;
 }
 
-/* One channel: y += w * x, each tap a shifted row. The transposed one, x of `out` and y of
- * `in` extents, scatters instead. */
-#define SHIFTED(T, name)                                                                    \
-    static void name(const struct esk_window *w, const T *x, const T *weights, T *y,        \
-                     bool scatter) {                                                        \
-        int last = w->dims - 1;                                                             \
-        int64_t rows = esk_window_out(w) / (w->out[last] ? w->out[last] : 1);               \
-        int64_t tap[ESK_WINDOW_DIMS] = {0}, stride = w->stride[last];                       \
-        do {                                                                                \
-            T factor = *weights++;                                                          \
-            int64_t from, to, shift = tap[last] * w->dilation[last] - w->begin[last];       \
-            inside(w->in[last], w->out[last], stride, shift, &from, &to);                   \
-            for (int64_t row = 0; row < rows; row++) {                                      \
-                int64_t other = row_of(w, row, tap);                                        \
-                if (other < 0)                                                              \
-                    continue;                                                               \
-                int64_t here = row * w->out[last], there = other * w->in[last] + shift;     \
-                if (scatter)                                                                \
-                    for (int64_t i = from; i < to; i++)                                     \
-                        y[there + i * stride] += factor * x[here + i];                      \
-                else                                                                        \
-                    for (int64_t i = from; i < to; i++)                                     \
-                        y[here + i] += factor * x[there + i * stride];                      \
-            }                                                                               \
-        } while (next_tap(w, tap));                                                         \
+/* One channel: y += w * x, each tap a shifted row. The transposed one, x of `out` and y
+ * of `in` extents, scatters instead. */
+#define SHIFTED(T, name)                                                                \
+    static void name(const struct esk_window *w, const T *x, const T *weights, T *y,    \
+                     bool scatter) {                                                    \
+        int last = w->dims - 1;                                                         \
+        int64_t rows = esk_window_out(w) / (w->out[last] ? w->out[last] : 1);           \
+        int64_t tap[ESK_WINDOW_DIMS] = {0}, stride = w->stride[last];                   \
+        do {                                                                            \
+            T factor = *weights++;                                                      \
+            int64_t from, to, shift = tap[last] * w->dilation[last] - w->begin[last];   \
+            inside(w->in[last], w->out[last], stride, shift, &from, &to);               \
+            for (int64_t row = 0; row < rows; row++) {                                  \
+                int64_t other = row_of(w, row, tap);                                    \
+                if (other < 0)                                                          \
+                    continue;                                                           \
+                int64_t here = row * w->out[last], there = other * w->in[last] + shift; \
+                if (scatter)                                                            \
+                    for (int64_t i = from; i < to; i++)                                 \
+                        y[there + i * stride] += factor * x[here + i];                  \
+                else                                                                    \
+                    for (int64_t i = from; i < to; i++)                                 \
+                        y[here + i] += factor * x[there + i * stride];                  \
+            }                                                                           \
+        } while (next_tap(w, tap));                                                     \
     }
 SHIFTED(float, shifted_float)
 SHIFTED(double, shifted_double)
 
-/* Rows [from, to) of the outputs: column k of the matrix is (channel, tap), [K][pixels]. */
-static void im2col(const struct esk_window *w, const float *x, int64_t channels, int64_t from,
-                   int64_t to, float *out) {
+/* Rows [from, to) of the outputs: column k of the matrix is (channel, tap), [K][pixels].
+ */
+static void im2col(const struct esk_window *w, const float *x, int64_t channels,
+                   int64_t from, int64_t to, float *out) {
     int last = w->dims - 1;
     int64_t width = w->out[last], stride = w->stride[last], plane = esk_window_in(w);
     for (int64_t c = 0; c < channels; c++, x += plane) {
@@ -165,11 +178,11 @@ static void col2im(const struct esk_window *w, const float *matrix, int64_t chan
 struct job {
     int64_t batch, group, icg, ocg, taps, in, out; /* in, out: pixels */
     int64_t rows, width, step;                     /* of what slides; rows of a chunk */
-    float *matrix;                                 /* [channels of a group * taps][pixels] */
+    float *matrix; /* [channels of a group * taps][pixels] */
 };
 
-static bool plan(struct esk_cpu *c, const struct esk_window *w, int64_t group, int64_t depth,
-                 struct job *job) {
+static bool plan(struct esk_cpu *c, const struct esk_window *w, int64_t group,
+                 int64_t depth, struct job *job) {
     enum { CHUNK = 1 << 20 }; /* floats of a matrix: it should stay in the second cache */
     job->batch = c->in[0]->dim[0];
     job->group = group;
@@ -190,8 +203,8 @@ static bool plan(struct esk_cpu *c, const struct esk_window *w, int64_t group, i
     return job->matrix != NULL;
 }
 
-static esk_status conv_double(struct esk_cpu *c, const struct esk_window *w, int64_t group,
-                              bool transposed) {
+static esk_status conv_double(struct esk_cpu *c, const struct esk_window *w,
+                              int64_t group, bool transposed) {
     int64_t batch = c->in[0]->dim[0], ic = c->in[0]->dim[1], oc = c->out[0]->dim[1];
     int64_t taps = esk_window_taps(w), icg = ic / group, ocg = oc / group;
     int64_t x_plane = transposed ? esk_window_out(w) : esk_window_in(w);
@@ -216,7 +229,8 @@ static esk_status conv_double(struct esk_cpu *c, const struct esk_window *w, int
 esk_status esk_conv_cpu(struct esk_cpu *c, const struct esk_window *w, int64_t group) {
     if (c->in[0]->dtype == ESK_DOUBLE)
         return conv_double(c, w, group, false);
-    int64_t ic = c->in[0]->dim[1], oc = c->out[0]->dim[1], icg = ic / group, ocg = oc / group;
+    int64_t ic = c->in[0]->dim[1], oc = c->out[0]->dim[1], icg = ic / group,
+            ocg = oc / group;
     const float *x = esk_floats_in(c->scratch, c->in[0]);
     const float *weights = esk_floats_in(c->scratch, c->in[1]);
     bool has_bias = c->n_in > 2 && c->in[2];
@@ -249,8 +263,8 @@ esk_status esk_conv_cpu(struct esk_cpu *c, const struct esk_window *w, int64_t g
                     int64_t to = row + job.step < job.rows ? row + job.step : job.rows;
                     int64_t pixels = (to - row) * job.width;
                     im2col(w, x, icg, row, to, job.matrix);
-                    esk_conv_gemm(false, ocg, pixels, depth, own, depth, job.matrix, pixels,
-                                  result + row * job.width, out);
+                    esk_conv_gemm(false, ocg, pixels, depth, own, depth, job.matrix,
+                                  pixels, result + row * job.width, out);
                 }
         }
     esk_floats_done(c->out[0], y);
@@ -265,7 +279,8 @@ esk_status esk_conv_cpu_transposed(struct esk_cpu *c, const struct esk_window *w
     memcpy(swapped.out, window->in, sizeof swapped.out);
     if (c->in[0]->dtype == ESK_DOUBLE)
         return conv_double(c, w, group, true);
-    int64_t ic = c->in[0]->dim[1], oc = c->out[0]->dim[1], icg = ic / group, ocg = oc / group;
+    int64_t ic = c->in[0]->dim[1], oc = c->out[0]->dim[1], icg = ic / group,
+            ocg = oc / group;
     const float *x = esk_floats_in(c->scratch, c->in[0]);
     const float *weights = esk_floats_in(c->scratch, c->in[1]);
     bool has_bias = c->n_in > 2 && c->in[2];

@@ -12,7 +12,7 @@ enum {
     SOURCES = 4,      /* operands that the template has names for */
     PARAMS = 64,      /* scalars of all expressions of a kernel */
     TEXT_MOST = 3000, /* characters of an epilogue */
-    REPEAT = 4,       /* units an invocation computes of a big tensor */
+    REPEAT = 4,       /* units that an invocation computes */
 };
 
 /* ---- scalars of expressions ---- */
@@ -521,12 +521,17 @@ static void emit_kernel(struct esk_ctx *c, struct esk_recipe *r, const struct sp
     bytes += (double)esk_storage_bytes(storage, s->layout, s->out->rank, s->out->dim);
     if (storage == ESK_STORAGE_F16X2 && s->view == ESK_ELEMENT)
         units = (units + 1) / 2;
-    int64_t group = c->limits->group_1d;
-    int64_t repeat = units >= REPEAT * group * 8 ? REPEAT : 1;
     esk_kernel_int(k, "units", units);
-    esk_kernel_int(k, "repeat", repeat);
-    if (walks)
+    if (walks) {
+        int64_t steps[ESK_MAX_RANK], left = c->limits->group_1d;
+        for (int d = s->rank - 1; d > 0; d--) {
+            steps[d] = left % s->dim[d];
+            left /= s->dim[d];
+        }
+        steps[0] = left;
         esk_kernel_ints(k, "dims", (uint32_t)s->rank, s->dim);
+        esk_kernel_ints(k, "steps", (uint32_t)s->rank, steps);
+    }
     for (uint32_t i = 0; i < s->n_sources; i++) {
         if (walks && s->sources[i].kind != KIND_FLAT)
             esk_kernel_ints(k, strides[i], (uint32_t)s->rank, s->sources[i].stride);
@@ -536,8 +541,8 @@ static void emit_kernel(struct esk_ctx *c, struct esk_recipe *r, const struct sp
     if (s->layout == ESK_LAYOUT_C4)
         esk_kernel_int(k, "channels", s->out->dim[1]);
     scalars_emit(scalars, k);
-    esk_kernel_flat(k, c->limits, (uint64_t)((units + repeat - 1) / repeat));
-    k->loop_iterations = (uint64_t)repeat * (int64 ? 130 : 1); /* 64 a division */
+    esk_kernel_flat(k, c->limits, (uint64_t)((units + REPEAT - 1) / REPEAT));
+    k->loop_iterations = int64 ? REPEAT * 64 : 0; /* a division each */
     k->flops += (double)esk_var_count(s->out);
     k->bytes += bytes;
     esk_epilogue_emit(c, r, k, s->view);

@@ -1,6 +1,7 @@
-/* The matrix product as kernels. In: a node and a struct esk_gemm; out: recipes of gemm.glsl
- * (register tiles), gemv.glsl (few rows) and gemm_naive.glsl (anything). A known B becomes a
- * form: panels of 8 vec4s of columns, so that the rows a group reads lie together. */
+/* The matrix product as kernels. In: a node and a struct esk_gemm; out: recipes of
+ * gemm.glsl (register tiles), gemv.glsl (few rows) and gemm_naive.glsl (anything). A
+ * known B becomes a form: panels of 8 vec4s of columns, so that the rows a group reads
+ * lie together. */
 #include "recipes/gemm.h"
 
 #include "base/half.h"
@@ -86,7 +87,7 @@ static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
 /* What the tiled kernels read, and how. */
 struct plan {
     bool a_element, b_element, y_element, form, bias, scaled;
-    int width;       /* vec4s of a panel of the form */
+    int width; /* vec4s of a panel of the form */
     int64_t n4, batches;
     int64_t a_row, a_col, b_row, b_col, panel, bias_at; /* in units of the views */
     int64_t a_batch[ESK_GEMM_BATCH], b_batch[ESK_GEMM_BATCH];
@@ -105,7 +106,8 @@ static struct plan plan_of(const struct esk_ctx *c, const struct esk_gemm *g) {
     struct plan p = {.n4 = ceil_div(g->n, 4),
                      .batches = esk_shape_product(g->batch, 0, g->n_batch)};
     p.width = p.n4 > 4 ? 8 : p.n4 > 2 ? 4 : (int)p.n4;
-    p.a_element = g->a_col != 1 || g->a_row % 4 || g->k % 4 || !aligned(g->n_batch, g->a_batch);
+    p.a_element =
+        g->a_col != 1 || g->a_row % 4 || g->k % 4 || !aligned(g->n_batch, g->a_batch);
     int64_t unit = p.a_element ? 1 : 4;
     p.a_row = g->a_row / unit;
     p.a_col = g->a_col;
@@ -121,7 +123,8 @@ static struct plan plan_of(const struct esk_ctx *c, const struct esk_gemm *g) {
     int64_t matrix = ceil_div(p.n4, p.width) * p.panel; /* vec4s of a form's matrix */
     for (int i = 0; i < g->n_batch; i++) {
         p.a_batch[i] = g->a_batch[i] / unit;
-        p.b_batch[i] = p.form ? g->b_batch[i] / (g->k * g->n) * matrix : g->b_batch[i] / unit_b;
+        p.b_batch[i] =
+            p.form ? g->b_batch[i] / (g->k * g->n) * matrix : g->b_batch[i] / unit_b;
     }
     p.bias_at = matrix;
     p.y_element = g->n % 4 != 0;
@@ -218,10 +221,10 @@ struct tile {
     int tm, nv;
 };
 
-/* The tile of least cost on llvmpipe, in vector instructions: a load of a vec4 costs 26, of
- * an element 14, a multiply-add of vec4s 8, a store 130 (facts/llvmpipe-*.md); rows and
- * columns beyond the edge cost as others. Larger tiles gain little and take seconds to
- * compile. */
+/* The tile of least cost on llvmpipe, in vector instructions: a load of a vec4 costs 26,
+ * of an element 14, a multiply-add of vec4s 8, a store 130 (facts/llvmpipe-*.md); rows
+ * and columns beyond the edge cost as others. Larger tiles gain little and take seconds
+ * to compile. */
 static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
                            const struct plan *p) {
     static const struct tile soft[] = {{1, 1}, {1, 2}, {2, 2}, {4, 2}, {4, 4},
@@ -236,9 +239,9 @@ static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
         double rows = (double)ceil_div(g->m, t.tm * (8 / p->width));
         double columns = (double)ceil_div(p->n4, p->width * t.nv);
         double tiles = rows * columns * (double)p->batches;
-        double cost = (double)g->k / 4 * (t.tm * load_a + 4 * t.nv * load_b +
-                                          32.0 * t.tm * t.nv) +
-                      (p->y_element ? 200.0 : 130.0) * t.tm * t.nv + 300;
+        double cost =
+            (double)g->k / 4 * (t.tm * load_a + 4 * t.nv * load_b + 32.0 * t.tm * t.nv) +
+            (p->y_element ? 200.0 : 130.0) * t.tm * t.nv + 300;
         if (tiles < 16) /* an odd group out is waited for */
             tiles = 2.0 * (double)ceil_div((int64_t)tiles, 2);
         cost *= tiles;
@@ -262,7 +265,8 @@ static void add_tiled(struct esk_ctx *c, const struct esk_gemm *g, struct plan p
     esk_kernel_define(k, "LY", ly);
     esk_kernel_local(k, 8, (uint32_t)ly, 1);
     esk_kernel_groups(k, (uint64_t)ceil_div(p.n4, p.width * t.nv),
-                      (uint64_t)ceil_div(g->m, t.tm * ly * (8 / p.width)), (uint64_t)p.batches);
+                      (uint64_t)ceil_div(g->m, t.tm * ly * (8 / p.width)),
+                      (uint64_t)p.batches);
     k->loop_iterations = (uint64_t)(g->k / 4 / ku + 4);
     add_common(c, r, k, g, &p, p.width);
 }
@@ -284,18 +288,21 @@ static void add_gemv(struct esk_ctx *c, const struct esk_gemm *g, struct plan p)
         add_form(c, r, g, &p);
     struct esk_kernel *k = esk_recipe_kernel(r, "gemv");
     esk_kernel_local(k, (uint32_t)local, 1, 1);
-    esk_kernel_groups(k, (uint64_t)ceil_div(p.n4, lo), (uint64_t)g->m, (uint64_t)p.batches);
+    esk_kernel_groups(k, (uint64_t)ceil_div(p.n4, lo), (uint64_t)g->m,
+                      (uint64_t)p.batches);
     k->loop_iterations = (uint64_t)ceil_div(g->k / 4, local / lo) + 8;
     add_common(c, r, k, g, &p, lo);
 }
 
 /* ---- element by element */
 
-static esk_status add_naive(struct esk_ctx *c, const struct esk_gemm *g, int64_t batches) {
+static esk_status add_naive(struct esk_ctx *c, const struct esk_gemm *g,
+                            int64_t batches) {
     const struct esk_var *y = esk_out(c, 0);
     struct esk_recipe *r = esk_add_recipe(c, "gemm, an element an invocation");
     struct esk_kernel *k = esk_recipe_kernel(r, "gemm_naive");
-    enum esk_storage storage = esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE);
+    enum esk_storage storage =
+        esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE);
     esk_kernel_define(k, "KIND",
                       storage == ESK_STORAGE_I32     ? 1
                       : storage == ESK_STORAGE_U32   ? 2
@@ -337,9 +344,11 @@ static esk_status add_naive(struct esk_ctx *c, const struct esk_gemm *g, int64_t
 }
 
 esk_status esk_gemm_gpu(struct esk_ctx *c, const struct esk_gemm *g) {
-    const struct esk_var *a = esk_in(c, g->a), *b = esk_in(c, g->b), *y = esk_out(c, 0), *who;
+    const struct esk_var *a = esk_in(c, g->a), *b = esk_in(c, g->b), *y = esk_out(c, 0),
+                         *who;
     if (!esk_all_storable(c, &who))
-        return esk_unsupported(c, "%s is not kept on the device", esk_dtype_name(who->dtype));
+        return esk_unsupported(c, "%s is not kept on the device",
+                               esk_dtype_name(who->dtype));
     int64_t count = esk_var_count(y), most = c->limits->max_iterations;
     if (esk_var_count(a) > INT32_MAX || esk_var_count(b) > INT32_MAX || count > INT32_MAX)
         return esk_unsupported(c, "more than 2^31 elements");

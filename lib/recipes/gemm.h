@@ -6,8 +6,8 @@
 
 enum { ESK_GEMM_BATCH = ESK_MAX_RANK };
 
-/* Y[z][m][n] = alpha * sum over k of A[z][m][k] * B[z][k][n] + beta * C[m][n]; Y is output 0,
- * dense. Strides are in elements and may be 0 (repeated). */
+/* Y[z][m][n] = alpha * sum over k of A[z][m][k] * B[z][k][n] + beta * C[m][n]; Y is
+ * output 0, dense. Strides are in elements and may be 0 (repeated). */
 struct esk_gemm {
     uint32_t a, b, c; /* inputs of the node; c: ESK_NONE for none */
     int64_t m, n, k;
@@ -19,9 +19,9 @@ struct esk_gemm {
     float alpha, beta;
 };
 
-/* The product of numpy's matmul: 1-D operands are a row and a column, batch axes broadcast;
- * batch axes that lie alike are joined, a batch of A alone becomes rows. alpha = beta = 1.
- * false: the shapes do not fit. `rank` and `dims` are Y's. */
+/* The product of numpy's matmul: 1-D operands are a row and a column, batch axes
+ * broadcast; batch axes that lie alike are joined, a batch of A alone becomes rows. alpha
+ * = beta = 1. false: the shapes do not fit. `rank` and `dims` are Y's. */
 bool esk_gemm_of_shapes(int rank_a, const int64_t *a, int rank_b, const int64_t *b,
                         struct esk_gemm *gemm, int *rank, int64_t *dims);
 

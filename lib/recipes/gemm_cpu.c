@@ -25,9 +25,17 @@ bool esk_gemm_of_shapes(int rank_a, const int64_t *a, int rank_b, const int64_t 
         !esk_shape_broadcast(batch_a, a, batch_b, b, &n, batch))
         return false;
     *g = (struct esk_gemm){
-        .b = 1, .c = ESK_NONE, .m = *m, .n = column ? 1 : b[rank_b - 1], .k = *k,
-        .a_row = *k, .a_col = 1, .b_row = column ? 1 : b[rank_b - 1], .b_col = 1,
-        .alpha = 1, .beta = 1,
+        .b = 1,
+        .c = ESK_NONE,
+        .m = *m,
+        .n = column ? 1 : b[rank_b - 1],
+        .k = *k,
+        .a_row = *k,
+        .a_col = 1,
+        .b_row = column ? 1 : b[rank_b - 1],
+        .b_col = 1,
+        .alpha = 1,
+        .beta = 1,
     };
     *rank = 0;
     for (int i = 0; i < n; i++)
@@ -70,26 +78,26 @@ static void offsets(const struct esk_gemm *g, int64_t z, int64_t *a, int64_t *b)
 }
 
 /* One batch; sums in `wide`, which must not trap on overflow. */
-#define PRODUCT(type, wide)                                                                 \
-    static void product_##type(const struct esk_gemm *g, const type *a, const type *b,      \
-                               type *y) {                                                   \
-        for (int64_t m = 0; m < g->m; m++)                                                  \
-            for (int64_t n0 = 0; n0 < g->n; n0 += BLOCK) {                                  \
-                int64_t many = g->n - n0 < BLOCK ? g->n - n0 : BLOCK;                       \
-                wide sum[BLOCK] = {0};                                                      \
-                for (int64_t k = 0; k < g->k; k++) {                                        \
-                    wide v = (wide)a[m * g->a_row + k * g->a_col];                          \
-                    const type *p = b + k * g->b_row + n0 * g->b_col;                       \
-                    if (g->b_col == 1)                                                      \
-                        for (int64_t n = 0; n < many; n++)                                  \
-                            sum[n] += v * (wide)p[n];                                       \
-                    else                                                                    \
-                        for (int64_t n = 0; n < many; n++)                                  \
-                            sum[n] += v * (wide)p[n * g->b_col];                            \
-                }                                                                           \
-                for (int64_t n = 0; n < many; n++)                                          \
-                    y[m * g->n + n0 + n] = (type)sum[n];                                    \
-            }                                                                               \
+#define PRODUCT(type, wide)                                                            \
+    static void product_##type(const struct esk_gemm *g, const type *a, const type *b, \
+                               type *y) {                                              \
+        for (int64_t m = 0; m < g->m; m++)                                             \
+            for (int64_t n0 = 0; n0 < g->n; n0 += BLOCK) {                             \
+                int64_t many = g->n - n0 < BLOCK ? g->n - n0 : BLOCK;                  \
+                wide sum[BLOCK] = {0};                                                 \
+                for (int64_t k = 0; k < g->k; k++) {                                   \
+                    wide v = (wide)a[m * g->a_row + k * g->a_col];                     \
+                    const type *p = b + k * g->b_row + n0 * g->b_col;                  \
+                    if (g->b_col == 1)                                                 \
+                        for (int64_t n = 0; n < many; n++)                             \
+                            sum[n] += v * (wide)p[n];                                  \
+                    else                                                               \
+                        for (int64_t n = 0; n < many; n++)                             \
+                            sum[n] += v * (wide)p[n * g->b_col];                       \
+                }                                                                      \
+                for (int64_t n = 0; n < many; n++)                                     \
+                    y[m * g->n + n0 + n] = (type)sum[n];                               \
+            }                                                                          \
     }
 PRODUCT(float, double)
 PRODUCT(double, double)
@@ -101,12 +109,13 @@ static void floats(const struct esk_gemm *g, const float *a, const float *b, flo
     bool a_t = g->a_col != 1, b_t = g->b_col != 1;
     int64_t lda = a_t ? g->a_col : g->a_row, ldb = b_t ? g->b_col : g->b_row;
     bool fits = g->m <= INT_MAX && g->n <= INT_MAX && g->k <= INT_MAX && lda <= INT_MAX &&
-                ldb <= INT_MAX && lda >= (a_t ? g->m : g->k) && ldb >= (b_t ? g->k : g->n) &&
-                (!a_t || g->a_row == 1) && (!b_t || g->b_row == 1) && g->k > 0;
+                ldb <= INT_MAX && lda >= (a_t ? g->m : g->k) &&
+                ldb >= (b_t ? g->k : g->n) && (!a_t || g->a_row == 1) &&
+                (!b_t || g->b_row == 1) && g->k > 0;
     if (fits && g->m * g->n * g->k > 4096) {
         cblas_sgemm(CblasRowMajor, a_t ? CblasTrans : CblasNoTrans,
-                    b_t ? CblasTrans : CblasNoTrans, (int)g->m, (int)g->n, (int)g->k, 1, a,
-                    (int)lda, b, (int)ldb, 0, y, (int)g->n);
+                    b_t ? CblasTrans : CblasNoTrans, (int)g->m, (int)g->n, (int)g->k, 1,
+                    a, (int)lda, b, (int)ldb, 0, y, (int)g->n);
         return;
     }
 #endif
@@ -114,7 +123,8 @@ static void floats(const struct esk_gemm *g, const float *a, const float *b, flo
 }
 
 /* y = alpha * y + beta * c, row by row. */
-static void scale(const struct esk_gemm *g, struct esk_tensor *y, const struct esk_tensor *t) {
+static void scale(const struct esk_gemm *g, struct esk_tensor *y,
+                  const struct esk_tensor *t) {
     double v[BLOCK], w[BLOCK] = {0};
     if (g->alpha == 1 && !t)
         return;
@@ -147,7 +157,8 @@ static float *widen(struct esk_cpu *c, const struct esk_tensor *t) {
     float *v = ESK_ARENA_ARRAY(c->scratch, float, (size_t)count);
     const uint16_t *p = t->data;
     for (int64_t i = 0; v && i < count; i++)
-        v[i] = t->dtype == ESK_FLOAT16 ? esk_half_to_float(p[i]) : esk_bfloat_to_float(p[i]);
+        v[i] =
+            t->dtype == ESK_FLOAT16 ? esk_half_to_float(p[i]) : esk_bfloat_to_float(p[i]);
     return v;
 }
 
@@ -182,7 +193,8 @@ esk_status esk_gemm_cpu(struct esk_cpu *c, const struct esk_gemm *g) {
             floats(g, (const float *)pa + za, (const float *)pb + zb, part.data);
             break;
         case ESK_DOUBLE:
-            product_double(g, (const double *)pa + za, (const double *)pb + zb, part.data);
+            product_double(g, (const double *)pa + za, (const double *)pb + zb,
+                           part.data);
             break;
         case ESK_INT32:
         case ESK_UINT32:

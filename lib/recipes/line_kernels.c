@@ -1,10 +1,11 @@
-/* In: a node and how its input falls into lines; out: operands, defines and parameters of a
- * kernel over glsl/lib/lines.glsl. Must not know operators. */
+/* In: a node and how its input falls into lines; out: operands, defines and parameters of
+ * a kernel over glsl/lib/lines.glsl. Must not know operators. */
 #include "recipes/line_kernels.h"
 
 struct esk_line_units esk_line_units_of(const struct esk_ctx *c, struct esk_lines lines) {
     const struct esk_var *x = esk_in(c, 0);
-    enum esk_storage storage = esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE);
+    enum esk_storage storage =
+        esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE);
     struct esk_line_units u = {.along = lines.inner == 1};
     int64_t extent = u.along ? lines.size : lines.inner;
     u.lanes = storage == ESK_STORAGE_I64X2   ? 1

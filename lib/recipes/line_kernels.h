@@ -7,8 +7,8 @@
 
 /* How a tensor of the node's input 0 is taken in units of 4, 2 or 1 elements. */
 struct esk_line_units {
-    int lanes;   /* elements of a unit */
-    bool along;  /* the unit lies along the line */
+    int lanes;                  /* elements of a unit */
+    bool along;                 /* the unit lies along the line */
     int64_t size, inner, lines; /* in units */
 };
 struct esk_line_units esk_line_units_of(const struct esk_ctx *c, struct esk_lines lines);

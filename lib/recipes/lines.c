@@ -19,14 +19,14 @@ struct esk_lines esk_lines_from(int rank, const int64_t *dims, int axis) {
                               esk_shape_product(dims, axis, rank), 1};
 }
 
-#define READ(type, expression)                                                              \
-    {                                                                                       \
-        const type *p = (const type *)tensor->data + first;                                 \
-        for (int64_t i = 0; i < n; i++) {                                                   \
-            type v = p[i * stride];                                                         \
-            values[i] = expression;                                                         \
-        }                                                                                   \
-    }                                                                                       \
+#define READ(type, expression)                              \
+    {                                                       \
+        const type *p = (const type *)tensor->data + first; \
+        for (int64_t i = 0; i < n; i++) {                   \
+            type v = p[i * stride];                         \
+            values[i] = expression;                         \
+        }                                                   \
+    }                                                       \
     break
 
 void esk_read_doubles(const struct esk_tensor *tensor, int64_t first, int64_t stride,
@@ -65,8 +65,8 @@ void esk_read_doubles(const struct esk_tensor *tensor, int64_t first, int64_t st
     }
 }
 
-void esk_read_ints(const struct esk_tensor *tensor, int64_t first, int64_t stride, int64_t n,
-                   int64_t *values) {
+void esk_read_ints(const struct esk_tensor *tensor, int64_t first, int64_t stride,
+                   int64_t n, int64_t *values) {
     if (n <= 0)
         return;
     switch (tensor->dtype) {
@@ -93,12 +93,12 @@ void esk_read_ints(const struct esk_tensor *tensor, int64_t first, int64_t strid
     }
 }
 
-#define WRITE(type, expression)                                                             \
-    {                                                                                       \
-        type *p = (type *)tensor->data + first;                                             \
-        for (int64_t i = 0; i < n; i++)                                                     \
-            p[i * stride] = expression;                                                     \
-    }                                                                                       \
+#define WRITE(type, expression)                 \
+    {                                           \
+        type *p = (type *)tensor->data + first; \
+        for (int64_t i = 0; i < n; i++)         \
+            p[i * stride] = expression;         \
+    }                                           \
     break
 
 /* A double as integer: truncated; saturated where C leaves it open, NaN as 0. */
@@ -114,8 +114,8 @@ static uint64_t whole_unsigned(double v) {
     return v >= 9223372036854775808.0 ? (uint64_t)v : (uint64_t)whole(v);
 }
 
-void esk_write_doubles(struct esk_tensor *tensor, int64_t first, int64_t stride, int64_t n,
-                       const double *values) {
+void esk_write_doubles(struct esk_tensor *tensor, int64_t first, int64_t stride,
+                       int64_t n, const double *values) {
     if (n <= 0)
         return;
     switch (tensor->dtype) {

@@ -12,19 +12,20 @@ struct esk_lines {
 
 /* Along `axis`; a scalar is one line of one element. */
 struct esk_lines esk_lines_along(int rank, const int64_t *dims, int axis);
-/* The axes from `axis` on as one: inner is 1. axis may be `rank`: lines of one element. */
+/* The axes from `axis` on as one: inner is 1. axis may be `rank`: lines of one element.
+ */
 struct esk_lines esk_lines_from(int rank, const int64_t *dims, int axis);
 
 /* Elements first, first + stride, … (n of them) of a float, integer or bool tensor, as
  * double; and back, rounded to the tensor's type as a cast would. */
 void esk_read_doubles(const struct esk_tensor *tensor, int64_t first, int64_t stride,
                       int64_t n, double *values);
-void esk_write_doubles(struct esk_tensor *tensor, int64_t first, int64_t stride, int64_t n,
-                       const double *values);
-/* The same for integers and bools, exact; unsigned 64-bit values by their bits. Stores keep
- * the low bits. */
-void esk_read_ints(const struct esk_tensor *tensor, int64_t first, int64_t stride, int64_t n,
-                   int64_t *values);
+void esk_write_doubles(struct esk_tensor *tensor, int64_t first, int64_t stride,
+                       int64_t n, const double *values);
+/* The same for integers and bools, exact; unsigned 64-bit values by their bits. Stores
+ * keep the low bits. */
+void esk_read_ints(const struct esk_tensor *tensor, int64_t first, int64_t stride,
+                   int64_t n, int64_t *values);
 void esk_write_ints(struct esk_tensor *tensor, int64_t first, int64_t stride, int64_t n,
                     const int64_t *values);
 

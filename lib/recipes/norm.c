@@ -6,8 +6,8 @@
 
 #include <math.h>
 
-void esk_norm_measure(const double *values, int64_t n, double epsilon, bool rms, double *mean,
-                      double *inverse) {
+void esk_norm_measure(const double *values, int64_t n, double epsilon, bool rms,
+                      double *mean, double *inverse) {
     double sum = 0, square = 0;
     for (int64_t i = 0; i < n && !rms; i++)
         sum += values[i];
@@ -17,8 +17,8 @@ void esk_norm_measure(const double *values, int64_t n, double epsilon, bool rms,
     *inverse = 1 / sqrt(square / (double)n + epsilon);
 }
 
-/* What scale or bias is to the elements of a row: 0 absent, 1 each its own, 2 one for all;
- * -1 neither. */
+/* What scale or bias is to the elements of a row: 0 absent, 1 each its own, 2 one for
+ * all; -1 neither. */
 static int affine_of(const struct esk_ctx *c, uint32_t i, int64_t size) {
     const struct esk_var *v = esk_in(c, i);
     if (!v)
@@ -28,7 +28,8 @@ static int affine_of(const struct esk_ctx *c, uint32_t i, int64_t size) {
 }
 
 /* Chooses between an invocation and a group for a row. */
-static void spread(struct esk_ctx *c, struct esk_kernel *k, const struct esk_line_units *u) {
+static void spread(struct esk_ctx *c, struct esk_kernel *k,
+                   const struct esk_line_units *u) {
     const struct esk_limits *limits = c->limits;
     int64_t loop = u->size * 3;
     bool grouped = u->size >= 16 && (!limits->software || u->lines < 64);
@@ -59,8 +60,8 @@ static void add_common(struct esk_kernel *k, const struct esk_norm *norm) {
         esk_kernel_define(k, "RMS", 1);
 }
 
-static void add_stats(struct esk_ctx *c, struct esk_recipe *r, const struct esk_norm *norm,
-                      const struct esk_line_units *u) {
+static void add_stats(struct esk_ctx *c, struct esk_recipe *r,
+                      const struct esk_norm *norm, const struct esk_line_units *u) {
     struct esk_kernel *k = esk_recipe_kernel(r, "layer_norm");
     esk_kernel_in(c, r, k, "X", 0, u->lanes == 4 ? ESK_VEC4 : ESK_ELEMENT);
     esk_kernel_define(k, "STATS", 1);
@@ -82,18 +83,20 @@ static void add_stats(struct esk_ctx *c, struct esk_recipe *r, const struct esk_
 esk_status esk_norm_gpu(struct esk_ctx *c, const struct esk_norm *norm) {
     const struct esk_var *x = esk_in(c, 0), *who;
     if (!esk_all_storable(c, &who))
-        return esk_unsupported(c, "%s is not kept on the device", esk_dtype_name(who->dtype));
+        return esk_unsupported(c, "%s is not kept on the device",
+                               esk_dtype_name(who->dtype));
     int64_t count = esk_var_count(x), size = norm->channels * norm->spatial;
     if (count > INT32_MAX)
-        return esk_unsupported(c, "%lld elements, the limit is 2147483647", (long long)count);
+        return esk_unsupported(c, "%lld elements, the limit is 2147483647",
+                               (long long)count);
     bool channels = norm->affine != ESK_NORM_ELEMENTS;
     int scale = affine_of(c, 1, size), bias = affine_of(c, 2, size);
     if (!channels && (scale < 0 || bias < 0))
         return esk_unsupported(c, "a scale or bias that is broadcast within a row");
     struct esk_recipe *r = esk_add_recipe(c, norm->rms ? "rms norm" : "norm");
     struct esk_kernel *k = esk_recipe_kernel(r, "layer_norm");
-    struct esk_line_units u =
-        esk_line_units_of(c, (struct esk_lines){norm->rows, channels ? norm->spatial : size, 1});
+    struct esk_line_units u = esk_line_units_of(
+        c, (struct esk_lines){norm->rows, channels ? norm->spatial : size, 1});
     if (u.size == 0)
         return esk_unsupported(c, "packed halves that are no runs");
     if (channels) {

@@ -7,7 +7,7 @@
 struct esk_norm {
     int64_t rows, channels, spatial; /* a row is `channels` runs of `spatial` elements */
     float epsilon;
-    bool rms;       /* no mean is taken off */
+    bool rms; /* no mean is taken off */
     /* How inputs 1 (scale) and 2 (bias, may be absent) belong to elements: */
     enum {
         ESK_NORM_ELEMENTS, /* one for each element of a row, or one for all */
@@ -22,7 +22,7 @@ struct esk_norm {
 esk_status esk_norm_gpu(struct esk_ctx *c, const struct esk_norm *norm);
 
 /* Mean and 1/deviation of n values (RMS: mean 0). */
-void esk_norm_measure(const double *values, int64_t n, double epsilon, bool rms, double *mean,
-                      double *inverse);
+void esk_norm_measure(const double *values, int64_t n, double epsilon, bool rms,
+                      double *mean, double *inverse);
 
 #endif

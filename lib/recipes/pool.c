@@ -1,4 +1,5 @@
-/* In: windows, shapes, limits; out: recipes over glsl/pool*.glsl and glsl/global_pool.glsl. */
+/* In: windows, shapes, limits; out: recipes over glsl/pool*.glsl and
+ * glsl/global_pool.glsl. */
 #include "recipes/pool.h"
 
 #include "recipes/lanes.h"
@@ -11,12 +12,11 @@ static struct esk_recipe *c4_recipe(struct esk_ctx *c, const char *label) {
 }
 
 static void window_params(struct esk_kernel *k, const struct esk_window *w) {
-    static const char *const in[] = {"d", "h", "w"}, *const out[] = {"od", "oh", "ow"},
-                             *const kernel[] = {"kd", "kh", "kw"},
-                             *const stride[] = {"sz", "sy", "sx"},
-                             *const dilation[] = {"dz", "dy", "dx"},
-                             *const begin[] = {"pz", "py", "px"},
-                             *const end[] = {"ez", "ey", "ex"};
+    static const char *const
+        in[] = {"d", "h", "w"},
+        *const out[] = {"od", "oh", "ow"}, *const kernel[] = {"kd", "kh", "kw"},
+        *const stride[] = {"sz", "sy", "sx"}, *const dilation[] = {"dz", "dy", "dx"},
+        *const begin[] = {"pz", "py", "px"}, *const end[] = {"ez", "ey", "ex"};
     for (int i = 0; i < 3; i++) {
         esk_kernel_int(k, in[i], w->in[i]);
         esk_kernel_int(k, out[i], w->out[i]);
@@ -35,8 +35,9 @@ esk_status esk_pool_recipes(struct esk_ctx *c, enum esk_pool kind,
     struct esk_window w = esk_window_three(window);
     int64_t k0 = w.kernel[2], s = w.stride[2], c4 = esk_divide_up(x->dim[1], 4);
     bool all = true, small = w.in[0] == 1 && w.kernel[0] == 1 && w.out[0] == 1 &&
-                             w.kernel[1] == k0 && w.stride[1] == s && (k0 == 2 || k0 == 3) &&
-                             (s == 1 || s == 2) && kind != ESK_POOL_LP;
+                             w.kernel[1] == k0 && w.stride[1] == s &&
+                             (k0 == 2 || k0 == 3) && (s == 1 || s == 2) &&
+                             kind != ESK_POOL_LP;
     for (int i = 0; i < 3; i++) {
         /* each window has a pixel */
         small = small && w.dilation[i] == 1 && w.begin[i] >= 0 && w.end[i] >= 0 &&
@@ -44,13 +45,15 @@ esk_status esk_pool_recipes(struct esk_ctx *c, enum esk_pool kind,
         all = all && w.kernel[i] == w.in[i] && w.out[i] == 1 && w.begin[i] == 0 &&
               w.end[i] == 0 && w.dilation[i] == 1;
     }
-    /* AveragePool is summed item after item, as ONNX Runtime's is: its rounding is visible
-     * where a model cancels large numbers behind it. GlobalAveragePool is summed in parts. */
+    /* AveragePool is summed item after item, as ONNX Runtime's is: its rounding is
+     * visible where a model cancels large numbers behind it. GlobalAveragePool is summed
+     * in parts. */
     if (all && kind != ESK_POOL_AVERAGE && x->dtype != ESK_UINT8 && x->dtype != ESK_INT8)
         return esk_pool_all_recipes(c, kind, power);
+    if (!esk_vec4_indices(x) || !esk_vec4_indices(esk_out(c, 0)))
+        return esk_unsupported(c, "a tensor of more than 2^28 vec4s");
     double taps = (double)esk_window_taps(&w);
-    uint64_t iterations =
-        (uint64_t)(w.kernel[0] * (1 + w.kernel[1] * (1 + w.kernel[2])));
+    uint64_t iterations = (uint64_t)(w.kernel[0] * (1 + w.kernel[1] * (1 + w.kernel[2])));
     if (!small && c->limits->max_iterations && iterations > c->limits->max_iterations)
         return esk_unsupported(c, "a window of %.0f items", taps);
     struct esk_recipe *r = c4_recipe(c, small ? "pool tile" : "pool");
@@ -82,7 +85,8 @@ esk_status esk_pool_recipes(struct esk_ctx *c, enum esk_pool kind,
     k->loop_iterations = small ? 0 : iterations;
     double pixels = (double)x->dim[0] * (double)c4 * (double)esk_window_out(&w);
     k->flops = pixels * 4.0 * taps;
-    k->bytes = 16.0 * (pixels + (double)x->dim[0] * (double)c4 * (double)esk_window_in(&w));
+    k->bytes =
+        16.0 * (pixels + (double)x->dim[0] * (double)c4 * (double)esk_window_in(&w));
     return ESK_OK;
 }
 
@@ -96,9 +100,10 @@ int64_t esk_pool_parts(int64_t pixels, int64_t *length) {
     return esk_divide_up(pixels, *length);
 }
 
-static struct esk_kernel *reduce(struct esk_ctx *c, struct esk_recipe *r, enum esk_pool kind,
-                                 int64_t batch, int64_t c4, int64_t pixels, int64_t parts,
-                                 int64_t length, const char *before, const char *after) {
+static struct esk_kernel *reduce(struct esk_ctx *c, struct esk_recipe *r,
+                                 enum esk_pool kind, int64_t batch, int64_t c4,
+                                 int64_t pixels, int64_t parts, int64_t length,
+                                 const char *before, const char *after) {
     struct esk_kernel *k = esk_recipe_kernel(r, "global_pool");
     uint32_t lanes = esk_lanes(c->limits), lo = esk_channel_lanes(c4);
     if (kind == ESK_POOL_MAX)
@@ -111,8 +116,8 @@ static struct esk_kernel *reduce(struct esk_ctx *c, struct esk_recipe *r, enum e
     esk_kernel_int(k, "pixels", pixels);
     esk_kernel_int(k, "parts", parts);
     esk_kernel_int(k, "length", length);
-    esk_kernel_groups(k, (uint64_t)esk_divide_up(c4, lo), (uint64_t)esk_divide_up(parts, lanes / lo),
-                      (uint64_t)batch);
+    esk_kernel_groups(k, (uint64_t)esk_divide_up(c4, lo),
+                      (uint64_t)esk_divide_up(parts, lanes / lo), (uint64_t)batch);
     k->loop_iterations = (uint64_t)(length / 4 + 4);
     k->flops = 4.0 * (double)(batch * c4) * (double)pixels;
     k->bytes = 4.0 * k->flops;
@@ -121,17 +126,22 @@ static struct esk_kernel *reduce(struct esk_ctx *c, struct esk_recipe *r, enum e
 
 esk_status esk_pool_all_recipes(struct esk_ctx *c, enum esk_pool kind, float power) {
     const struct esk_var *x = esk_in(c, 0);
-    int64_t pixels = esk_shape_product(x->dim, 2, x->rank), c4 = esk_divide_up(x->dim[1], 4);
+    if (!esk_vec4_indices(x))
+        return esk_unsupported(c, "a tensor of more than 2^28 vec4s");
+    int64_t pixels = esk_shape_product(x->dim, 2, x->rank),
+            c4 = esk_divide_up(x->dim[1], 4);
     int64_t length, batch = x->dim[0], parts = esk_pool_parts(pixels, &length);
     const char *before = kind == ESK_POOL_LP ? "power(v, p_power)" : "v";
     const char *after = kind == ESK_POOL_LP        ? "power(v, 1.0 / p_power)"
                         : kind == ESK_POOL_AVERAGE ? "v * p_scale"
                                                    : "v";
-    struct esk_recipe *r = c4_recipe(c, parts > 1 ? "pool of all, two steps" : "pool of all");
+    struct esk_recipe *r =
+        c4_recipe(c, parts > 1 ? "pool of all, two steps" : "pool of all");
     struct esk_ref_to scratch = {0};
     struct esk_kernel *k;
     if (parts > 1) {
-        scratch = esk_recipe_scratch(r, (size_t)(batch * parts * c4) * 16, ESK_STORAGE_F32);
+        scratch =
+            esk_recipe_scratch(r, (size_t)(batch * parts * c4) * 16, ESK_STORAGE_F32);
         k = reduce(c, r, kind, batch, c4, pixels, parts, length, before, "v");
         esk_kernel_in(c, r, k, "X", 0, ESK_VEC4);
         esk_kernel_ref(k, "Y", r, scratch, ESK_WRITE, ESK_VEC4);
@@ -154,6 +164,11 @@ esk_status esk_pool_all_recipes(struct esk_ctx *c, enum esk_pool kind, float pow
 esk_status esk_pool_index_recipes(struct esk_ctx *c, const struct esk_window *window,
                                   bool columns) {
     struct esk_window w = esk_window_three(window);
+    int64_t iterations = esk_window_taps(&w) * 4; /* all loops, two elements a unit */
+    if (!esk_element_indices(esk_in(c, 0)) ||
+        (c->limits->max_iterations && iterations > c->limits->max_iterations))
+        return esk_unsupported(c, "a window of %lld items, or a tensor of over 2^31",
+                               (long long)esk_window_taps(&w));
     struct esk_recipe *r = esk_add_recipe(c, "pool with indices");
     for (uint32_t i = 0; i < 2; i++) {
         if (!esk_out(c, i))
@@ -166,7 +181,7 @@ esk_status esk_pool_index_recipes(struct esk_ctx *c, const struct esk_window *wi
         esk_kernel_in(c, r, k, "X", 0, ESK_ELEMENT);
         window_params(k, &w);
         esk_kernel_map(c, r, k, i, false);
-        k->loop_iterations = (uint64_t)esk_window_taps(&w) * 2;
+        k->loop_iterations = (uint64_t)iterations;
     }
     return ESK_OK;
 }

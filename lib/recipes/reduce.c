@@ -1,5 +1,5 @@
-/* Reductions on the host. In: a tensor, a reduction and a mask of axes; out: a tensor. Sums
- * of floats are taken in double, integers exactly. Kernels are in reduce_gpu.c. */
+/* Reductions on the host. In: a tensor, a reduction and a mask of axes; out: a tensor.
+ * Sums of floats are taken in double, integers exactly. Kernels are in reduce_gpu.c. */
 #include "recipes/reduce.h"
 
 #include "recipes/lines.h"
@@ -64,11 +64,11 @@ static void walk(struct walk *w) {
 }
 
 /* `into` joins value `v` with accumulator `a`; one place for all or one for each. */
-#define JOIN(into)                                                                          \
-    for (int64_t i = 0; i < n; i++) {                                                       \
-        into;                                                                               \
-        acc += many;                                                                        \
-    }                                                                                       \
+#define JOIN(into)                    \
+    for (int64_t i = 0; i < n; i++) { \
+        into;                         \
+        acc += many;                  \
+    }                                 \
     break
 
 static void run_doubles(struct walk *w, int64_t x, int64_t y, int64_t n, bool many) {
@@ -152,9 +152,8 @@ static esk_status reduce_ints(struct esk_cpu *c, struct walk *w, int64_t count,
     walk(w);
     if (w->what->last == ESK_LAST_MEAN && members)
         for (int64_t i = 0; i < count; i++)
-            w->whole[i] = w->flip
-                              ? (int64_t)((uint64_t)w->whole[i] / (uint64_t)members)
-                              : w->whole[i] / members;
+            w->whole[i] = w->flip ? (int64_t)((uint64_t)w->whole[i] / (uint64_t)members)
+                                  : w->whole[i] / members;
     esk_write_ints(y, 0, 1, count, w->whole);
     return ESK_OK;
 }
@@ -163,7 +162,7 @@ static esk_status reduce_doubles(struct esk_cpu *c, struct walk *w, int64_t coun
                                  int64_t members) {
     const struct esk_reduction *what = w->what;
     bool lse = what->join == ESK_JOIN_LSE;
-    w->sum = ESK_ARENA_ARRAY(c->scratch, double, (size_t)count * (lse ? 2 : 1));
+    w->sum = ESK_ARENA_ARRAY(c->scratch, double, (size_t)count *(lse ? 2 : 1));
     if (!w->sum)
         return esk_fail_memory(c->error, c->node->name);
     double start = what->join == ESK_JOIN_MAX   ? -INFINITY

@@ -8,7 +8,7 @@
 
 enum {
     LONGEST = 8192, /* elements that one invocation joins */
-    SHORT = 64,      /* a line not worth a group */
+    SHORT = 64,     /* a line not worth a group */
 };
 
 struct step {
@@ -18,8 +18,8 @@ struct step {
 
 /* The kinds of glsl/reduce.glsl. */
 static int kind_of(enum esk_storage storage) {
-    return storage == ESK_STORAGE_I32 ? 1
-           : storage == ESK_STORAGE_U32 ? 2
+    return storage == ESK_STORAGE_I32     ? 1
+           : storage == ESK_STORAGE_U32   ? 2
            : storage == ESK_STORAGE_I64X2 ? 3
                                           : 0;
 }
@@ -68,13 +68,13 @@ static bool by_group(const struct step *s, const struct esk_limits *limits) {
 }
 
 /* One kernel. `from` NULL: reads input 0; `to` NULL: writes output 0. */
-static void add_step(struct esk_ctx *c, struct esk_recipe *r, const struct step *s, int map,
-                     int join, int last, int64_t members, const struct esk_ref_to *from,
-                     const struct esk_ref_to *to) {
+static void add_step(struct esk_ctx *c, struct esk_recipe *r, const struct step *s,
+                     int map, int join, int last, int64_t members,
+                     const struct esk_ref_to *from, const struct esk_ref_to *to) {
     struct esk_kernel *k = esk_recipe_kernel(r, "reduce");
     const struct esk_var *x = esk_in(c, 0);
-    bool whole = esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE) ==
-                 ESK_STORAGE_I64X2;
+    bool whole =
+        esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE) == ESK_STORAGE_I64X2;
     bool columns = s->inner > 1;
     bool group = by_group(s, c->limits);
     bool vec4 = !whole && (columns ? s->inner % 4 == 0 : s->size % 4 == 0);
@@ -88,7 +88,8 @@ static void add_step(struct esk_ctx *c, struct esk_recipe *r, const struct step 
         esk_kernel_ref(k, "Y", r, *to, ESK_WRITE, y_view);
     else
         esk_kernel_out(c, r, k, "Y", 0, y_view);
-    enum esk_storage x_storage = k->operands[0].storage, y_storage = k->operands[1].storage;
+    enum esk_storage x_storage = k->operands[0].storage,
+                     y_storage = k->operands[1].storage;
     esk_kernel_define(k, "SHAPE", columns ? 0 : group ? 2 : 1);
     esk_kernel_define(k, "MAP", map);
     esk_kernel_define(k, "JOIN", join);
@@ -161,8 +162,8 @@ static esk_status fill(struct esk_ctx *c, const struct esk_reduction *what) {
 
 /* The kernels that join all reduced runs of `sizes`, the longest first. */
 static void add_steps(struct esk_ctx *c, struct esk_recipe *r,
-                      const struct esk_reduction *what, int n, int64_t *sizes, bool *reduced,
-                      int64_t members) {
+                      const struct esk_reduction *what, int n, int64_t *sizes,
+                      bool *reduced, int64_t members) {
     const struct esk_var *x = esk_in(c, 0);
     static const enum esk_storage storages[] = {ESK_STORAGE_F32, ESK_STORAGE_I32,
                                                 ESK_STORAGE_U32, ESK_STORAGE_I64X2};
@@ -192,8 +193,8 @@ static void add_steps(struct esk_ctx *c, struct esk_recipe *r,
                                     (size_t)(s.outer * s.chunks * s.inner) *
                                         (storage == ESK_STORAGE_I64X2 ? 8 : 4),
                                     storage);
-        add_step(c, r, &s, map, what->join, end ? (int)what->last : ESK_LAST_NONE, members,
-                 first ? NULL : &from, end ? NULL : &to);
+        add_step(c, r, &s, map, what->join, end ? (int)what->last : ESK_LAST_NONE,
+                 members, first ? NULL : &from, end ? NULL : &to);
         if (end)
             return;
         from = to;
@@ -234,20 +235,24 @@ esk_status esk_reduce_gpu(struct esk_ctx *c, const struct esk_reduction *what,
                           uint32_t mask) {
     const struct esk_var *x = esk_in(c, 0), *who;
     if (!esk_all_storable(c, &who))
-        return esk_unsupported(c, "%s is not kept on the device", esk_dtype_name(who->dtype));
+        return esk_unsupported(c, "%s is not kept on the device",
+                               esk_dtype_name(who->dtype));
     bool is_float = esk_dtype_is_float(x->dtype);
     bool wide = x->dtype == ESK_INT64 || x->dtype == ESK_UINT64;
-    if (!is_float && (what->join == ESK_JOIN_LSE || what->last == ESK_LAST_SQRT ||
-                      what->last == ESK_LAST_LOG || (wide && what->last == ESK_LAST_MEAN)))
+    if (!is_float &&
+        (what->join == ESK_JOIN_LSE || what->last == ESK_LAST_SQRT ||
+         what->last == ESK_LAST_LOG || (wide && what->last == ESK_LAST_MEAN)))
         return esk_unsupported(c, "no kernel for %s", esk_dtype_name(x->dtype));
     int64_t members = 1, count = esk_var_count(x);
     if (count == 0)
         return fill(c, what);
     if (count > INT32_MAX)
-        return esk_unsupported(c, "%lld elements, the limit is 2147483647", (long long)count);
+        return esk_unsupported(c, "%lld elements, the limit is 2147483647",
+                               (long long)count);
     for (int a = 0; a < x->rank; a++)
         members *= mask >> a & 1 ? x->dim[a] : 1;
-    if (!is_float && what->join == ESK_JOIN_ADD && what->last == ESK_LAST_MEAN && !members)
+    if (!is_float && what->join == ESK_JOIN_ADD && what->last == ESK_LAST_MEAN &&
+        !members)
         return esk_unsupported(c, "a mean of nothing");
     if (x->layout == ESK_LAYOUT_C4 && x->rank >= 3 &&
         mask == (((1u << x->rank) - 1) & ~3u) && !wide)

@@ -6,8 +6,9 @@
 
 static esk_status bad(const struct esk_node *node, esk_error *error, const char *what,
                       int axis, int64_t value) {
-    return esk_fail(error, ESK_INVALID_MODEL, "%s '%s': %s of spatial axis %d is %" PRId64,
-                    node->op_type, node->name, what, axis, value);
+    return esk_fail(error, ESK_INVALID_MODEL,
+                    "%s '%s': %s of spatial axis %d is %" PRId64, node->op_type,
+                    node->name, what, axis, value);
 }
 
 /* A list attribute of `count` items in [low, INT32_MAX], or `fallback` for each. */
@@ -21,8 +22,8 @@ static esk_status list(const struct esk_node *node, esk_error *error, const char
     }
     if (n != (size_t)count)
         return esk_fail(error, ESK_INVALID_MODEL,
-                        "%s '%s': attribute '%s' has %zu items, %d are needed", node->op_type,
-                        node->name, name, n, count);
+                        "%s '%s': attribute '%s' has %zu items, %d are needed",
+                        node->op_type, node->name, name, n, count);
     for (int i = 0; i < count; i++)
         if (values[i] < low || values[i] > INT32_MAX)
             return bad(node, error, name, i, values[i]);
@@ -39,8 +40,9 @@ static esk_status common(const struct esk_node *node, esk_error *error, int dims
         return esk_fail(error, ESK_INVALID_MODEL, "%s '%s': rank %d, it must be 3 to %d",
                         node->op_type, node->name, dims + 2, ESK_MAX_RANK);
     if (!esk_node_attr(node, "kernel_shape") && !kernel)
-        return esk_fail(error, ESK_INVALID_MODEL, "%s '%s': attribute 'kernel_shape' missing",
-                        node->op_type, node->name);
+        return esk_fail(error, ESK_INVALID_MODEL,
+                        "%s '%s': attribute 'kernel_shape' missing", node->op_type,
+                        node->name);
     int64_t pads[2 * ESK_WINDOW_DIMS];
     ESK_TRY(list(node, error, "kernel_shape", dims, 1, -1, w->kernel));
     ESK_TRY(list(node, error, "strides", dims, 1, 1, w->stride));
@@ -83,7 +85,8 @@ static void share(struct esk_window *w, int i, int64_t total, enum auto_pad mode
 }
 
 esk_status esk_window_read(const struct esk_node *node, esk_error *error, int dims,
-                           const int64_t *in, const int64_t *kernel, struct esk_window *w) {
+                           const int64_t *in, const int64_t *kernel,
+                           struct esk_window *w) {
     enum auto_pad mode = NOTSET;
     ESK_TRY(common(node, error, dims, in, kernel, w, &mode));
     bool ceil = esk_attr_int(node, "ceil_mode", 0) != 0;
@@ -121,8 +124,8 @@ esk_status esk_window_transposed(const struct esk_node *node, esk_error *error, 
     size_t n_shape = esk_attr_ints(node, "output_shape", shape, ESK_MAX_RANK);
     if (n_shape && n_shape != (size_t)dims && n_shape != (size_t)dims + 2)
         return esk_fail(error, ESK_INVALID_MODEL,
-                        "%s '%s': output_shape has %zu items, %d are needed", node->op_type,
-                        node->name, n_shape, dims);
+                        "%s '%s': output_shape has %zu items, %d are needed",
+                        node->op_type, node->name, n_shape, dims);
     for (int i = 0; i < dims; i++) {
         int64_t extent = w->dilation[i] * (w->kernel[i] - 1) + 1;
         int64_t full = (in[i] - 1) * w->stride[i] + more[i] + extent;
@@ -151,9 +154,15 @@ static int64_t product(const int64_t *values, int n) {
     return p;
 }
 
-int64_t esk_window_taps(const struct esk_window *w) { return product(w->kernel, w->dims); }
-int64_t esk_window_in(const struct esk_window *w) { return product(w->in, w->dims); }
-int64_t esk_window_out(const struct esk_window *w) { return product(w->out, w->dims); }
+int64_t esk_window_taps(const struct esk_window *w) {
+    return product(w->kernel, w->dims);
+}
+int64_t esk_window_in(const struct esk_window *w) {
+    return product(w->in, w->dims);
+}
+int64_t esk_window_out(const struct esk_window *w) {
+    return product(w->out, w->dims);
+}
 
 struct esk_window esk_window_three(const struct esk_window *w) {
     struct esk_window r = {.dims = 3};
