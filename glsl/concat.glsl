@@ -1,10 +1,10 @@
-// Up to three inputs side by side. Y is [outer, row]; this kernel writes [start, start + len)
-// of each row: the first p_a units from A, the next p_b from B, the rest from C.
-// In: A, B, C (with PARTS >= 2, 3), each [outer, its part]. Out: Y.
-// Params: count: units (or, without UNITS, vec4s) that this kernel stores; dim (outer, len);
-// step: LOCAL_SIZE units as an index; row, start, a, b; c: of C, in units.
-// Defines: PARTS 1 ... 3; UNITS: all have one view; else Y VEC4, the inputs ELEMENT, and the
-// kernel writes whole rows (start 0, len row). One invocation stores four units, LOCAL_SIZE apart.
+// Up to three inputs side by side. Y is [outer, row]; this kernel writes [start, start +
+// len) of each row: the first p_a units from A, the next p_b from B, the rest from C.
+// In: A, B, C (with PARTS >= 2, 3), each [outer, its part]. Out: Y. Params: count: units
+// (or, without UNITS, vec4s) that this kernel stores; dim (outer, len); step: LOCAL_SIZE
+// units as an index; row, start, a, b; c: of C, in units. Defines: PARTS 1 ... 3; UNITS:
+// all have one view; else Y VEC4, the inputs ELEMENT, and the kernel writes whole rows
+// (start 0, len row). One invocation stores four units, LOCAL_SIZE apart.
 
 #define RANK 2
 #define INDEX_STEP

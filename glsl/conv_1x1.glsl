@@ -56,17 +56,18 @@ void main() {
         }
         at += DEPTH * 4 * LO * NV;
     }
+    // the epilogue stands outside of branches: what it reads of the params is read once then
     for (int t = 0; t < TILE; t++)
-        if (first + t < pixels)
-            for (int j = 0; j < NV; j++)
-                if (oc + j * LO < oc4) {
-                    vec4 v = sum[t * NV + j];
-                    int to = (first + t) * oc4 + oc + j * LO;
-                    v = EPILOGUE(v, to);
+        for (int j = 0; j < NV; j++) {
+            bool ok = first + t < pixels && oc + j * LO < oc4;
+            int to = ok ? (first + t) * oc4 + oc + j * LO : 0;
+            vec4 v = sum[t * NV + j];
+            v = EPILOGUE(v, to);
 #ifdef MASK
-                    v = mix(vec4(0.0), v, lessThan(ivec4(oc + j * LO) * 4 + ivec4(0, 1, 2, 3),
-                                                   ivec4(p_oc)));
+            v = mix(vec4(0.0), v, lessThan(ivec4(oc + j * LO) * 4 + ivec4(0, 1, 2, 3),
+                                           ivec4(p_oc)));
 #endif
-                    STORE_Y(to, v);
-                }
+            if (ok)
+                STORE_Y(to, v);
+        }
 }

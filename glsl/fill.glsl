@@ -1,7 +1,7 @@
-// Y from parameters alone. Params: count; value (MODE CONST: the element; RANGE: the first),
-// delta; columns, diagonal (EYE); value_high: the upper word of an int64.
-// Defines: MODE 0 constant, 1 range, 2 ones where column = row + diagonal;
-// KIND of the elements: 0 float, 1 int, 2 uint, 3 int64. One invocation stores one unit of Y.
+// Y from parameters alone. Params: count; value (MODE CONST: the element; RANGE: the
+// first), delta; columns, diagonal (EYE); value_high: the upper word of an int64.
+// Defines: MODE 0 constant, 1 range, 2 ones where column = row + diagonal; KIND of the
+// elements: 0 float, 1 int, 2 uint, 3 int64. One invocation stores one unit of Y.
 
 #if KIND == 0
 #define FROM_INT(v) float(v)

@@ -1,7 +1,8 @@
-// Gather, GatherElements, GatherND. Element i of Y is X[sum over k of index_k * stride(k) +
-// pick(sum over k of index_k * place(k))], index: i in the mixed radix dim(0 ... RANK-1); pick:
-// lib/pick.glsl. In: X, I. Out: Y. Params: dim, stride, place; count: units of Y; step:
-// LOCAL_SIZE units as an index; axis_dim, axis_stride. Defines: RANK, TUPLE, INDEX64, and
+// Gather, GatherElements, GatherND. Element i of Y is
+//   X[sum over k of index_k * stride(k) + pick(sum over k of index_k * place(k))],
+// index: i in the mixed radix dim(0 ... RANK-1); pick: lib/pick.glsl. In: X, I. Out: Y.
+// Params: dim, stride, place; count: units of Y; step: LOCAL_SIZE units as an index;
+// axis_dim, axis_stride. Defines: RANK, TUPLE, INDEX64, and
 //   UNITS  X and Y have one view; dims and strides are in its units, the innermost index
 //          does not matter to I
 //   else   Y VEC4, X ELEMENT

@@ -1,5 +1,5 @@
-// OneHot: Y [outer, depth, inner] is V[1] where I [outer, inner] names the place, else V[0].
-// In: I (indices: KIND 0 float, 1 int, 2 uint, 3 int64), V (off, on). Out: Y.
+// OneHot: Y [outer, depth, inner] is V[1] where I [outer, inner] names the place, else
+// V[0]. In: I (indices: KIND 0 float, 1 int, 2 uint, 3 int64), V (off, on). Out: Y.
 // Params: count: elements of Y; depth, inner. One invocation stores one unit of Y.
 
 S_Y element(int i) {

@@ -1,9 +1,9 @@
-// Pad. Element i of Y, index in the mixed radix dim(0 ... RANK-1), is X at index - before, or what
-// MODE says where that lies outside [0, size). In: X. Out: Y, whole.
-// Params: dim, step, count as in copy_strided; offset, stride: of X; before, size: of each axis;
-// MODE 0: value, or for int64 value and value_high; channels: with MASK.
-// Defines: RANK; MODE 0 constant, 1 edge, 2 reflect, 3 wrap; FAR: a pad is longer than the
-// axis can give at once; KIND of the value: 0 float, 1 int, 2 uint, 3 int64;
+// Pad. Element i of Y, index in the mixed radix dim(0 ... RANK-1), is X at index -
+// before, or what MODE says where that lies outside [0, size). In: X. Out: Y, whole.
+// Params: dim, step, count as in copy_strided; offset, stride: of X; before, size: of
+// each axis; MODE 0: value, or for int64 value and value_high; channels: with MASK.
+// Defines: RANK; MODE 0 constant, 1 edge, 2 reflect, 3 wrap; FAR: a pad is longer than
+// the axis can give at once; KIND of the value: 0 float, 1 int, 2 uint, 3 int64;
 //   UNITS  X and Y have one view, dims are in its units
 //          MASK: the innermost index counts a C4 tensor's channels by four: zeros from
 //          p_channels on

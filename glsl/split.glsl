@@ -1,8 +1,9 @@
-// Up to three parts of X at once. X is [outer, row]; this kernel reads [start, start + len) of
-// each row: the first p_a units go to A, the next p_b to B, the rest to C.
-// In: X. Out: A, B, C (with PARTS >= 2, 3), each [outer, its part]. All have one view.
-// Params: count: units that this kernel moves; dim (outer, len); step: LOCAL_SIZE units as an
-// index; row, start, a, b, c. Defines: PARTS 1 ... 3. One invocation moves four units, LOCAL_SIZE apart.
+// Up to three parts of X at once. X is [outer, row]; this kernel reads [start, start +
+// len) of each row: the first p_a units go to A, the next p_b to B, the rest to C. In:
+// X. Out: A, B, C (with PARTS >= 2, 3), each [outer, its part]. All have one view.
+// Params: count: units that this kernel moves; dim (outer, len); step: LOCAL_SIZE units
+// as an index; row, start, a, b, c. Defines: PARTS 1 ... 3. One invocation moves four
+// units, LOCAL_SIZE apart.
 
 #define RANK 2
 #define INDEX_STEP

@@ -1,9 +1,9 @@
-// Blocks of 4 x 4 elements, turned: reads four vec4s, stores four vec4s.
-// In: X (VEC4). Out: Y (VEC4). Params: count: blocks; dim, xs, ys: of a block's index, in
-// vec4s of X and Y; offset: into X; x_row, y_row: between a block's four vec4s.
-// Defines: RANK 2 to 16; GUARD_X: rows of X from p_rows on are zeros; GUARD_Y: rows of Y from
-// p_rows on are not stored; rows are counted along the last axis of the index, four a block.
-// One invocation moves one block.
+// Blocks of 4 x 4 elements, turned: reads four vec4s, stores four vec4s. In: X (VEC4).
+// Out: Y (VEC4). Params: count: blocks; dim, xs, ys: of a block's index, in vec4s of X
+// and Y; offset: into X; x_row, y_row: between a block's four vec4s. Defines: RANK 2 to
+// 16; GUARD_X: rows of X from p_rows on are zeros; GUARD_Y: rows of Y from p_rows on are
+// not stored; rows are counted along the last axis of the index, four a block. One
+// invocation moves one block.
 
 void main() {
     int item = FLAT;

@@ -346,6 +346,10 @@ int main(int argc, char **argv) {
     done = done && load_files(&fuzz, &models, &fault);
     for (int64_t i = 0; done && i < fuzz.count; i++)
         done = run_one(&fuzz, i, &fault);
+    for (size_t i = 0; i < fuzz.n_files; i++)
+        free(fuzz.files[i].bytes);
+    free(fuzz.files);
+    arg_list_finish(&models);
     if (!done)
         return fault_report(&fault);
     if (!fuzz.failed)

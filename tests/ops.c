@@ -378,21 +378,24 @@ static void thin(struct runner *runner, int64_t step) {
 static bool add_variant(struct runner *runner, const char *text, bool device,
                         struct fault *fault) {
     struct variant *variant;
-    char *copy = strdup(text), *next = copy;
+    char *next;
 
     if (runner->n_variants == MOST_VARIANTS)
         return fault_set(fault, "too many device settings");
     variant = &runner->variants[runner->n_variants++];
     variant->text = text;
     variant->setup.log_prefix = text;
-    if (!copy || !arg_list_add(&variant->setup.providers, device ? "GLCompute" : "CPU"))
+    if (!arg_list_add(&variant->setup.providers, device ? "GLCompute" : "CPU"))
         return fault_set(fault, "out of memory");
-    if (device && !arg_list_add(&variant->setup.sets, "preserveDevice=1"))
+    if (!device)
+        return true;
+    next = strdup(text); /* for good: the list points into it */
+    if (!next || !arg_list_add(&variant->setup.sets, "preserveDevice=1"))
         return fault_set(fault, "out of memory");
-    while (device && next && *next)
+    while (next && *next)
         if (!arg_list_add(&variant->setup.sets, strsep(&next, ",")))
             return fault_set(fault, "out of memory");
-    return true; /* `copy` is what the list points into */
+    return true;
 }
 
 static bool add_folders(struct runner *runner, struct fault *fault) {
@@ -425,8 +428,8 @@ static int finish(const struct runner *runner) {
 }
 
 int main(int argc, char **argv) {
-    static struct runner runner;
-    struct arg_list files = {0}, settings = {0}, texts = {0};
+    static struct runner runner; /* what it holds lives until the process ends */
+    static struct arg_list files, settings, texts;
     const char *filter = NULL;
     int64_t jobs = 1, step = 1;
     bool cpu = false;

@@ -1,9 +1,9 @@
-// Indices in the mixed radix p_dim(0 ... RANK-1), outermost first. In: define RANK, parameters
-// dim and, for index_step, step (an index itself). The outermost place has no bound.
-// C side: esk_move_step (recipes/move.h).
+// Indices in the mixed radix p_dim(0 ... RANK-1), outermost first. In: define RANK,
+// parameters dim and, for index_step, step (an index itself). The outermost place has no
+// bound. C side: esk_move_step (recipes/move.h).
 
-// a / d for a >= 0, d > 0, and what is left of a. Integer division is a loop over lanes on
-// some drivers and slow on all: floats come within one, the second step for a > 2^23.
+// a / d for a >= 0, d > 0, and what is left of a. Integer division is a loop over lanes
+// on some drivers and slow on all: floats come close, a second step within one.
 int divide(int a, int d, out int left) {
     float inverse = 1.0 / float(d);
     int q = int(float(a) * inverse);

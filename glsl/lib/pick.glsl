@@ -1,7 +1,7 @@
-// Data indices: tuple entries of operand I, negative ones counted from the end, clamped into
-// the axis (the CPU reports a bad index; a kernel must not read there). In: operand I ELEMENT
-// (int, or INDEX64: the low word of an int64), define TUPLE, parameters axis_dim(j): sizes,
-// axis_stride(j): their strides.
+// Data indices: tuple entries of operand I, negative ones counted from the end, clamped
+// into the axis (the CPU reports a bad index; a kernel must not read there). In: operand
+// I ELEMENT (int, or INDEX64: the low word of an int64), define TUPLE, parameters
+// axis_dim(j): sizes, axis_stride(j): their strides.
 
 int pick(int place) {
     int at = 0;

@@ -29,8 +29,8 @@ static esk_status infer(struct esk_ctx *c) {
         for (int k = 0; k < x->rank; k++)
             if (k != axis && part->dim[k] != dims[k])
                 return esk_node_fail(c, ESK_INVALID_MODEL,
-                                     "axis %d of input %u is %" PRId64 ", not %" PRId64, k,
-                                     i, part->dim[k], dims[k]);
+                                     "axis %d of input %u is %" PRId64 ", not %" PRId64,
+                                     k, i, part->dim[k], dims[k]);
         if (__builtin_add_overflow(dims[axis], part->dim[axis], &dims[axis]))
             return esk_node_fail(c, ESK_INVALID_MODEL, "the axis is too long");
     }
@@ -88,8 +88,8 @@ static void add_kernel(const struct parts *p, struct esk_recipe *r, uint32_t fro
     for (uint32_t i = 0; i < from; i++)
         start += p->len[i] / of;
     for (uint32_t i = from; i < from + n; i++) {
-        esk_kernel_var(k, names[i - from], p->c->graph, esk_in_id(p->c, p->in[i]), p->layout,
-                       ESK_READ, view);
+        esk_kernel_var(k, names[i - from], p->c->graph, esk_in_id(p->c, p->in[i]),
+                       p->layout, ESK_READ, view);
         esk_kernel_int(k, params[i - from], p->len[i] / of);
         len += p->len[i] / of;
     }
@@ -176,7 +176,9 @@ static esk_status gpu(struct esk_ctx *c) {
     p.layout = wants_c4(&p, axis) ? ESK_LAYOUT_C4 : ESK_LAYOUT_DENSE;
     p.storage = esk_storage_of(y->dtype, y->rank, y->dim, p.layout);
     int64_t dims[ESK_MAX_RANK];
-    int at = p.layout == ESK_LAYOUT_C4 ? (axis == 0 ? 0 : axis == 1 ? y->rank - 1 : axis - 1)
+    int at = p.layout == ESK_LAYOUT_C4 ? (axis == 0   ? 0
+                                          : axis == 1 ? y->rank - 1
+                                                      : axis - 1)
                                        : axis;
     esk_layout_dims(p.layout, y->rank, y->dim, dims);
     p.outer = esk_shape_product(dims, 0, at);

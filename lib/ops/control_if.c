@@ -1,6 +1,6 @@
-/* If and Loop as host state machines: they say which body runs next and on what; the runner
- * does it. Scan outputs of a Loop would need values gathered over its runs, which the
- * contract has no word for yet: refused. */
+/* If and Loop as host state machines: they say which body runs next and on what; the
+ * runner does it. Scan outputs of a Loop would need values gathered over its runs, which
+ * the contract has no word for yet: refused. */
 #include "ir/op.h"
 
 #include <inttypes.h>
@@ -16,7 +16,8 @@ static esk_status if_control(struct esk_control *c, enum esk_control_say *say) {
     }
     struct esk_ctx at = {.node = (struct esk_node *)c->node, .error = c->error};
     const struct esk_tensor *cond = c->in[0];
-    if (!cond || cond->dtype != ESK_BOOL || esk_shape_product(cond->dim, 0, cond->rank) != 1)
+    if (!cond || cond->dtype != ESK_BOOL ||
+        esk_shape_product(cond->dim, 0, cond->rank) != 1)
         return esk_node_fail(&at, ESK_INVALID_MODEL, "the condition must be one bool");
     const char *name = *(const uint8_t *)cond->data ? "then_branch" : "else_branch";
     c->body = esk_attr_graph(c->node, name);
@@ -83,15 +84,15 @@ static esk_status loop_control(struct esk_control *c, enum esk_control_say *say)
         const struct esk_tensor *most = c->in[0];
         if (!most || most->dtype != ESK_INT64 ||
             esk_shape_product(most->dim, 0, most->rank) != 1)
-            return esk_node_fail(&at, ESK_INVALID_MODEL, "the trip count must be one int64");
+            return esk_node_fail(&at, ESK_INVALID_MODEL,
+                                 "the trip count must be one int64");
         go &= runs < *(const int64_t *)most->data;
     }
     if (!go) {
         for (uint32_t i = 0; i < c->n_out; i++)
-            c->out[i] = runs ? (struct esk_control_in){.from = ESK_FROM_BODY_OUT,
-                                                       .index = i + 1}
-                             : (struct esk_control_in){.from = ESK_FROM_NODE_IN,
-                                                       .index = i + 2};
+            c->out[i] =
+                runs ? (struct esk_control_in){.from = ESK_FROM_BODY_OUT, .index = i + 1}
+                     : (struct esk_control_in){.from = ESK_FROM_NODE_IN, .index = i + 2};
         *say = ESK_CONTROL_DONE;
         return ESK_OK;
     }
@@ -100,10 +101,9 @@ static esk_status loop_control(struct esk_control *c, enum esk_control_say *say)
     c->body_in[0] = (struct esk_control_in){.from = ESK_FROM_INT, .value = runs};
     c->body_in[1] = (struct esk_control_in){.from = ESK_FROM_BOOL, .value = 1};
     for (uint32_t i = 0; i < carried; i++)
-        c->body_in[i + 2] = runs ? (struct esk_control_in){.from = ESK_FROM_BODY_OUT,
-                                                           .index = i + 1}
-                                 : (struct esk_control_in){.from = ESK_FROM_NODE_IN,
-                                                           .index = i + 2};
+        c->body_in[i + 2] =
+            runs ? (struct esk_control_in){.from = ESK_FROM_BODY_OUT, .index = i + 1}
+                 : (struct esk_control_in){.from = ESK_FROM_NODE_IN, .index = i + 2};
     c->state[RUNS] = runs + 1;
     *say = ESK_CONTROL_RUN;
     return ESK_OK;

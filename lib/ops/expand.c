@@ -1,4 +1,5 @@
-/* Expand and Tile: elements repeated along axes. Out: strided copies with strides of 0. */
+/* Expand and Tile: elements repeated along axes. Out: strided copies with strides of 0.
+ */
 #include "recipes/move.h"
 
 #include <inttypes.h>
@@ -7,8 +8,10 @@
 
 static esk_status tile_upgrade(struct esk_ctx *c) {
     if (c->node->since < 6)
-        return esk_node_fail(c, ESK_UNSUPPORTED, "Tile of opset %d (tiles and axis) is not "
-                                                 "known, from 6 on it is", c->node->since);
+        return esk_node_fail(c, ESK_UNSUPPORTED,
+                             "Tile of opset %d (tiles and axis) is not "
+                             "known, from 6 on it is",
+                             c->node->since);
     return ESK_OK;
 }
 
@@ -22,7 +25,8 @@ static esk_status expand_infer(struct esk_ctx *c) {
     ESK_TRY(esk_in_ints(c, 1, shape, ESK_MAX_RANK, &n));
     for (uint32_t i = 0; i < n; i++)
         if (shape[i] < 0)
-            return esk_node_fail(c, ESK_INVALID_MODEL, "shape[%u] is %" PRId64, i, shape[i]);
+            return esk_node_fail(c, ESK_INVALID_MODEL, "shape[%u] is %" PRId64, i,
+                                 shape[i]);
     if (!esk_shape_broadcast(x->rank, x->dim, (int)n, shape, &rank, dims)) {
         struct esk_text text = {0};
         esk_shape_print(&text, x->dtype, x->rank, x->dim);
@@ -91,7 +95,8 @@ static void expand_map(const void *user, const int64_t *x_strides, int64_t *stri
     (void)offset;
     for (int k = 0; k < y->rank; k++) {
         int from = k - (y->rank - x->rank);
-        strides[k] = from < 0 || (x->dim[from] == 1 && y->dim[k] != 1) ? 0 : x_strides[from];
+        strides[k] =
+            from < 0 || (x->dim[from] == 1 && y->dim[k] != 1) ? 0 : x_strides[from];
     }
 }
 

@@ -1,5 +1,5 @@
-/* ConstantOfShape, Range, EyeLike: tensors from parameters alone. Mostly folded; large ones
- * are filled on the device. */
+/* ConstantOfShape, Range, EyeLike: tensors from parameters alone. Mostly folded; large
+ * ones are filled on the device. */
 #include "recipes/map.h"
 #include "recipes/move.h"
 
@@ -112,8 +112,8 @@ static esk_status range_infer(struct esk_ctx *c) {
         double start = esk_tensor_double(&in[0], 0), limit = esk_tensor_double(&in[1], 0);
         double delta = esk_tensor_double(&in[2], 0), n = ceil((limit - start) / delta);
         if (!(fabs(n) < 4e15))
-            return esk_node_fail(c, ESK_INVALID_MODEL, "start %g, limit %g, delta %g", start,
-                                 limit, delta);
+            return esk_node_fail(c, ESK_INVALID_MODEL, "start %g, limit %g, delta %g",
+                                 start, limit, delta);
         count = n > 0 ? (int64_t)n : 0;
     } else {
         int64_t start = esk_tensor_int(&in[0], 0), limit = esk_tensor_int(&in[1], 0);
@@ -134,17 +134,19 @@ static esk_status range_cpu(struct esk_cpu *c) {
     struct esk_tensor *y = c->out[0];
     int64_t count = y ? y->dim[0] : 0;
     if (y && esk_dtype_is_float(y->dtype)) {
-        double start = esk_tensor_double(c->in[0], 0), delta = esk_tensor_double(c->in[2], 0);
+        double start = esk_tensor_double(c->in[0], 0),
+               delta = esk_tensor_double(c->in[2], 0);
         bool wide = y->dtype == ESK_DOUBLE;
         for (int64_t i = 0; i < count; i++)
             esk_tensor_set_double(y, i,
-                                  wide ? start + (double)i * delta
-                                       : (double)((float)start + (float)i * (float)delta));
+                                  wide
+                                      ? start + (double)i * delta
+                                      : (double)((float)start + (float)i * (float)delta));
     } else if (y) {
         int64_t start = esk_tensor_int(c->in[0], 0), delta = esk_tensor_int(c->in[2], 0);
         for (int64_t i = 0; i < count; i++)
-            esk_tensor_set_int(y, i,
-                               (int64_t)((uint64_t)start + (uint64_t)i * (uint64_t)delta));
+            esk_tensor_set_int(
+                y, i, (int64_t)((uint64_t)start + (uint64_t)i * (uint64_t)delta));
     }
     return ESK_OK;
 }
@@ -165,8 +167,8 @@ static esk_status range_gpu(struct esk_ctx *c) {
         __builtin_add_overflow(last, first, &last) || first < INT32_MIN ||
         first > INT32_MAX || last < INT32_MIN || last > INT32_MAX || step < INT32_MIN ||
         step > INT32_MAX)
-        return esk_unsupported(c, "the range from %" PRId64 " by %" PRId64
-                               " exceeds 32 bits", first, step);
+        return esk_unsupported(
+            c, "the range from %" PRId64 " by %" PRId64 " exceeds 32 bits", first, step);
     struct esk_kernel *k = add_fill(c, "range", RANGE);
     esk_kernel_int(k, "value", first);
     esk_kernel_int(k, "delta", step);
@@ -185,7 +187,8 @@ static esk_status eye_infer(struct esk_ctx *c) {
     const struct esk_var *x = esk_in(c, 0);
     int64_t dtype = esk_attr_int(c->node, "dtype", x->dtype);
     if (x->rank != 2)
-        return esk_node_fail(c, ESK_INVALID_MODEL, "the input has rank %d, not 2", x->rank);
+        return esk_node_fail(c, ESK_INVALID_MODEL, "the input has rank %d, not 2",
+                             x->rank);
     if (!esk_dtype_is_float((esk_dtype)dtype) && !esk_dtype_is_int((esk_dtype)dtype) &&
         dtype != ESK_BOOL)
         return esk_node_fail(c, ESK_UNSUPPORTED, "dtype %" PRId64, dtype);

@@ -1,5 +1,5 @@
-/* Gather, GatherElements, GatherND: output elements at places that data says. Out: one kernel
- * that reads indices on the device; a slice where a single index is known. */
+/* Gather, GatherElements, GatherND: output elements at places that data says. Out: one
+ * kernel that reads indices on the device; a slice where a single index is known. */
 #include "recipes/gathering.h"
 #include "recipes/move.h"
 
@@ -60,7 +60,8 @@ static esk_status nd_infer(struct esk_ctx *c) {
     int64_t tuple = indices->dim[indices->rank - 1];
     if (tuple > x->rank - batch)
         return esk_node_fail(c, ESK_INVALID_MODEL,
-                             "index tuples of %" PRId64 " for rank %d, batch_dims %" PRId64,
+                             "index tuples of %" PRId64
+                             " for rank %d, batch_dims %" PRId64,
                              tuple, x->rank, batch);
     for (int k = 0; k < batch; k++)
         if (x->dim[k] != indices->dim[k])
@@ -156,8 +157,8 @@ static esk_status plan(struct esk_ctx *c, esk_gathering_fn describe, const char 
 
 /* A single known index: a slice without the axis. */
 struct one {
-    int axis, rank;    /* of the data */
-    int between;       /* axes of the indices, all of size one */
+    int axis, rank; /* of the data */
+    int between;    /* axes of the indices, all of size one */
     int64_t index;
 };
 
@@ -186,7 +187,8 @@ static esk_status gather_gpu(struct esk_ctx *c) {
     one.index = esk_tensor_int(&tensor, 0);
     if (one.index < -dim || one.index >= dim)
         return esk_node_fail(c, ESK_INVALID_MODEL,
-                             "index %" PRId64 " out of range for %" PRId64, one.index, dim);
+                             "index %" PRId64 " out of range for %" PRId64, one.index,
+                             dim);
     one.index += one.index < 0 ? dim : 0;
     esk_move_recipe(c, "gather one", map_one, &one, one.axis != 1);
     return ESK_OK;

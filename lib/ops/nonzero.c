@@ -70,7 +70,8 @@ static esk_status compress_cpu(struct esk_cpu *c) {
     int axis = 0;
     size_t element = esk_move_element(x->dtype);
     if (!flat && !esk_shape_axis(esk_attr_int(c->node, "axis", 0), x->rank, &axis))
-        return esk_cpu_fail(c, ESK_INVALID_MODEL, "axis %" PRId64 " out of range for rank %d",
+        return esk_cpu_fail(c, ESK_INVALID_MODEL,
+                            "axis %" PRId64 " out of range for rank %d",
                             esk_attr_int(c->node, "axis", 0), x->rank);
     if (!element || condition->dtype != ESK_BOOL || condition->rank != 1)
         return esk_cpu_fail(c, ESK_UNSUPPORTED,
@@ -170,7 +171,8 @@ static esk_status unique_cpu(struct esk_cpu *c) {
     bool sorted = esk_attr_int(c->node, "sorted", 1) != 0;
     int axis = 0;
     if (!flat && !esk_shape_axis(esk_attr_int(c->node, "axis", 0), x->rank, &axis))
-        return esk_cpu_fail(c, ESK_INVALID_MODEL, "axis %" PRId64 " out of range for rank %d",
+        return esk_cpu_fail(c, ESK_INVALID_MODEL,
+                            "axis %" PRId64 " out of range for rank %d",
                             esk_attr_int(c->node, "axis", 0), x->rank);
     if (!esk_dtype_is_float(x->dtype) && !esk_dtype_is_int(x->dtype) &&
         x->dtype != ESK_BOOL)
@@ -211,9 +213,7 @@ static esk_status unique_cpu(struct esk_cpu *c) {
         ESK_TRY(c->make(c, i, ESK_INT64, 1, &sizes[i]));
         int64_t *to = c->out[i] ? c->out[i]->data : NULL;
         for (int64_t k = 0; to && k < sizes[i]; k++)
-            to[k] = i == 1   ? first[order[k]]
-                    : i == 2 ? rank[group[k]]
-                             : count[order[k]];
+            to[k] = i == 1 ? first[order[k]] : i == 2 ? rank[group[k]] : count[order[k]];
     }
     return ESK_OK;
 }

@@ -6,15 +6,17 @@
 #include <string.h>
 
 static esk_status infer(struct esk_ctx *c) {
-    const struct esk_var *indices = esk_in(c, 0), *depth = esk_in(c, 1), *v = esk_in(c, 2);
+    const struct esk_var *indices = esk_in(c, 0), *depth = esk_in(c, 1),
+                         *v = esk_in(c, 2);
     int64_t dims[ESK_MAX_RANK + 1];
     int axis, rank = indices->rank + 1;
     ESK_TRY(esk_check_axis(c, esk_attr_int(c->node, "axis", -1), rank, &axis));
     if (!depth->data || esk_var_count(depth) != 1)
         return esk_node_fail(c, ESK_INVALID_MODEL, "depth must be a known scalar");
     if (esk_var_count(v) != 2)
-        return esk_node_fail(c, ESK_INVALID_MODEL, "values must be off and on, they are %"
-                             PRId64, esk_var_count(v));
+        return esk_node_fail(c, ESK_INVALID_MODEL,
+                             "values must be off and on, they are %" PRId64,
+                             esk_var_count(v));
     struct esk_tensor tensor = esk_var_tensor(depth);
     for (int k = 0, at = 0; k < rank; k++)
         dims[k] = k != axis ? indices->dim[at++]
@@ -32,8 +34,7 @@ static esk_status cpu(struct esk_cpu *c) {
     if (!y || !y->bytes)
         return ESK_OK;
     size_t element = esk_move_element(y->dtype);
-    if (!element ||
-        !esk_shape_axis(esk_attr_int(c->node, "axis", -1), y->rank, &axis))
+    if (!element || !esk_shape_axis(esk_attr_int(c->node, "axis", -1), y->rank, &axis))
         return esk_cpu_fail(c, ESK_UNSUPPORTED, "values of type %s",
                             esk_dtype_name(y->dtype));
     struct esk_move off = {0};
@@ -45,7 +46,7 @@ static esk_status cpu(struct esk_cpu *c) {
     for (int64_t o = 0; o < outer; o++)
         for (int64_t i = 0; i < inner; i++) {
             double real = is_float ? esk_tensor_double(indices, o * inner + i) : 0;
-            int64_t at = !is_float                ? esk_tensor_int(indices, o * inner + i)
+            int64_t at = !is_float ? esk_tensor_int(indices, o * inner + i)
                          : !(real > -1e18 && real < 1e18) ? INT64_MIN
                                                           : (int64_t)real;
             if (at < -depth || at >= depth)

@@ -36,9 +36,10 @@ struct padding {
 };
 
 /* NULL, or what is wrong. */
-static const char *read_padding(const struct esk_node *node, int rank, const int64_t *dims,
-                                const int64_t *pads, uint32_t n_pads, const int64_t *axes,
-                                uint32_t n_axes, bool has_axes, struct padding *p) {
+static const char *read_padding(const struct esk_node *node, int rank,
+                                const int64_t *dims, const int64_t *pads, uint32_t n_pads,
+                                const int64_t *axes, uint32_t n_axes, bool has_axes,
+                                struct padding *p) {
     static const char *const modes[] = {"constant", "edge", "reflect", "wrap"};
     const char *mode = esk_attr_string(node, "mode", "constant");
     int m = 0;
@@ -138,7 +139,8 @@ static esk_status value_bytes(struct esk_cpu *c, size_t element, void *value) {
     if (given && given->bytes >= element)
         memcpy(value, given->data, element);
     else if (!given && esk_node_attr(c->node, "esk_value")) {
-        struct esk_tensor one = {.dtype = c->out[0]->dtype, .data = value, .bytes = element};
+        struct esk_tensor one = {
+            .dtype = c->out[0]->dtype, .data = value, .bytes = element};
         esk_tensor_set_double(&one, 0, (double)esk_attr_float(c->node, "esk_value", 0));
     }
     return ESK_OK;
@@ -157,10 +159,9 @@ static esk_status cpu(struct esk_cpu *c) {
     if (!y)
         return ESK_OK;
     const struct esk_tensor *axes_in = c->n_in > 3 ? c->in[3] : NULL;
-    const char *wrong = read_padding(c->node, x->rank, x->dim, pads,
-                                     esk_move_ints(c->in[1], pads, 2 * ESK_MAX_RANK), axes,
-                                     esk_move_ints(axes_in, axes, ESK_MAX_RANK),
-                                     axes_in != NULL, &p);
+    const char *wrong = read_padding(
+        c->node, x->rank, x->dim, pads, esk_move_ints(c->in[1], pads, 2 * ESK_MAX_RANK),
+        axes, esk_move_ints(axes_in, axes, ESK_MAX_RANK), axes_in != NULL, &p);
     size_t element = esk_move_element(y->dtype);
     if (wrong || !element)
         return esk_cpu_fail(c, ESK_UNSUPPORTED, "%s",
@@ -201,7 +202,8 @@ static esk_status cpu(struct esk_cpu *c) {
         else if (p.mode == CONSTANT) {
             fill(to, p.before[last], element, value);
             memcpy(to + p.before[last] * (int64_t)element,
-                   row + p.start[last] * (int64_t)element, (size_t)p.size[last] * element);
+                   row + p.start[last] * (int64_t)element,
+                   (size_t)p.size[last] * element);
             fill(to + (p.before[last] + p.size[last]) * (int64_t)element, p.after[last],
                  element, value);
         } else
@@ -238,8 +240,8 @@ static void push_axis(struct axes *a, const struct padding *p, int k, int64_t st
     a->stride[at] = stride;
     a->offset += p->start[k] * stride;
     int64_t reach = p->mode == REFLECT ? p->size[k] - 1 : p->size[k];
-    if ((p->mode == REFLECT || p->mode == WRAP) && (p->before[k] > reach ||
-                                                     p->after[k] > reach))
+    if ((p->mode == REFLECT || p->mode == WRAP) &&
+        (p->before[k] > reach || p->after[k] > reach))
         a->far = true;
     int to = at - 1;
     if (!join || at == 0 || !unpadded(a, at) || a->stride[to] != a->dim[at] * stride ||
@@ -311,11 +313,10 @@ static esk_status gpu(struct esk_ctx *c) {
         return ESK_OK;
     }
     bool channels = p.rank > 1 && (p.dim[1] != x->dim[1] || p.start[1]);
-    enum esk_layout layout =
-        channels ? ESK_LAYOUT_DENSE : esk_move_layout(c, 0);
+    enum esk_layout layout = channels ? ESK_LAYOUT_DENSE : esk_move_layout(c, 0);
     enum esk_storage storage = esk_storage_of(y->dtype, y->rank, y->dim, layout);
-    bool mask = layout == ESK_LAYOUT_C4 && p.mode == CONSTANT && x->dim[1] % 4 &&
-                !zero_value(c);
+    bool mask =
+        layout == ESK_LAYOUT_C4 && p.mode == CONSTANT && x->dim[1] % 4 && !zero_value(c);
     int64_t strides[ESK_MAX_RANK];
     struct axes a = {0};
     esk_move_strides(layout, x->rank, x->dim, strides);
@@ -329,9 +330,9 @@ static esk_status gpu(struct esk_ctx *c) {
     if (!a.rank)
         a = (struct axes){.rank = 1, .dim = {1}, .stride = {1}, .size = {1}};
     int last = a.rank - 1;
-    bool vec4 = storage != ESK_STORAGE_I64X2 && a.offset % 4 == 0 && a.dim[last] % 4 == 0 &&
-                (unpadded(&a, last) || p.mode == CONSTANT) && a.before[last] % 4 == 0 &&
-                a.size[last] % 4 == 0 && a.stride[last] == 1;
+    bool vec4 = storage != ESK_STORAGE_I64X2 && a.offset % 4 == 0 &&
+                a.dim[last] % 4 == 0 && (unpadded(&a, last) || p.mode == CONSTANT) &&
+                a.before[last] % 4 == 0 && a.size[last] % 4 == 0 && a.stride[last] == 1;
     for (int k = 0; k < last; k++)
         vec4 &= a.stride[k] % 4 == 0;
     bool units = vec4 || storage == ESK_STORAGE_I64X2;

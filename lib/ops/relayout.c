@@ -1,13 +1,12 @@
-/* esker.Relayout: brings a var from one layout to the other, inside choose. Its node has the
- * var as input and as output; c->from and c->to say which of its layouts. */
+/* esker.Relayout: brings a var from one layout to the other, inside choose. Its node has
+ * the var as input and as output; c->from and c->to say which of its layouts. */
 #include "recipes/move.h"
 
 static esk_status gpu(struct esk_ctx *c) {
     const struct esk_var *x = esk_in(c, 0);
     ESK_TRY(esk_move_ready(c));
     bool to_c4 = c->to == ESK_LAYOUT_C4;
-    if (x->rank < 3 || c->from == c->to ||
-        (c->from == ESK_LAYOUT_C4) == to_c4 ||
+    if (x->rank < 3 || c->from == c->to || (c->from == ESK_LAYOUT_C4) == to_c4 ||
         (c->from != ESK_LAYOUT_DENSE && c->to != ESK_LAYOUT_DENSE))
         return esk_unsupported(c, "rank %d from layout %d to layout %d", x->rank,
                                (int)c->from, (int)c->to);

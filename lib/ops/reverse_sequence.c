@@ -10,7 +10,8 @@ static esk_status infer(struct esk_ctx *c) {
     int64_t time = esk_attr_int(c->node, "time_axis", 0);
     if (x->rank < 2 || batch < 0 || batch > 1 || time != 1 - batch)
         return esk_node_fail(c, ESK_INVALID_MODEL,
-                             "batch_axis %" PRId64 ", time_axis %" PRId64 ", rank %d: they "
+                             "batch_axis %" PRId64 ", time_axis %" PRId64
+                             ", rank %d: they "
                              "must be 0 and 1, the rank at least 2",
                              batch, time, x->rank);
     if (lens->dtype != ESK_INT64 || lens->rank != 1 || lens->dim[0] != x->dim[batch])
@@ -25,7 +26,8 @@ static esk_status cpu(struct esk_cpu *c) {
         return ESK_OK;
     bool batch_first = esk_attr_int(c->node, "batch_axis", 1) == 0;
     int64_t batches = x->dim[batch_first ? 0 : 1], steps = x->dim[batch_first ? 1 : 0];
-    int64_t batch_stride = batch_first ? steps : 1, step_stride = batch_first ? 1 : batches;
+    int64_t batch_stride = batch_first ? steps : 1,
+            step_stride = batch_first ? 1 : batches;
     size_t inner = y->bytes / (size_t)(batches * steps);
     const int64_t *lens = c->in[1]->data;
     if (!esk_move_element(x->dtype))
@@ -34,7 +36,8 @@ static esk_status cpu(struct esk_cpu *c) {
     for (int64_t b = 0; b < batches; b++) {
         if (lens[b] < 0 || lens[b] > steps)
             return esk_cpu_fail(c, ESK_INVALID_ARGUMENT,
-                                "length %" PRId64 " of %" PRId64 " steps", lens[b], steps);
+                                "length %" PRId64 " of %" PRId64 " steps", lens[b],
+                                steps);
         for (int64_t t = 0; t < steps; t++) {
             int64_t from = t < lens[b] ? lens[b] - 1 - t : t;
             memcpy((char *)y->data + (size_t)(b * batch_stride + t * step_stride) * inner,

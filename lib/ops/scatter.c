@@ -1,6 +1,6 @@
-/* Scatter, ScatterElements, ScatterND: the data with updates at places that indices say. Out:
- * a copy, then a kernel over the updates; reductions run on the CPU, because updates of one
- * place must come one after the other. */
+/* Scatter, ScatterElements, ScatterND: the data with updates at places that indices say.
+ * Out: a copy, then a kernel over the updates; reductions run on the CPU, because updates
+ * of one place must come one after the other. */
 #include "recipes/gathering.h"
 #include "recipes/move.h"
 
@@ -23,7 +23,8 @@ static enum reduction read_reduction(const struct esk_node *node) {
 /* ---- infer ---- */
 
 static esk_status check(const struct esk_ctx *c) {
-    const struct esk_var *x = esk_in(c, 0), *indices = esk_in(c, 1), *updates = esk_in(c, 2);
+    const struct esk_var *x = esk_in(c, 0), *indices = esk_in(c, 1),
+                         *updates = esk_in(c, 2);
     if (indices->dtype != ESK_INT64 && indices->dtype != ESK_INT32)
         return esk_node_fail(c, ESK_INVALID_MODEL, "indices are %s, not int32 or int64",
                              esk_dtype_name(indices->dtype));
@@ -38,15 +39,16 @@ static esk_status check(const struct esk_ctx *c) {
 }
 
 static esk_status elements_infer(struct esk_ctx *c) {
-    const struct esk_var *x = esk_in(c, 0), *indices = esk_in(c, 1), *updates = esk_in(c, 2);
+    const struct esk_var *x = esk_in(c, 0), *indices = esk_in(c, 1),
+                         *updates = esk_in(c, 2);
     int axis;
     ESK_TRY(check(c));
     ESK_TRY(esk_check_axis(c, esk_attr_int(c->node, "axis", 0), x->rank, &axis));
     if (indices->rank != x->rank ||
         !esk_shape_equal(indices->rank, indices->dim, updates->rank, updates->dim))
-        return esk_node_fail(c, ESK_INVALID_MODEL,
-                             "indices and updates must have one shape and the data's rank %d",
-                             x->rank);
+        return esk_node_fail(
+            c, ESK_INVALID_MODEL,
+            "indices and updates must have one shape and the data's rank %d", x->rank);
     for (int k = 0; k < x->rank; k++)
         if (k != axis && indices->dim[k] > x->dim[k])
             return esk_node_fail(c, ESK_INVALID_MODEL,
@@ -57,7 +59,8 @@ static esk_status elements_infer(struct esk_ctx *c) {
 }
 
 static esk_status nd_infer(struct esk_ctx *c) {
-    const struct esk_var *x = esk_in(c, 0), *indices = esk_in(c, 1), *updates = esk_in(c, 2);
+    const struct esk_var *x = esk_in(c, 0), *indices = esk_in(c, 1),
+                         *updates = esk_in(c, 2);
     int64_t dims[2 * ESK_MAX_RANK];
     int rank = 0;
     ESK_TRY(check(c));
@@ -85,20 +88,20 @@ struct sink {
     enum reduction reduction;
 };
 
-#define COMBINE(type, wide)                                                                 \
-    static type combine_##type(enum reduction how, type a, type b) {                        \
-        switch (how) {                                                                      \
-        case ADD:                                                                           \
-            return (type)((wide)a + (wide)b);                                               \
-        case MUL:                                                                           \
-            return (type)((wide)a * (wide)b);                                               \
-        case MAX:                                                                           \
-            return a > b || a != a ? a : b;                                                 \
-        case MIN:                                                                           \
-            return a < b || a != a ? a : b;                                                 \
-        default:                                                                            \
-            return b;                                                                       \
-        }                                                                                   \
+#define COMBINE(type, wide)                                          \
+    static type combine_##type(enum reduction how, type a, type b) { \
+        switch (how) {                                               \
+        case ADD:                                                    \
+            return (type)((wide)a + (wide)b);                        \
+        case MUL:                                                    \
+            return (type)((wide)a * (wide)b);                        \
+        case MAX:                                                    \
+            return a > b || a != a ? a : b;                          \
+        case MIN:                                                    \
+            return a < b || a != a ? a : b;                          \
+        default:                                                     \
+            return b;                                                \
+        }                                                            \
     }
 COMBINE(float, float)
 COMBINE(double, double)
@@ -114,10 +117,10 @@ COMBINE(uint64_t, uint64_t)
 
 static void combine(const struct sink *s, char *to, const char *from) {
     switch (s->dtype) {
-#define ROW(name, type)                                                                     \
-    case ESK_##name:                                                                        \
-        *(type *)(void *)to = combine_##type(s->reduction, *(type *)(void *)to,             \
-                                             *(const type *)(const void *)from);            \
+#define ROW(name, type)                                                          \
+    case ESK_##name:                                                             \
+        *(type *)(void *)to = combine_##type(s->reduction, *(type *)(void *)to,  \
+                                             *(const type *)(const void *)from); \
         return;
         ROW(FLOAT, float)
         ROW(DOUBLE, double)
@@ -130,11 +133,11 @@ static void combine(const struct sink *s, char *to, const char *from) {
         ROW(INT64, int64_t)
         ROW(UINT64, uint64_t)
 #undef ROW
-#define ROW(name, load, store)                                                              \
-    case ESK_##name:                                                                        \
-        *(uint16_t *)(void *)to =                                                           \
-            store(combine_float(s->reduction, load(*(uint16_t *)(void *)to),                \
-                                load(*(const uint16_t *)(const void *)from)));              \
+#define ROW(name, load, store)                                                 \
+    case ESK_##name:                                                           \
+        *(uint16_t *)(void *)to =                                              \
+            store(combine_float(s->reduction, load(*(uint16_t *)(void *)to),   \
+                                load(*(const uint16_t *)(const void *)from))); \
         return;
         ROW(FLOAT16, esk_half_to_float, esk_float_to_half)
         ROW(BFLOAT16, esk_bfloat_to_float, esk_float_to_bfloat)
@@ -195,7 +198,8 @@ static esk_status nd_cpu(struct esk_cpu *c) {
 
 static esk_status plan(struct esk_ctx *c, esk_gathering_fn describe) {
     ESK_TRY(esk_move_ready(c));
-    const struct esk_var *x = esk_in(c, 0), *indices = esk_in(c, 1), *updates = esk_in(c, 2);
+    const struct esk_var *x = esk_in(c, 0), *indices = esk_in(c, 1),
+                         *updates = esk_in(c, 2);
     if (read_reduction(c->node) != SET)
         return esk_unsupported(c, "reduction '%s' needs updates one after the other",
                                esk_attr_string(c->node, "reduction", "none"));
@@ -207,7 +211,8 @@ static esk_status plan(struct esk_ctx *c, esk_gathering_fn describe) {
     bool updated = esk_var_count(updates) > 0;
     if (updated && !g.tuple)
         return esk_unsupported(c, "index tuples have no entries");
-    enum esk_storage storage = esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE);
+    enum esk_storage storage =
+        esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE);
     bool vec4 = updated && storage != ESK_STORAGE_I64X2 && esk_gathering_vec4(&g);
     if (updated && !vec4 && storage == ESK_STORAGE_F16X2)
         return esk_unsupported(c, "a scattered float16 shares its word with another");

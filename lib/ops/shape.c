@@ -1,11 +1,12 @@
-/* Shape and Size: known as soon as the input's shape is; infer writes the bytes, nothing is
- * ever computed from data. */
+/* Shape and Size: known as soon as the input's shape is; infer writes the bytes, nothing
+ * is ever computed from data. */
 #include "ir/op.h"
 
 #include <string.h>
 
 /* The output becomes a known list (rank 1) or scalar of int64. */
-static esk_status know(struct esk_ctx *c, int rank, const int64_t *values, int64_t count) {
+static esk_status know(struct esk_ctx *c, int rank, const int64_t *values,
+                       int64_t count) {
     ESK_TRY(esk_set_out(c, 0, ESK_INT64, rank, &count));
     struct esk_var *y = esk_out(c, 0);
     if (!y)
@@ -19,7 +20,8 @@ static esk_status know(struct esk_ctx *c, int rank, const int64_t *values, int64
 }
 
 /* start and end of rank: clamped, negative ones from the end. */
-static void range_of(const struct esk_node *node, int rank, int64_t *start, int64_t *count) {
+static void range_of(const struct esk_node *node, int rank, int64_t *start,
+                     int64_t *count) {
     int64_t from = esk_attr_int(node, "start", 0), to = esk_attr_int(node, "end", rank);
     from += from < 0 ? rank : 0;
     to += to < 0 ? rank : 0;

@@ -1,5 +1,5 @@
-/* Slice: every step-th element between start and end, along some axes. Out: a strided copy;
- * strides may be negative. */
+/* Slice: every step-th element between start and end, along some axes. Out: a strided
+ * copy; strides may be negative. */
 #include "recipes/move.h"
 
 #include <inttypes.h>
@@ -25,8 +25,8 @@ static int64_t between(int64_t value, int64_t low, int64_t high) {
     return value < low ? low : value > high ? high : value;
 }
 
-static void cut_axis(int64_t dim, int64_t start, int64_t end, int64_t step, int64_t *first,
-                     int64_t *count) {
+static void cut_axis(int64_t dim, int64_t start, int64_t end, int64_t step,
+                     int64_t *first, int64_t *count) {
     start += start < 0 ? dim : 0;
     end += end < 0 ? dim : 0;
     if (step > 0) {
@@ -36,13 +36,13 @@ static void cut_axis(int64_t dim, int64_t start, int64_t end, int64_t step, int6
     } else {
         start = between(start, 0, dim - 1);
         end = between(end, -1, dim - 1);
-        *count = start > end ? (start - end - 1) / -step + 1 : 0;
+        *count = dim > 0 && start > end ? (start - end - 1) / -step + 1 : 0;
     }
     *first = *count ? start : 0;
 }
 
-/* `ints`: starts, ends, axes, steps; n of each (axes and steps may have none). NULL, or what
- * is wrong. */
+/* `ints`: starts, ends, axes, steps; n of each (axes and steps may have none). NULL, or
+ * what is wrong. */
 static const char *read_cut(int rank, const int64_t *dims,
                             int64_t ints[4][2 * ESK_MAX_RANK], const uint32_t *n,
                             struct cut *cut) {

@@ -73,7 +73,7 @@ static esk_status cpu(struct esk_cpu *c) {
 }
 
 static esk_status gpu(struct esk_ctx *c) {
-    enum { SHORT = 64 }; /* a line not worth a group */
+    enum { SHORT = 64, SHORT_SOFT = 512 }; /* a line not worth a group */
     const enum which which = *(const enum which *)c->node->op->data;
     const struct esk_var *x = esk_in(c, 0), *who;
     if (!esk_all_storable(c, &who))
@@ -88,9 +88,9 @@ static esk_status gpu(struct esk_ctx *c) {
     struct esk_line_units u = esk_line_units_of(c, lines);
     if (u.size == 0)
         return esk_unsupported(c, "packed halves in lines of one element");
-    /* on llvmpipe groups cost more than they give where there are rows for all threads */
-    bool grouped = which != HARD && u.along && lines.size > SHORT &&
-                   (!c->limits->software || u.lines < 64);
+    /* by the line alone: how many lines there are changes from run to run */
+    bool grouped = which != HARD && u.along &&
+                   lines.size > (c->limits->software ? SHORT_SOFT : SHORT);
     uint64_t loop = (uint64_t)u.size * 3, most = c->limits->max_iterations;
     if (most && loop > most && which != HARD && u.along)
         grouped = true;

@@ -1,5 +1,5 @@
-/* Split. Out: kernels of at most three outputs each where every part is made of vec4s, else
- * one strided copy an output. */
+/* Split. Out: kernels of at most three outputs each where every part is made of vec4s,
+ * else one strided copy an output. */
 #include "recipes/move.h"
 
 #include <inttypes.h>
@@ -21,9 +21,9 @@ static esk_status infer(struct esk_ctx *c) {
     ESK_TRY(esk_check_axis(c, esk_attr_int(c->node, "axis", 0), x->rank, &axis));
     int64_t length = x->dim[axis], n = c->node->n_out, sum = 0;
     if (esk_attr_int(c->node, "num_outputs", n) != n)
-        return esk_node_fail(c, ESK_INVALID_MODEL, "num_outputs is %" PRId64
-                             " but there are %" PRId64, esk_attr_int(c->node, "num_outputs",
-                             n), n);
+        return esk_node_fail(c, ESK_INVALID_MODEL,
+                             "num_outputs is %" PRId64 " but there are %" PRId64,
+                             esk_attr_int(c->node, "num_outputs", n), n);
     const struct esk_var *sizes = esk_in(c, 1);
     struct esk_tensor list;
     if (sizes) {
@@ -37,21 +37,22 @@ static esk_status infer(struct esk_ctx *c) {
     int64_t each = length / n + (length % n != 0);
     if (!sizes && length % n && c->node->opset < 18)
         return esk_node_fail(c, ESK_INVALID_MODEL,
-                             "%" PRId64 " do not split into %" PRId64 " equal parts", length,
-                             n);
+                             "%" PRId64 " do not split into %" PRId64 " equal parts",
+                             length, n);
     for (uint32_t i = 0; i < n; i++) {
         int64_t left = length - sum;
         dims[axis] = sizes ? esk_tensor_int(&list, i) : each < left ? each : left;
         if (dims[axis] < 0 || dims[axis] > left)
             return esk_node_fail(c, ESK_INVALID_MODEL,
-                                 "split[%u] is %" PRId64 ", there are %" PRId64 " left", i,
-                                 dims[axis], left);
+                                 "split[%u] is %" PRId64 ", there are %" PRId64 " left",
+                                 i, dims[axis], left);
         sum += dims[axis];
         ESK_TRY(esk_set_out(c, i, x->dtype, x->rank, dims));
     }
     if (sum != length)
         return esk_node_fail(c, ESK_INVALID_MODEL,
-                             "the split sizes are %" PRId64 " in sum, axis %d is %" PRId64,
+                             "the split sizes are %" PRId64
+                             " in sum, axis %d is %" PRId64,
                              sum, axis, length);
     return ESK_OK;
 }
@@ -77,8 +78,8 @@ static esk_status cpu(struct esk_cpu *c) {
         return ESK_OK;
     esk_shape_strides(x->rank, x->dim, strides);
     for (uint32_t i = 0; i < c->n_out; i++) {
-        struct esk_move m = {.offset =
-                                 start_of(i, sizes, x->dim[axis], c->n_out) * strides[axis]};
+        struct esk_move m = {.offset = start_of(i, sizes, x->dim[axis], c->n_out) *
+                                       strides[axis]};
         if (!c->out[i])
             continue;
         for (int k = 0; k < x->rank; k++)
@@ -147,7 +148,8 @@ static esk_status gpu(struct esk_ctx *c) {
     int64_t dims[ESK_MAX_RANK];
     int at = !c4 || axis == 0 ? axis : axis == 1 ? x->rank - 1 : axis - 1;
     esk_layout_dims(rows, x->rank, x->dim, dims);
-    int64_t outer = esk_shape_product(dims, 0, at), row = esk_shape_product(dims, at, x->rank);
+    int64_t outer = esk_shape_product(dims, 0, at),
+            row = esk_shape_product(dims, at, x->rank);
     int64_t inner = esk_shape_product(dims, at + 1, x->rank);
     enum esk_storage storage = esk_storage_of(x->dtype, x->rank, x->dim, rows);
     bool vec4 = (c4 || layout == ESK_LAYOUT_DENSE) && storage != ESK_STORAGE_I64X2 &&
@@ -163,8 +165,10 @@ static esk_status gpu(struct esk_ctx *c) {
         int64_t strides[ESK_MAX_RANK];
         esk_move_strides(layout, x->rank, x->dim, strides);
         for (uint32_t i = 0; i < n; i++) {
-            int64_t start = start_of(parts[i].out, sizes ? &list : NULL, x->dim[axis], n_out);
-            bool to_end = axis != 1 || start + esk_out(c, parts[i].out)->dim[1] == x->dim[1];
+            int64_t start =
+                start_of(parts[i].out, sizes ? &list : NULL, x->dim[axis], n_out);
+            bool to_end =
+                axis != 1 || start + esk_out(c, parts[i].out)->dim[1] == x->dim[1];
             struct esk_move m = esk_move_output(c, r, 0, parts[i].out, strides,
                                                 start * strides[axis], to_end);
             esk_move_kernel(c, r, &m, 0, parts[i].out);

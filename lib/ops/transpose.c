@@ -1,5 +1,5 @@
-/* Transpose. Out: a strided copy, blocks of 4 × 4, or nothing where the bytes stay as they
- * are (C4 to NHWC and back). */
+/* Transpose. Out: a strided copy, blocks of 4 × 4, or nothing where the bytes stay as
+ * they are (C4 to NHWC and back). */
 #include "recipes/move.h"
 
 #include <inttypes.h>

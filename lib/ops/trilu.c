@@ -1,5 +1,5 @@
-/* Trilu: one triangle of matrices stays, the other becomes zero. The diagonal may be known as
- * late as the run. */
+/* Trilu: one triangle of matrices stays, the other becomes zero. The diagonal may be
+ * known as late as the run. */
 #include "recipes/move.h"
 
 #include <string.h>
@@ -43,8 +43,8 @@ static esk_status gpu(struct esk_ctx *c) {
     ESK_TRY(esk_move_ready(c));
     const struct esk_var *y = esk_out(c, 0), *diagonal = esk_in(c, 1);
     int64_t rows = y->dim[y->rank - 2], columns = y->dim[y->rank - 1];
-    bool wide = esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE) ==
-                ESK_STORAGE_I64X2;
+    bool wide =
+        esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE) == ESK_STORAGE_I64X2;
     struct esk_recipe *r = esk_add_recipe(c, "trilu");
     struct esk_kernel *k = esk_recipe_kernel(r, "trilu");
     enum esk_view view = wide ? ESK_ELEMENT : ESK_VEC4;

@@ -94,6 +94,8 @@ ROW_P(LeakyRelu, ESK_SINCE(1, 6, 16), ({"alpha", 0.01f}), true, "leaky($a, $alph
       x < 0 ? p[0] * x : x)
 ROW_P(Selu, ESK_SINCE(1, 6, 22), ({"alpha", 1.67326319f}, {"gamma", 1.05070102f}), true,
       "selu($a, $alpha, $gamma)", p[1] * (x < 0 ? p[0] * expm1(x) : x))
+ROW_P(Shrink, ESK_SINCE(9), ({"lambd", 0.5f}, {"bias", 0.0f}), false,
+      "shrink($a, $lambd, $bias)", x < -p[0] ? x + p[1] : x > p[0] ? x - p[1] : 0)
 ROW_P(Swish, ESK_SINCE(24), ({"alpha", 1.0f}), true, "swish($a, $alpha)", x * SIGMOID(p[0] * x))
 ROW_P(ThresholdedRelu, ESK_SINCE(10, 22), ({"alpha", 1.0f}), true, "thresholded($a, $alpha)",
       x > p[0] ? x : 0)

@@ -1,5 +1,5 @@
-/* Reshape, Flatten, Squeeze, Unsqueeze, Identity, Dropout: output 0 is the bytes of input 0
- * under another shape. Out: an alias, or a copy where the device keeps the two shapes
+/* Reshape, Flatten, Squeeze, Unsqueeze, Identity, Dropout: output 0 is the bytes of input
+ * 0 under another shape. Out: an alias, or a copy where the device keeps the two shapes
  * differently (halves with an odd innermost extent). */
 #include "recipes/map.h"
 #include "recipes/move.h"
@@ -40,7 +40,8 @@ static esk_status reshape_infer(struct esk_ctx *c) {
         if (dims[i] == 0 && !allow_zero) {
             if ((int)i >= x->rank)
                 return esk_node_fail(c, ESK_INVALID_MODEL,
-                                     "shape[%u] is 0 but the input has rank %d", i, x->rank);
+                                     "shape[%u] is 0 but the input has rank %d", i,
+                                     x->rank);
             dims[i] = x->dim[i];
         }
         zero |= dims[i] == 0;
@@ -65,8 +66,8 @@ static esk_status reshape_infer(struct esk_ctx *c) {
                                  known);
         dims[wild] = known ? count / known : 0;
     } else if (known != count)
-        return esk_node_fail(c, ESK_INVALID_MODEL,
-                             "%" PRId64 " elements become %" PRId64, count, known);
+        return esk_node_fail(c, ESK_INVALID_MODEL, "%" PRId64 " elements become %" PRId64,
+                             count, known);
     return esk_set_out(c, 0, x->dtype, (int)n, dims);
 }
 
@@ -200,8 +201,7 @@ static esk_status view_gpu(struct esk_ctx *c) {
         return ESK_OK;
     }
     in_order(x, layout, &m);
-    if (esk_move_is_copy(&m) &&
-        esk_storage_of(x->dtype, x->rank, x->dim, layout) == to) {
+    if (esk_move_is_copy(&m) && esk_storage_of(x->dtype, x->rank, x->dim, layout) == to) {
         r->in_layout[0] = layout;
         r->alias = 0;
     } else if (esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE) == to)
@@ -243,7 +243,8 @@ static uint32_t second_in(const struct esk_graph *graph, const struct esk_node *
     return 1 << 1;
 }
 
-static uint32_t dropout_host_in(const struct esk_graph *graph, const struct esk_node *node) {
+static uint32_t dropout_host_in(const struct esk_graph *graph,
+                                const struct esk_node *node) {
     (void)graph;
     return node->n_in > 2 && node->in[2] != ESK_NONE ? 3 << 1 : 0;
 }

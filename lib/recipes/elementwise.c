@@ -359,14 +359,12 @@ static void dense_strides(const struct space *s, struct source *source) {
                                 s->out->dim, source->stride);
 }
 
-static void plan_dense(struct space *s) {
+static void plan_dense(struct space *s, bool vec4) {
     s->rank = s->out->rank;
     memcpy(s->dim, s->out->dim, sizeof s->dim);
-    bool vec4 = !wide(s->out);
     for (uint32_t k = 0; k < s->n_sources; k++) {
         s->sources[k].layout = ESK_LAYOUT_DENSE;
         dense_strides(s, &s->sources[k]);
-        vec4 &= !wide(s->sources[k].var);
     }
     collapse(s);
     int last = s->rank - 1;
@@ -455,12 +453,10 @@ static void plan_c4(struct space *s) {
 static bool wants_c4(struct esk_ctx *c, const struct space *s) {
     const struct esk_var *out = s->out;
     bool found = false;
-    if (out->rank < 3 || wide(out))
+    if (out->rank < 3)
         return false;
     for (uint32_t k = 0; k < s->n_sources; k++) {
         const struct esk_var *var = s->sources[k].var;
-        if (wide(var))
-            return false;
         found |= !var->data && var->layout == ESK_LAYOUT_C4 && same_shape(var, out);
     }
     if (c->group && c->group->extra != ESK_NONE) {
@@ -573,14 +569,14 @@ esk_status esk_elementwise_expr(struct esk_ctx *c, const char *glsl, uint32_t n_
         if (var && !scalar && !(late >> i & 1))
             source_of[i] = add_source(c, &s, node->in[i]);
     }
-    bool c4 = wants_c4(c, &s);
+    bool c4 = !int64 && wants_c4(c, &s); /* 64-bit values are single elements */
     s.layout = c4 ? ESK_LAYOUT_C4 : ESK_LAYOUT_DENSE;
     bool mask = c4 && s.out->dim[1] % 4 != 0 && (!pad_zero || n_in > 1 || c->group);
     s.keep_inner = mask;
     if (c4)
         plan_c4(&s);
     else
-        plan_dense(&s);
+        plan_dense(&s, !int64);
 
     struct esk_recipe *r = esk_add_recipe(c, c4 ? "elementwise c4"
                                            : s.view == ESK_VEC4 ? "elementwise vec4"

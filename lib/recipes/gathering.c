@@ -1,5 +1,5 @@
-/* The index arithmetic of gathers and scatters. In: shapes; out: strides, a host walk, kernel
- * parameters. Must not know which operator asks. */
+/* The index arithmetic of gathers and scatters. In: shapes; out: strides, a host walk,
+ * kernel parameters. Must not know which operator asks. */
 #include "recipes/gathering.h"
 
 #include "recipes/move.h"
@@ -30,8 +30,8 @@ static void finish(struct esk_gathering *g) {
 }
 
 void esk_gathering_axis(const struct esk_node *node, int rank, const int64_t *dims,
-                            const int64_t *strides, int i_rank, const int64_t *indices,
-                            struct esk_gathering *g) {
+                        const int64_t *strides, int i_rank, const int64_t *indices,
+                        struct esk_gathering *g) {
     int axis = 0;
     int64_t places[ESK_MAX_RANK];
     esk_shape_axis(esk_attr_int(node, "axis", 0), rank, &axis);
@@ -49,8 +49,8 @@ void esk_gathering_axis(const struct esk_node *node, int rank, const int64_t *di
 }
 
 void esk_gathering_elements(const struct esk_node *node, int rank, const int64_t *dims,
-                              const int64_t *strides, int i_rank, const int64_t *indices,
-                              struct esk_gathering *g) {
+                            const int64_t *strides, int i_rank, const int64_t *indices,
+                            struct esk_gathering *g) {
     int axis = 0;
     int64_t places[ESK_MAX_RANK];
     esk_shape_axis(esk_attr_int(node, "axis", 0), rank, &axis);
@@ -64,8 +64,8 @@ void esk_gathering_elements(const struct esk_node *node, int rank, const int64_t
 }
 
 void esk_gathering_nd(const struct esk_node *node, int rank, const int64_t *dims,
-                        const int64_t *strides, int i_rank, const int64_t *indices,
-                        struct esk_gathering *g) {
+                      const int64_t *strides, int i_rank, const int64_t *indices,
+                      struct esk_gathering *g) {
     int batch = (int)esk_attr_int(node, "batch_dims", 0);
     int64_t places[ESK_MAX_RANK];
     esk_shape_strides(i_rank, indices, places);

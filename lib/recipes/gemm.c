@@ -233,14 +233,18 @@ static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
     double least = 0;
     if (!c->limits->software)
         return g->m < 4 ? (struct tile){1, 1} : best;
+    /* sizes that change from run to run count by class, so that a new one compiles nothing:
+     * rows always, columns where B is no constant */
+    int64_t m = g->m < 4 ? g->m : g->m < 16 ? 8 : 64;
+    int64_t n4 = p->form || p->n4 <= 4 ? p->n4 : 16;
     double load_a = p->a_element ? 56 : 26, load_b = p->b_element ? 56 : 26;
     for (size_t i = 0; i < sizeof soft / sizeof *soft; i++) {
         struct tile t = soft[i];
-        double rows = (double)ceil_div(g->m, t.tm * (8 / p->width));
-        double columns = (double)ceil_div(p->n4, p->width * t.nv);
-        double tiles = rows * columns * (double)p->batches;
+        double rows = (double)ceil_div(m, t.tm * (8 / p->width));
+        double columns = (double)ceil_div(n4, p->width * t.nv);
+        double tiles = rows * columns;
         double cost =
-            (double)g->k / 4 * (t.tm * load_a + 4 * t.nv * load_b + 32.0 * t.tm * t.nv) +
+            (p->form ? (double)g->k : 64.0) / 4 * (t.tm * load_a + 4 * t.nv * load_b + 32.0 * t.tm * t.nv) +
             (p->y_element ? 200.0 : 130.0) * t.tm * t.nv + 300;
         if (tiles < 16) /* an odd group out is waited for */
             tiles = 2.0 * (double)ceil_div((int64_t)tiles, 2);
@@ -253,7 +257,7 @@ static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
 
 static void add_tiled(struct esk_ctx *c, const struct esk_gemm *g, struct plan p) {
     struct tile t = tile_of(c, g, &p);
-    int ku = g->k % 8 == 0 && !p.a_element && !p.b_element ? 2 : 1;
+    int ku = g->k % 8 == 0 && !p.a_element && p.form ? 2 : 1;
     int ly = c->limits->software ? 1 : 8;
     struct esk_recipe *r = esk_add_recipe(c, "gemm, register tiles");
     if (p.form)

@@ -45,16 +45,17 @@ size_t esk_move_element(esk_dtype dtype) {
     return bits % 8 ? 0 : bits / 8;
 }
 
-static void move_row(size_t element, int64_t n, int64_t stride, char *dst, const char *src) {
+static void move_row(size_t element, int64_t n, int64_t stride, char *dst,
+                     const char *src) {
     if (stride == 1) {
         memcpy(dst, src, (size_t)n * element);
         return;
     }
     switch (element) {
-#define ROW(bytes, type)                                                                    \
-    case bytes:                                                                             \
-        for (int64_t i = 0; i < n; i++)                                                     \
-            ((type *)dst)[i] = ((const type *)src)[i * stride];                             \
+#define ROW(bytes, type)                                        \
+    case bytes:                                                 \
+        for (int64_t i = 0; i < n; i++)                         \
+            ((type *)dst)[i] = ((const type *)src)[i * stride]; \
         return;
         ROW(1, uint8_t)
         ROW(2, uint16_t)
@@ -63,11 +64,13 @@ static void move_row(size_t element, int64_t n, int64_t stride, char *dst, const
 #undef ROW
     default:
         for (int64_t i = 0; i < n; i++)
-            memcpy(dst + i * (int64_t)element, src + i * stride * (int64_t)element, element);
+            memcpy(dst + i * (int64_t)element, src + i * stride * (int64_t)element,
+                   element);
     }
 }
 
-void esk_move_cpu(const struct esk_move *move, size_t element, void *dst, const void *src) {
+void esk_move_cpu(const struct esk_move *move, size_t element, void *dst,
+                  const void *src) {
     struct esk_move m = *move;
     for (int k = 0; k < m.rank; k++)
         if (m.dim[k] == 0)
@@ -148,7 +151,7 @@ void esk_move_strides(enum esk_layout layout, int rank, const int64_t *dims,
 enum esk_layout esk_move_layout(const struct esk_ctx *c, uint32_t i) {
     const struct esk_var *x = esk_in(c, i);
     return !x->data && x->rank >= 3 && x->layout == ESK_LAYOUT_C4 ? ESK_LAYOUT_C4
-                                                                   : ESK_LAYOUT_DENSE;
+                                                                  : ESK_LAYOUT_DENSE;
 }
 
 void esk_move_step(struct esk_kernel *k, const char *name, int rank, const int64_t *dims,
@@ -162,7 +165,8 @@ void esk_move_step(struct esk_kernel *k, const char *name, int rank, const int64
     esk_kernel_ints(k, name, (uint32_t)rank, step);
 }
 
-void esk_move_groups(struct esk_kernel *k, const struct esk_limits *limits, int64_t units) {
+void esk_move_groups(struct esk_kernel *k, const struct esk_limits *limits,
+                     int64_t units) {
     uint64_t each = (uint64_t)limits->group_1d * ESK_MOVE_PER;
     esk_kernel_int(k, "count", units);
     esk_kernel_local(k, limits->group_1d, 1, 1);
@@ -243,7 +247,8 @@ static bool add_transpose(const struct ends *e, const struct esk_move *m) {
 static void add_copy(const struct ends *e, struct esk_move *m) {
     int last = m->rank - 1;
     bool rows = m->dim[last] % 4 == 0, units = e->x == ESK_STORAGE_I64X2, vec4 = false;
-    if (!units && !m->valid && (m->stride[last] == 1 || (m->rank == 1 && m->dim[0] == 1)) &&
+    if (!units && !m->valid &&
+        (m->stride[last] == 1 || (m->rank == 1 && m->dim[0] == 1)) &&
         (rows || m->rank == 1) && rest_by_four(m, last, last)) {
         units = vec4 = true;
         for (int k = 0; k < last; k++)
@@ -323,9 +328,9 @@ void esk_move_kernel_refs(const struct esk_ctx *c, struct esk_recipe *r,
     add_kernel(&e, move);
 }
 
-struct esk_move esk_move_output(const struct esk_ctx *c, struct esk_recipe *r, uint32_t in,
-                                uint32_t out, const int64_t *strides, int64_t offset,
-                                bool to_end) {
+struct esk_move esk_move_output(const struct esk_ctx *c, struct esk_recipe *r,
+                                uint32_t in, uint32_t out, const int64_t *strides,
+                                int64_t offset, bool to_end) {
     const struct esk_var *x = esk_in(c, in), *y = esk_out(c, out);
     struct esk_move m = {.offset = offset};
     bool c4 = in_layout(r, in) == ESK_LAYOUT_C4 && out < ESK_RECIPE_INPUTS &&

@@ -1,5 +1,5 @@
-/* Moving elements: output element i is input element f(i), f affine in the index of i. Most
- * shape operators are that; they differ in how they write down the strides. */
+/* Moving elements: output element i is input element f(i), f affine in the index of i.
+ * Most shape operators are that; they differ in how they write down the strides. */
 #ifndef ESK_RECIPES_MOVE_H
 #define ESK_RECIPES_MOVE_H
 
@@ -18,7 +18,8 @@ struct esk_move {
 };
 
 void esk_move_push(struct esk_move *move, int64_t dim, int64_t stride);
-/* Drops dimensions of one, joins neighbours whose strides allow it; rank ≥ 1 afterwards. */
+/* Drops dimensions of one, joins neighbours whose strides allow it; rank ≥ 1 afterwards.
+ */
 void esk_move_collapse(struct esk_move *move);
 /* After collapse: element i is element i. */
 bool esk_move_is_copy(const struct esk_move *move);
@@ -27,7 +28,8 @@ bool esk_move_is_copy(const struct esk_move *move);
 
 /* Bytes of an element that the host can move one by one; 0: packed types, strings. */
 size_t esk_move_element(esk_dtype dtype);
-void esk_move_cpu(const struct esk_move *move, size_t element, void *dst, const void *src);
+void esk_move_cpu(const struct esk_move *move, size_t element, void *dst,
+                  const void *src);
 /* The same from a `cpu` function, for input `in` and output `out`; dense strides. */
 esk_status esk_move_cpu_call(const struct esk_cpu *c, uint32_t in, uint32_t out,
                              const struct esk_move *move);
@@ -51,14 +53,14 @@ void esk_move_kernel_refs(const struct esk_ctx *c, struct esk_recipe *r,
                           const struct esk_move *move, struct esk_ref_to from,
                           uint32_t out);
 
-/* Output `out` has dims y, whose dim k walks input `in` (in r->in_layout[in]) by strides[k]
- * from `offset`. `to_end`: its channels are the input's last, so that C4's pad lanes are
- * zeros. Says the output's layout in r and returns the move, collapsed. */
-struct esk_move esk_move_output(const struct esk_ctx *c, struct esk_recipe *r, uint32_t in,
-                                uint32_t out, const int64_t *strides, int64_t offset,
-                                bool to_end);
-/* Output 0 from input 0 in its current layout, as one recipe: an alias if bytes are equal.
- * `map` writes the strides of the output's dims, given those of the input's. */
+/* Output `out` has dims y, whose dim k walks input `in` (in r->in_layout[in]) by
+ * strides[k] from `offset`. `to_end`: its channels are the input's last, so that C4's pad
+ * lanes are zeros. Says the output's layout in r and returns the move, collapsed. */
+struct esk_move esk_move_output(const struct esk_ctx *c, struct esk_recipe *r,
+                                uint32_t in, uint32_t out, const int64_t *strides,
+                                int64_t offset, bool to_end);
+/* Output 0 from input 0 in its current layout, as one recipe: an alias if bytes are
+ * equal. `map` writes the strides of the output's dims, given those of the input's. */
 typedef void (*esk_move_map)(const void *user, const int64_t *x_strides, int64_t *strides,
                              int64_t *offset);
 void esk_move_recipe(struct esk_ctx *c, const char *label, esk_move_map map,
@@ -68,8 +70,10 @@ void esk_move_recipe(struct esk_ctx *c, const char *label, esk_move_map map,
  * `dims`, as a list parameter. */
 void esk_move_step(struct esk_kernel *k, const char *name, int rank, const int64_t *dims,
                    int64_t count);
-/* Groups of kernels whose invocations do four units each, LOCAL_SIZE apart; adds p_count. */
+/* Groups of kernels whose invocations do four units each, LOCAL_SIZE apart; adds p_count.
+ */
 enum { ESK_MOVE_PER = 4 };
-void esk_move_groups(struct esk_kernel *k, const struct esk_limits *limits, int64_t units);
+void esk_move_groups(struct esk_kernel *k, const struct esk_limits *limits,
+                     int64_t units);
 
 #endif

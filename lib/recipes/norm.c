@@ -32,7 +32,7 @@ static void spread(struct esk_ctx *c, struct esk_kernel *k,
                    const struct esk_line_units *u) {
     const struct esk_limits *limits = c->limits;
     int64_t loop = u->size * 3;
-    bool grouped = u->size >= 16 && (!limits->software || u->lines < 64);
+    bool grouped = u->size >= 16 && (!limits->software || u->lines < 8);
     if (limits->max_iterations && loop > limits->max_iterations)
         grouped = true;
     if (grouped) {

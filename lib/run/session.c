@@ -281,16 +281,14 @@ const char *esk_session_metadata_key(const esk_session *session, size_t index) {
 
 static esk_status find_input(const struct esk_graph *graph, const char *name, uint32_t *index,
                              esk_error *error) {
-    struct esk_text known = {0};
-    for (uint32_t i = 0; i < graph->n_inputs; i++) {
-        const struct esk_var *var = graph->vars[graph->inputs[i]];
-        if (name && strcmp(var->name, name) == 0) {
+    for (uint32_t i = 0; name && i < graph->n_inputs; i++)
+        if (strcmp(graph->vars[graph->inputs[i]]->name, name) == 0) {
             *index = i;
-            esk_text_finish(&known);
             return ESK_OK;
         }
-        esk_text_add(&known, "%s'%s'", i ? ", " : "", var->name);
-    }
+    struct esk_text known = {0};
+    for (uint32_t i = 0; i < graph->n_inputs; i++)
+        esk_text_add(&known, "%s'%s'", i ? ", " : "", graph->vars[graph->inputs[i]]->name);
     esk_fail(error, ESK_INVALID_ARGUMENT, "the model has no input '%s'; it has %s",
              name ? name : "NULL", esk_text_str(&known));
     esk_text_finish(&known);
