@@ -21,12 +21,11 @@ void main() {
     int pixel[TILE];
     for (int t = 0; t < TILE; t++)
         pixel[t] = min(first + t, pixels - 1) * ic4;
-    vec4 sum[TILE * NV];
-    int bias = p_bias + oc;
+    vec4 sum[TILE * NV], bias[NV];
     for (int j = 0; j < NV; j++) {
-        vec4 b = LOAD_W(bias + j * LO);
+        bias[j] = LOAD_W(p_bias + oc + j * LO);
         for (int t = 0; t < TILE; t++)
-            sum[t * NV + j] = b;
+            sum[t * NV + j] = vec4(0.0);
     }
     int steps = (ic4 + DEPTH - 1) / DEPTH;
     int at = GROUP.x * steps * (DEPTH * 4 * LO * NV) + lane;
@@ -56,18 +55,21 @@ void main() {
         }
         at += DEPTH * 4 * LO * NV;
     }
-    // the epilogue stands outside of branches: what it reads of the params is read once then
+    // arrays as long as the loops and indexed by their counters make Mesa unroll these, however
+    // large the epilogue is: else `sum` would have to lie in memory
+    int place[TILE];
     for (int t = 0; t < TILE; t++)
-        for (int j = 0; j < NV; j++) {
-            bool ok = first + t < pixels && oc + j * LO < oc4;
-            int to = ok ? (first + t) * oc4 + oc + j * LO : 0;
-            vec4 v = sum[t * NV + j];
-            v = EPILOGUE(v, to);
+        place[t] = first + t < pixels ? (first + t) * oc4 + oc : -1;
+    for (int t = 0; t < TILE; t++)
+        for (int j = 0; j < NV; j++)
+            if (place[t] >= 0 && oc + j * LO < oc4) {
+                int to = place[t] + j * LO;
+                vec4 v = sum[t * NV + j] + bias[j];
+                v = EPILOGUE(v, to);
 #ifdef MASK
-            v = mix(vec4(0.0), v, lessThan(ivec4(oc + j * LO) * 4 + ivec4(0, 1, 2, 3),
-                                           ivec4(p_oc)));
+                v = mix(vec4(0.0), v, lessThan(ivec4(oc + j * LO) * 4 + ivec4(0, 1, 2, 3),
+                                               ivec4(p_oc)));
 #endif
-            if (ok)
                 STORE_Y(to, v);
-        }
+            }
 }

@@ -453,6 +453,9 @@ static esk_status finish_node(struct chooser *c, struct esk_node *node, esk_id n
         var->layout = i < ESK_RECIPE_INPUTS ? recipe->out_layout[i] : ESK_LAYOUT_DENSE;
         var->storage = esk_storage_of(var->dtype, var->rank, var->dim, var->layout);
         c->made[id] = true;
+        uint32_t index; /* no kernel names an output of no elements (Split's empty part) */
+        if (c->buffer_of[id][var->layout] == UINT32_MAX && esk_var_count(var) == 0)
+            ESK_TRY(add_var_buffer(c, id, var->layout, 0, &index));
     }
     return ESK_OK;
 }

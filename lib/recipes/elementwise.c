@@ -191,6 +191,20 @@ static uint32_t inputs_of(const char *glsl) {
     return n;
 }
 
+/* FN_name for each function of the text: lib/math.glsl and lib/integer.glsl leave out the
+ * others. */
+static void define_functions(struct esk_kernel *k, const char *text) {
+    esk_text_add(&k->defines, "#define FN\n");
+    for (const char *at = text; *at;) {
+        size_t length = 0;
+        while (isalnum((unsigned char)at[length]) || at[length] == '_')
+            length++;
+        if (length && at[length] == '(')
+            esk_text_add(&k->defines, "#define FN_%.*s\n", (int)length, at);
+        at += length ? length : 1;
+    }
+}
+
 /* ---- epilogues ---- */
 
 /* The argument that member `m` of a group finds at its input i; false: cannot be written. */
@@ -213,7 +227,7 @@ static bool member_arg(struct esk_ctx *c, const struct esk_text *values, uint32_
             esk_text_add(arg, "(%s)", esk_text_str(&values[k]));
             return true;
         }
-    if (var->data && esk_var_count(var) == 1) {
+    if (var->data && esk_var_count(var) == 1 && var->dtype != ESK_BOOL) {
         write_known(arg, scalars, var, true, vec4);
         return true;
     }
@@ -272,8 +286,9 @@ void esk_epilogue_emit(struct esk_ctx *c, const struct esk_recipe *r, struct esk
         good = write_member(c, values, m, view == ESK_VEC4, &scalars, &reads_extra);
     good &= !reads_extra || k->n_operands < ESK_KERNEL_OPERANDS;
     if (good) {
-        esk_text_add(&k->defines, "#define EPILOGUE(v, at) (%s)\n",
-                     esk_text_str(&values[group->n_members - 1]));
+        const char *text = esk_text_str(&values[group->n_members - 1]);
+        define_functions(k, text);
+        esk_text_add(&k->defines, "#define EPILOGUE(v, at) (%s)\n", text);
         scalars_emit(&scalars, k);
         if (reads_extra)
             esk_kernel_var(k, "E", c->graph, group->extra, r->out_layout[0], ESK_READ, view);
@@ -494,6 +509,7 @@ static void emit_kernel(struct esk_ctx *c, struct esk_recipe *r, const struct sp
             still &= s->sources[i].stride[d] == 0;
         walks |= s->sources[i].kind != KIND_FLAT && !still;
     }
+    define_functions(k, text);
     esk_kernel_define_text(k, "EXPR", text);
     esk_kernel_define(k, "RANK", walks ? s->rank : 0);
     if (mask)

@@ -65,7 +65,7 @@ static bool key_matches(const struct esk_exec *exec, const struct esk_entry *ent
             !esk_shape_equal(key->rank, key->dim, in->rank, in->dim))
             return false;
         if (entry->plan->input_read[i] &&
-            (!in->data || memcmp(key->data, in->data, in->bytes) != 0))
+            (!in->data || (in->bytes && memcmp(key->data, in->data, in->bytes) != 0)))
             return false;
     }
     return true;
@@ -85,7 +85,8 @@ static esk_status make_key(const struct esk_exec *exec, struct esk_entry *entry,
         entry->key[i].data = esk_malloc(inputs[i].tensor.bytes);
         if (!entry->key[i].data)
             return esk_fail_memory(error, "a plan's key");
-        memcpy(entry->key[i].data, inputs[i].tensor.data, inputs[i].tensor.bytes);
+        if (inputs[i].tensor.bytes)
+            memcpy(entry->key[i].data, inputs[i].tensor.data, inputs[i].tensor.bytes);
     }
     return ESK_OK;
 }
