@@ -71,12 +71,11 @@ void main() {
         column[i] = uint(column[i]) < uint(w) ? column[i] * step + channel : NOWHERE;
 #endif
     int block = GROUP.x * p_kd * p_kh * span * p_kw * (4 * LO * NV) + lane;
-    int bias = p_bias + oc;
-    vec4 sum[TILE * NV];
+    vec4 sum[TILE * NV], bias[NV];
     for (int j = 0; j < NV; j++) {
-        vec4 b = LOAD_W(bias + j * LO);
+        bias[j] = LOAD_W(p_bias + oc + j * LO);
         for (int t = 0; t < TILE; t++)
-            sum[t * NV + j] = b;
+            sum[t * NV + j] = vec4(0.0);
     }
     int at = block;
 #ifdef VOLUME
@@ -141,26 +140,27 @@ void main() {
 #ifdef VOLUME
     }
 #endif
+    // Arrays as long as the loops and indexed by their counters (place, bias) make Mesa unroll
+    // these, however large the epilogue is: else `sum` would have to lie in memory.
     int x = x0, y = y0, ow = p_ow, oc4 = p_oc4;
-    int out_plane = GROUP.z * rows * ow;
+    int out_plane = GROUP.z * rows * ow, place[TILE];
     for (int t = 0; t < TILE; t++) {
-        if (x < ow && y < rows) {
-            int pixel = (out_plane + y * ow + x) * oc4;
-            for (int j = 0; j < NV; j++)
-                if (oc + j * LO < oc4) {
-                    vec4 v = sum[t * NV + j];
-                    int to = pixel + oc + j * LO;
-                    v = EPILOGUE(v, to);
-#ifdef MASK
-                    v = mix(vec4(0.0), v, lessThan(ivec4(oc + j * LO) * 4 + ivec4(0, 1, 2, 3),
-                                                   ivec4(p_oc)));
-#endif
-                    STORE_Y(to, v);
-                }
-        }
+        place[t] = x < ow && y < rows ? (out_plane + y * ow + x) * oc4 + oc : -1;
         x++;
         bool over = x >= p_row;
         x = over ? 0 : x;
         y += over ? 1 : 0;
     }
+    for (int t = 0; t < TILE; t++)
+        for (int j = 0; j < NV; j++)
+            if (place[t] >= 0 && oc + j * LO < oc4) {
+                vec4 v = sum[t * NV + j] + bias[j];
+                int to = place[t] + j * LO;
+                v = EPILOGUE(v, to);
+#ifdef MASK
+                v = mix(vec4(0.0), v, lessThan(ivec4(oc + j * LO) * 4 + ivec4(0, 1, 2, 3),
+                                               ivec4(p_oc)));
+#endif
+                STORE_Y(to, v);
+            }
 }

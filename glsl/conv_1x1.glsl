@@ -55,8 +55,7 @@ void main() {
         }
         at += DEPTH * 4 * LO * NV;
     }
-    // arrays as long as the loops and indexed by their counters make Mesa unroll these, however
-    // large the epilogue is: else `sum` would have to lie in memory
+    // see conv.glsl for `place`
     int place[TILE];
     for (int t = 0; t < TILE; t++)
         place[t] = first + t < pixels ? (first + t) * oc4 + oc : -1;

@@ -45,12 +45,11 @@ void main() {
         x = over ? 0 : x;
         y += over ? 1 : 0;
     }
-    int bias = p_bias + oc;
-    vec4 sum[TILE * NV];
+    vec4 sum[TILE * NV], bias[NV];
     for (int j = 0; j < NV; j++) {
-        vec4 b = LOAD_W(bias + j * LO);
+        bias[j] = LOAD_W(p_bias + oc + j * LO);
         for (int t = 0; t < TILE; t++)
-            sum[t * NV + j] = b;
+            sum[t * NV + j] = vec4(0.0);
     }
     const int ITEM = 4 * LO * NV; // vec4s of the form from one kernel item to the next
     int row_size = span * p_kw * ITEM;
@@ -91,21 +90,22 @@ void main() {
                 }
             }
     }
+    // see conv.glsl for `place`
+    int ow = p_ow, oh = p_oh, oc4 = p_oc4, sx = p_sx, sy = p_sy, place[TILE];
     for (int t = 0; t < TILE; t++) {
-        int ox = xs[t] * p_sx + phase_x, oy = ys[t] * p_sy + phase_y;
-        if (ox < p_ow && oy < p_oh) {
-            int pixel = ((image * p_oh + oy) * p_ow + ox) * p_oc4;
-            for (int j = 0; j < NV; j++)
-                if (oc + j * LO < p_oc4) {
-                    vec4 v = sum[t * NV + j];
-                    int to = pixel + oc + j * LO;
-                    v = EPILOGUE(v, to);
-#ifdef MASK
-                    v = mix(vec4(0.0), v, lessThan(ivec4(oc + j * LO) * 4 + ivec4(0, 1, 2, 3),
-                                                   ivec4(p_oc)));
-#endif
-                    STORE_Y(to, v);
-                }
-        }
+        int ox = xs[t] * sx + phase_x, oy = ys[t] * sy + phase_y;
+        place[t] = ox < ow && oy < oh ? ((image * oh + oy) * ow + ox) * oc4 + oc : -1;
     }
+    for (int t = 0; t < TILE; t++)
+        for (int j = 0; j < NV; j++)
+            if (place[t] >= 0 && oc + j * LO < oc4) {
+                vec4 v = sum[t * NV + j] + bias[j];
+                int to = place[t] + j * LO;
+                v = EPILOGUE(v, to);
+#ifdef MASK
+                v = mix(vec4(0.0), v, lessThan(ivec4(oc + j * LO) * 4 + ivec4(0, 1, 2, 3),
+                                               ivec4(p_oc)));
+#endif
+                STORE_Y(to, v);
+            }
 }

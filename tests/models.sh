@@ -21,9 +21,10 @@ then
     exit 77
 fi
 if [[ $list == -* ]]; then
+    names=$(mktemp)
+    trap 'rm -f "$names"' EXIT
     find -L "$folder" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort |
-        grep -vxFf <(grep -vE '^ *(#|$)' "${list#-}") |
-        exec "$tool" test "$@" --list /dev/stdin "$folder"
-else
-    exec "$tool" test "$@" --list "$list" "$folder"
+        grep -vxFf <(grep -vE '^ *(#|$)' "${list#-}") >"$names"
+    list=$names
 fi
+"$tool" test "$@" --list "$list" "$folder"

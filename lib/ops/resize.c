@@ -73,9 +73,11 @@ enum coordinates {
     TF_CROP
 };
 
-static void transform(struct resize_axis *a, enum coordinates how, float start,
-                      float end) {
-    float in = (float)a->in, width = a->scale * in;
+/* The scale is over / under: a ratio of sizes stays exact, so that places on whole or half
+ * positions are there. */
+static void transform(struct resize_axis *a, enum coordinates how, float over, float under,
+                      float start, float end) {
+    float in = (float)a->in, width = (float)((double)over * (double)in / (double)under);
     a->p = a->d = 1.0f;
     a->q = a->r = 0.0f;
     switch (how) {
@@ -86,22 +88,27 @@ static void transform(struct resize_axis *a, enum coordinates how, float start,
             a->p = 0.0f;
             break;
         }
-        a->q = 0.5f;
-        a->d = a->scale;
+        a->p = under;
+        a->q = 0.5f * under;
+        a->d = over;
         a->r = -0.5f;
-        if (how == SYMMETRIC)
-            a->r += in / 2.0f * (1.0f - (float)a->out / width);
+        if (how == SYMMETRIC) { /* the middles of both lie on each other */
+            a->q = (0.5f - (float)a->out / 2.0f) * under;
+            a->r = in / 2.0f - 0.5f;
+        }
         break;
     case ALIGN_CORNERS:
         a->p = width == 1.0f ? 0.0f : in - 1.0f;
         a->d = width == 1.0f ? 1.0f : width - 1.0f;
         break;
     case ASYMMETRIC:
-        a->d = a->scale;
+        a->p = under;
+        a->d = over;
         break;
     case TF_NN:
-        a->q = 0.5f;
-        a->d = a->scale;
+        a->p = under;
+        a->q = 0.5f * under;
+        a->d = over;
         break;
     case TF_CROP:
         if (width == 1.0f) {
@@ -136,6 +143,15 @@ static esk_status read_axes(const struct esk_node *node, esk_error *error, int r
         seen |= 1u << axes[i];
     }
     return ESK_OK;
+}
+
+static int64_t common_factor(int64_t a, int64_t b) {
+    while (b) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a ? a : 1;
 }
 
 static bool empty(const struct esk_tensor *t) {
@@ -190,6 +206,7 @@ esk_status esk_resize_read(const struct esk_node *node, esk_error *error, int ra
         r->axis[i] = (struct resize_axis){
             .in = dims[i], .out = dims[i], .scale = 1.0f, .p = 1.0f, .d = 1.0f};
     float common = 0.0f;
+    int rules = 0; /* the axis whose scale is the common one */
     for (int i = 0; i < count; i++) {
         struct resize_axis *a = &r->axis[axes[i]];
         if (a->in > INT32_MAX)
@@ -201,7 +218,7 @@ esk_status esk_resize_read(const struct esk_node *node, esk_error *error, int ra
                      axes[i], a->in, a->out);
             a->scale = a->in ? (float)a->out / (float)a->in : 1.0f;
             if (i == 0 || (policy == 1 ? a->scale < common : a->scale > common))
-                common = a->scale;
+                common = a->scale, rules = axes[i];
             continue;
         }
         a->scale = (float)esk_tensor_double(given, i);
@@ -210,8 +227,15 @@ esk_status esk_resize_read(const struct esk_node *node, esk_error *error, int ra
             FAIL("scale %g of axis %d", node->name, (double)a->scale, axes[i]);
         a->out = (int64_t)out;
     }
+    int64_t common_in = r->axis[rules].in, common_out = r->axis[rules].out;
     for (int i = 0; i < count; i++) {
         struct resize_axis *a = &r->axis[axes[i]];
+        float over = a->scale, under = 1.0f;
+        if (by_size && a->in > 0) {
+            int64_t in = policy ? common_in : a->in, out = policy ? common_out : a->out;
+            int64_t factor = common_factor(in, out);
+            over = (float)(out / factor), under = (float)(in / factor);
+        }
         if (by_size && policy != 0) {
             a->scale = common;
             a->out = (int64_t)(common * (float)a->in + 0.5f);
@@ -226,7 +250,7 @@ esk_status esk_resize_read(const struct esk_node *node, esk_error *error, int ra
                                      : ROUND_FLOOR;
         a->moves = a->in != a->out || a->scale != 1.0f || start != 0.0f || end != 1.0f;
         if (a->moves)
-            transform(a, (enum coordinates)how, start, end);
+            transform(a, (enum coordinates)how, over, under, start, end);
     }
     return ESK_OK;
 }
