@@ -19,15 +19,16 @@ void main() {
     int d = p_in(0), h = p_in(1), w = p_in(2);
     int ys[TAPS], xs[TAPS];
     float wy[TAPS], wx[TAPS];
-    float at_y = place(1, oy);
-    taps(at_y, 1, ys, wy);
+    vec4 way_x = way(2);
+    float at_y = place(way(1), oy);
+    taps(at_y, h - 1, ys, wy);
     for (int k = 0; k < TAPS; k++)
         ys[k] *= w * c4;
 #ifdef VOLUME
     int zs[TAPS];
     float wz[TAPS];
-    float at_z = place(0, oz);
-    taps(at_z, 0, zs, wz);
+    float at_z = place(way(0), oz);
+    taps(at_z, d - 1, zs, wz);
     int image = n * d * h * w * c4 + c;
     for (int k = 0; k < TAPS; k++)
         zs[k] = zs[k] * h * w * c4 + image;
@@ -38,8 +39,8 @@ void main() {
     for (int t = 0; t < PX; t++) {
         int ox = x0 + t;
         if (ox < ow) {
-            float at_x = place(2, ox);
-            taps(at_x, 2, xs, wx);
+            float at_x = place(way_x, ox);
+            taps(at_x, w - 1, xs, wx);
 #if TAPS == 1
 #ifdef VOLUME
             image = zs[0];
@@ -68,9 +69,9 @@ void main() {
 #endif
 #endif
 #ifdef CROP
-            bool outside = beyond(at_x, 2) || beyond(at_y, 1);
+            bool outside = beyond(at_x, w - 1) || beyond(at_y, h - 1);
 #ifdef VOLUME
-            outside = outside || beyond(at_z, 0);
+            outside = outside || beyond(at_z, d - 1);
 #endif
             if (outside)
                 v = T_X(p_extrapolation);

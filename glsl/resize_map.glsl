@@ -21,11 +21,12 @@ S_Y element(int i) {
         int here = 0;
         for (int k = 0; k < RANK; k++)
             here = k == p_axis(a) ? at[k] : here;
-        float where = place(a, here);
+        float where = place(way(a), here);
+        int last = p_in(a) - 1;
         int own[TAPS];
         float own_weight[TAPS];
-        taps(where, a, own, own_weight);
-        outside = outside || beyond(where, a);
+        taps(where, last, own, own_weight);
+        outside = outside || beyond(where, last);
         for (int k = 0; k < TAPS; k++) {
             index[a * TAPS + k] = own[k] * p_step(a);
             weight[a * TAPS + k] = own_weight[k];

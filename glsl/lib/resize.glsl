@@ -3,19 +3,24 @@
 // (i * pp + pq) / pd + pr. Defines: TAPS 1 nearest (with ROUND: 0 prefer floor, 1 prefer ceil,
 // 2 floor, 3 ceil), 2 linear, 4 cubic (params cubic, exclude).
 
-float place(int axis, int i) {
-    float a = float(i) * p_pp(axis) + p_pq(axis), v = a / p_pd(axis);
+// The params of an axis: read them in front of loops.
+vec4 way(int axis) {
+    return vec4(p_pp(axis), p_pq(axis), p_pd(axis), p_pr(axis));
+}
+
+float place(vec4 way, int i) {
+    float a = float(i) * way.x + way.y, v = a / way.z;
     float whole = floor(v + 0.5);
     // a division that is off by a bit must not lose an exact result
-    return (whole * p_pd(axis) == a ? whole : v) + p_pr(axis);
+    return (whole * way.z == a ? whole : v) + way.w;
 }
 
-bool beyond(float at, int axis) {
-    return !(at >= 0.0 && at <= float(p_in(axis) - 1));
+// Not in [0, last].
+bool beyond(float at, int last) {
+    return !(at >= 0.0 && at <= float(last));
 }
 
-void taps(float at, int axis, out int index[TAPS], out float weight[TAPS]) {
-    int last = p_in(axis) - 1;
+void taps(float at, int last, out int index[TAPS], out float weight[TAPS]) {
     at = clamp(at, -1.0e9, 1.0e9);
 #if TAPS == 1
 #if ROUND == 0

@@ -110,7 +110,10 @@ esk_status esk_resize_gpu(struct esk_ctx *c) {
         spatial(c, &r, round);
         return ESK_OK;
     }
-    if (count > (r.antialias ? 2u : 3u))
+    uint64_t corners = 1; /* items of input that an element takes */
+    for (uint32_t i = 0; i < count; i++)
+        corners *= r.mode == RESIZE_NEAREST ? 1 : r.mode == RESIZE_LINEAR ? 2 : 4;
+    if ((r.antialias && count > 2) || corners > 1024)
         return esk_unsupported(c, "%u axes are resized", count);
     if (r.antialias && r.crop)
         return esk_unsupported(c, "antialias and crop");
@@ -134,7 +137,7 @@ esk_status esk_resize_gpu(struct esk_ctx *c) {
     esk_kernel_ints(k, "axis", count, list);
     esk_kernel_ints(k, "step", count, steps);
     axis_params(k, &r, axes, count);
-    k->loop_iterations = 64;
+    k->loop_iterations = 2 * corners * (count + 1) + 64; /* two elements a unit, perhaps */
     if (r.antialias) {
         float stretch[2];
         int64_t start[2], taps = 1;
@@ -148,7 +151,7 @@ esk_status esk_resize_gpu(struct esk_ctx *c) {
         }
         esk_kernel_floats(k, "stretch", count, stretch);
         esk_kernel_ints(k, "start", count, start);
-        k->loop_iterations = (uint64_t)taps * 2 + 64; /* two elements a unit, perhaps */
+        k->loop_iterations = (uint64_t)taps * 2 + 64;
         if (c->limits->max_iterations && k->loop_iterations > c->limits->max_iterations)
             return esk_unsupported(c, "a filter of %lld items", (long long)taps);
     } else {

@@ -488,8 +488,6 @@ esk_status esk_conv_transposed_recipes(struct esk_ctx *c, const struct esk_windo
     int64_t row = esk_divide_up(w.out[2], w.stride[2]),
             rows = esk_divide_up(w.out[1], w.stride[1]);
     struct tiling t = tiling_of(c->limits, &f, group > 1, row * rows);
-    if (t.tile > 7)
-        t.tile = 7;
     struct esk_kernel *k = esk_recipe_kernel(r, "conv_transpose");
     define_tiling(k, &t, &f);
     esk_kernel_define(k, "CIN", group == 1 && f.icg < 4 ? f.icg : 4);

@@ -81,7 +81,7 @@ Test(program, source_ssbo) {
     cr_assert_eq(esk_gl_source_make(shaders(), k, ESK_READ_SSBO, 2, &text, NULL), ESK_OK);
     cr_assert_eq(strncmp(text.data, "#version 310 es\n", 16), 0);
     has_not(&text, "#extension");
-    has_not(&text, "imageBuffer");
+    has_not(&text, "uniform highp imageBuffer");
     has(&text, "layout(local_size_x = 8, local_size_y = 4, local_size_z = 1) in;\n");
     has(&text, "#define LOCAL_SIZE 32\n#define READ_IMAGE 0\n#define PARAM_VEC4S 4\n");
     has(&text, "#define TILE 4\n");
