@@ -300,7 +300,8 @@ static bool read_value(struct reader *r, esk_attribute *a) {
         a->kind = 'I';
         return true;
     }
-    done = read_numbers(r, &list) && (!brackets || take(r, "]") || bad(r, "']' is expected"));
+    done = read_numbers(r, &list) &&
+           (!brackets || take(r, "]") || bad(r, "']' is expected"));
     brackets |= list.count > 1;
     a->count = list.count;
     a->i = done ? list.ints[0] : 0;
@@ -337,7 +338,8 @@ static void free_attributes(struct reader *r) {
 /* A key that is no attribute; *taken says whether it is one of them. Those of the whole
  * line are read before the first node is built: see scan_line. */
 static bool read_special(struct reader *r, const char *key, bool *taken) {
-    static const char *const of_line[] = {"opset", "range", "rtol", "atol", "free", "fallback"};
+    static const char *const of_line[] = {"opset", "range", "rtol",
+                                          "atol",  "free",  "fallback"};
     struct numbers list = {0};
     bool done;
 
@@ -431,12 +433,14 @@ static bool add_node(struct reader *r) {
     for (size_t i = 0; i < r->n_args; i++)
         in[n_in++] = r->args[i];
     for (size_t i = 0; i < r->n_outputs; i++) {
-        snprintf(outputs[i], sizeof(outputs[i]), "n%uo%u", (unsigned)r->n_nodes, (unsigned)i);
+        snprintf(outputs[i], sizeof(outputs[i]), "n%uo%u", (unsigned)r->n_nodes,
+                 (unsigned)i);
         out[i] = outputs[i];
     }
     snprintf(name, sizeof(name), "%s_%zu", r->op, r->n_nodes);
     if (esk_model_add_node(r->made->model, r->domain, r->op, name, in, n_in, out,
-                           r->n_outputs, r->attributes, r->n_attributes, &error) != ESK_OK)
+                           r->n_outputs, r->attributes, r->n_attributes,
+                           &error) != ESK_OK)
         return fault_take(r->fault, NULL, &error);
     r->n_nodes++;
     return true;
@@ -449,7 +453,8 @@ static bool read_node(struct reader *r) {
     r->n_outputs = 1;
     r->domain[0] = 0;
     r->has_previous = false;
-    done = word(r, r->op, sizeof(r->op)) && read_args(r) && read_attributes(r) && add_node(r);
+    done = word(r, r->op, sizeof(r->op)) && read_args(r) && read_attributes(r) &&
+           add_node(r);
     free_attributes(r);
     return done;
 }

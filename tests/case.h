@@ -1,6 +1,6 @@
 /* Inline cases of tests/ops.txt: small models written on one line.
- * In: a line's text. Out: a model of the builder and its inputs, the same on every machine.
- * Must not know sessions or devices.
+ * In: a line's text. Out: a model of the builder and its inputs, the same on every
+ * machine. Must not know sessions or devices.
  *
  *   OP(ARG, ARG, …) KEY=VALUE … | OP(…) …
  *

@@ -1,6 +1,7 @@
-/* Mutated model files through `esker run`: bit flips, cuts, splices, bytes that begin long
- * numbers; each second round of the models keeps the file's framing. In: the tool, a count, a seed, model files. Out: counts, and each file that made
- * the tool crash, hang or trip a sanitizer, kept. Accepted: exit 0, or 1 with a message. */
+/* Mutated model files through `esker run`: bit flips, cuts, splices, bytes that begin
+ * long numbers; in each second round the file's framing stays whole. In: the tool, a count, a
+ * seed, model files. Out: counts, and each file that made the tool crash, hang or trip a
+ * sanitizer, kept. Accepted: exit 0, or 1 with a message. */
 #include "args.h"
 #include "tensor_io.h"
 
@@ -204,8 +205,10 @@ static void limit(enum __rlimit_resource what, rlim_t value) {
 }
 
 /* In the child: never returns. */
-static void become_tool(const struct fuzz *fuzz, const char *model, const char *messages) {
-    int fd = open(messages, O_WRONLY | O_CREAT | O_TRUNC, 0600), null = open("/dev/null", O_RDWR);
+static void become_tool(const struct fuzz *fuzz, const char *model,
+                        const char *messages) {
+    int fd = open(messages, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    int null = open("/dev/null", O_RDWR);
 
     dup2(null, 0);
     dup2(null, 1);
@@ -293,7 +296,8 @@ static bool run_one(struct fuzz *fuzz, int64_t index, struct fault *fault) {
     return true;
 }
 
-static bool load_files(struct fuzz *fuzz, const struct arg_list *paths, struct fault *fault) {
+static bool load_files(struct fuzz *fuzz, const struct arg_list *paths,
+                       struct fault *fault) {
     fuzz->files = calloc(paths->count + 1, sizeof(*fuzz->files));
     if (!fuzz->files)
         return fault_set(fault, "out of memory");
@@ -322,7 +326,8 @@ int main(int argc, char **argv) {
         {"count", ARG_INT, &fuzz.count, "N", "mutants (200)", 1, 1000000, NULL},
         {"seed", ARG_INT, &fuzz.seed, "N", "of all chance (1)", 0, 1000000000, NULL},
         {"timeout", ARG_INT, &fuzz.timeout_s, "S", "for one mutant (20)", 1, 3600, NULL},
-        {"sanitized", ARG_FLAG, &fuzz.sanitized, NULL, "the tool has sanitizers", 0, 0, NULL},
+        {"sanitized", ARG_FLAG, &fuzz.sanitized, NULL, "the tool has sanitizers", 0, 0,
+         NULL},
     };
     const struct arg_table table = {
         .usage = "fuzz --tool FILE MODEL... [options]",

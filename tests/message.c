@@ -32,7 +32,7 @@ void message_add(struct message *message, unsigned field, const struct message *
     payload(message, field, inner->bytes, inner->size);
 }
 
-struct message message_value(const char *name, int rank, const int64_t *dims) {
+struct message message_value(const char *name, int dtype, int rank, const int64_t *dims) {
     struct message shape = {.size = 0}, tensor = {.size = 0}, type = {.size = 0};
     struct message value = {.size = 0};
 
@@ -43,7 +43,7 @@ struct message message_value(const char *name, int rank, const int64_t *dims) {
             message_int(&dim, 1, (uint64_t)dims[i]);
         message_add(&shape, 1, &dim);
     }
-    message_int(&tensor, 1, 1);
+    message_int(&tensor, 1, (uint64_t)dtype);
     message_add(&tensor, 2, &shape);
     message_add(&type, 1, &tensor);
     message_text(&value, 1, name);

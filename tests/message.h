@@ -16,8 +16,8 @@ void message_int(struct message *message, unsigned field, uint64_t value);
 void message_text(struct message *message, unsigned field, const char *text);
 void message_add(struct message *message, unsigned field, const struct message *inner);
 
-/* A float tensor's ValueInfoProto; a dimension of -1 is free. */
-struct message message_value(const char *name, int rank, const int64_t *dims);
+/* A tensor's ValueInfoProto, of a TensorProto.DataType; a dimension of -1 is free. */
+struct message message_value(const char *name, int dtype, int rank, const int64_t *dims);
 /* A float TensorProto. */
 struct message message_tensor(const char *name, int rank, const int64_t *dims,
                               const float *data);

@@ -121,7 +121,7 @@ static struct message if_model(bool on_device) {
         part = message_node(i ? "Neg" : "Exp", "t", i ? "neg" : "exp");
         message_add(&body, 1, &part);
         message_text(&body, 2, "body");
-        part = message_value(i ? "neg" : "exp", 2, dims);
+        part = message_value(i ? "neg" : "exp", ESK_FLOAT, 2, dims);
         message_add(&body, 12, &part);
         message_body(&node, i ? "else_branch" : "then_branch", &body);
     }
@@ -129,20 +129,13 @@ static struct message if_model(bool on_device) {
     message_add(&graph, 1, &part);
     message_add(&graph, 1, &node);
     message_text(&graph, 2, "main");
-    part = message_value("x", 2, dims);
+    part = message_value("x", ESK_FLOAT, 2, dims);
     message_add(&graph, 11, &part);
-    if (!on_device) { /* bool[] */
-        struct message shape = {.size = 0}, tensor = {.size = 0}, type = {.size = 0};
-
-        part = (struct message){.size = 0};
-        message_int(&tensor, 1, 9);
-        message_add(&tensor, 2, &shape);
-        message_add(&type, 1, &tensor);
-        message_text(&part, 1, "cond");
-        message_add(&part, 2, &type);
+    if (!on_device) {
+        part = message_value("cond", ESK_BOOL, 0, NULL);
         message_add(&graph, 11, &part);
     }
-    part = message_value("y", 2, dims);
+    part = message_value("y", ESK_FLOAT, 2, dims);
     message_add(&graph, 12, &part);
     return message_model(&graph);
 }
@@ -179,6 +172,75 @@ static bool seam1_if_on_a_run_input(struct scene *s) {
 
 static bool seam1_if_on_a_device_value(struct scene *s) {
     return run_if(s, true);
+}
+
+/* y = x; while (the sum of y is less than 100) y = y + y: the condition is the device's. */
+static struct message loop_model(void) {
+    const int64_t dims[] = {4}, one[] = {1};
+    const float hundred[] = {100};
+    struct message graph = {.size = 0}, body = {.size = 0}, part;
+
+    part = message_node("Add", "v v", "v_out");
+    message_add(&body, 1, &part);
+    part = message_node("ReduceSum", "v_out", "sum");
+    message_add(&body, 1, &part);
+    part = message_node("Less", "sum hundred", "cond_out");
+    message_add(&body, 1, &part);
+    message_text(&body, 2, "body");
+    part = message_tensor("hundred", 1, one, hundred);
+    message_add(&body, 5, &part);
+    part = message_value("iteration", ESK_INT64, 0, NULL);
+    message_add(&body, 11, &part);
+    part = message_value("cond_in", ESK_BOOL, 0, NULL);
+    message_add(&body, 11, &part);
+    part = message_value("v", ESK_FLOAT, 1, dims);
+    message_add(&body, 11, &part);
+    part = message_value("cond_out", ESK_BOOL, 1, one);
+    message_add(&body, 12, &part);
+    part = message_value("v_out", ESK_FLOAT, 1, dims);
+    message_add(&body, 12, &part);
+    part = message_node("Loop", "most start x", "looped");
+    message_body(&part, "body", &body);
+    message_add(&graph, 1, &part);
+    part = message_node("Neg", "looped", "y");
+    message_add(&graph, 1, &part);
+    message_text(&graph, 2, "main");
+    part = message_value("most", ESK_INT64, 0, NULL);
+    message_add(&graph, 11, &part);
+    part = message_value("start", ESK_BOOL, 0, NULL);
+    message_add(&graph, 11, &part);
+    part = message_value("x", ESK_FLOAT, 1, dims);
+    message_add(&graph, 11, &part);
+    part = message_value("y", ESK_FLOAT, 1, dims);
+    message_add(&graph, 12, &part);
+    return message_model(&graph);
+}
+
+static bool seam1_loop_until_a_device_value(struct scene *s) {
+    static const char *const texts[] = {"float[4]=1,2,3,4", "float[4]=0.25", "float[4]=30"};
+    static const float factors[] = {16, 128, 2};
+    struct message model = loop_model();
+    esk_env *env;
+    esk_session *session;
+    esk_value *most, *start;
+
+    MUST(scene_env(s, &env));
+    MUST(scene_load_bytes(s, env, model.bytes, model.size, "GLCompute", NULL, &session));
+    MUST(scene_value(s, "int64[]=50", &most));
+    MUST(scene_value(s, "bool[]=1", &start));
+    for (int i = 0; i < 6; i++) {
+        esk_value *x, *y;
+
+        MUST(scene_value(s, texts[i % 3], &x));
+        MUST(scene_run(s, session, &y, 3, most, start, x));
+        for (int k = 0; k < 4; k++) {
+            float want = -factors[i % 3] * ((const float *)esk_value_const_data(x))[k];
+            float got = ((const float *)esk_value_const_data(y))[k];
+
+            CHECK(s, got == want, "run %d, element %d: %g, expected %g", i, k, got, want);
+        }
+    }
+    return true;
 }
 
 /* ---- 2: storage and layout ---- */
@@ -484,11 +546,11 @@ static bool seam7_feeding_an_initializer(struct scene *s) {
     message_text(&graph, 2, "main");
     part = message_tensor("w", 2, w_dims, w);
     message_add(&graph, 5, &part);
-    part = message_value("x", 2, x_dims);
+    part = message_value("x", ESK_FLOAT, 2, x_dims);
     message_add(&graph, 11, &part);
-    part = message_value("w", 2, w_dims);
+    part = message_value("w", ESK_FLOAT, 2, w_dims);
     message_add(&graph, 11, &part);
-    part = message_value("y", 2, y_dims);
+    part = message_value("y", ESK_FLOAT, 2, y_dims);
     message_add(&graph, 12, &part);
     model = message_model(&graph);
     MUST(scene_env(s, &env));
@@ -805,6 +867,7 @@ static const struct test {
     ROW(seam1_nonzero_cuts_a_stage),
     ROW(seam1_if_on_a_run_input),
     ROW(seam1_if_on_a_device_value),
+    ROW(seam1_loop_until_a_device_value),
     ROW(seam2_pad_channels_are_zero),
     ROW(seam2_packed_halves),
     ROW(seam3_cut_dispatches),

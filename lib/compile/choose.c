@@ -472,7 +472,11 @@ static esk_status try_groups(struct chooser *c, struct esk_node *node, esk_id id
         const struct esk_node *last =
             c->graph->nodes[group.members[group.n_members - 1]];
         group.output = last->out[0];
-        bool extra = false;
+        bool extra = false, forced = false;
+        for (uint32_t i = 0; i < group.n_members; i++)
+            forced |= forced_to_host(c, c->graph->nodes[group.members[i]]);
+        if (forced)
+            continue;
         for (uint32_t i = 0; i < group.n_members; i++)
             for (uint32_t j = 0; j < c->graph->nodes[group.members[i]]->n_in; j++)
                 extra |= c->graph->nodes[group.members[i]]->in[j] == group.extra;
