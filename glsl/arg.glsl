@@ -4,13 +4,24 @@
 // Parameters: size, inner (in X's units), lines (in units)
 // Defines: SHAPE 0: columns, inner > 1; 1: rows, an invocation takes one; 2: rows, a
 //   group takes one, its lanes side by side in X. SMALLEST: minimum, not maximum. LATEST:
-//   of equal elements the last, not the first.
+//   of equal elements the last, not the first. INT64: elements are uvec2 (64 bits);
+//   UNSIGNED: without a sign.
 // NaN is never better than anything.
 
-#ifdef SMALLEST
-#define BEYOND(a, b) ((a) < (b))
+#ifdef INT64
+#include "lib/int64.glsl"
+#ifdef UNSIGNED
+#define LESS(a, b) lt64u(a, b)
 #else
-#define BEYOND(a, b) ((a) > (b))
+#define LESS(a, b) lt64(a, b)
+#endif
+#else
+#define LESS(a, b) ((a) < (b))
+#endif
+#ifdef SMALLEST
+#define BEYOND(a, b) LESS(a, b)
+#else
+#define BEYOND(a, b) LESS(b, a)
 #endif
 #ifdef LATEST
 #define BETTER(v, i, best, at) (BEYOND(v, best) || (v == best && i > at))
@@ -97,7 +108,7 @@ shared int places[LOCAL_SIZE];
 
 void main() {
     int line = GROUP.x, many = min(p_size, LOCAL_SIZE), at = 0;
-    S_X best = S_X(0);
+    S_X best = S_X(0u);
     if (LOCAL < many) {
         search(line * p_size, LOCAL, LOCAL_SIZE, best, at);
         bests[LOCAL] = best;

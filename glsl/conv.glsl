@@ -118,15 +118,16 @@ void main() {
 #else
                 const int back = KW - 1, every = SX;
 #endif
-                // the last input of an output: one sum takes all its terms at a time
+                // The last input of an output: one sum takes all its terms at a time, added
+                // up by themselves first, which rounds less.
                 if (i >= back && (i - back) % every == 0) {
                     int t = (i - back) / every;
                     for (int j = 0; j < NV; j++) {
-                        vec4 s = sum[t * NV + j];
+                        vec4 s = vec4(0.0);
                         for (int k = 0; k < TAPS; k++)
                             for (int q = 0; q < CIN; q++)
                                 s += a[i - back + k][q] * b[(k * CIN + q) * NV + j];
-                        sum[t * NV + j] = s;
+                        sum[t * NV + j] += s;
                     }
                 }
             }

@@ -43,14 +43,14 @@ void main() {
             vec4 a1 = FETCH(pixel[t] + c1);
 #endif
             for (int j = 0; j < NV; j++) {
-                vec4 s = sum[t * NV + j];
+                vec4 s = vec4(0.0);
                 for (int q = 0; q < 4; q++)
                     s += a0[q] * b[q * NV + j];
 #if DEPTH > 1
                 for (int q = 0; q < 4; q++)
                     s += a1[q] * b[(q + 4) * NV + j];
 #endif
-                sum[t * NV + j] = s;
+                sum[t * NV + j] += s;
             }
         }
         at += DEPTH * 4 * LO * NV;

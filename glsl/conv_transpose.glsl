@@ -80,10 +80,10 @@ void main() {
                     for (int t = 0; t < TILE; t++) {
                         vec4 a = FETCH(offset[t] + c);
                         for (int j = 0; j < NV; j++) {
-                            vec4 s = sum[t * NV + j];
+                            vec4 s = vec4(0.0);
                             for (int q = 0; q < CIN; q++)
                                 s += a[q] * b[q * NV + j];
-                            sum[t * NV + j] = s;
+                            sum[t * NV + j] += s;
                         }
                     }
                     tap += advance;

@@ -132,6 +132,10 @@ R last_(R v) {
     return log_(v);
 #elif LAST == 3 && X_KIND == 0
     return v * p_scale;
+#elif LAST == 3 && X_KIND == 3 && defined UNSIGNED
+    return div64u(v, u64(uint(p_total)));
+#elif LAST == 3 && X_KIND == 3
+    return div64(v, i64(p_total));
 #elif LAST == 3
     return v / R(p_total);
 #else

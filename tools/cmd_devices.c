@@ -7,18 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "name value" lines as an object; whole numbers as such. */
+/* "name: value" lines as an object; whole numbers as such. */
 static json_t *limits_tree(const char *text) {
     json_t *tree = json_object();
 
     while (*text) {
-        size_t length = strcspn(text, "\n"), name = strcspn(text, " \n");
+        size_t length = strcspn(text, "\n"), name = strcspn(text, ":\n");
         char key[128], value[512];
         int64_t number;
 
         snprintf(key, sizeof(key), "%.*s", (int)name, text);
         snprintf(value, sizeof(value), "%.*s",
-                 name < length ? (int)(length - name - 1) : 0, text + name + 1);
+                 name + 2 < length ? (int)(length - name - 2) : 0, text + name + 2);
         if (*key)
             json_object_set_new(tree, key,
                                 arg_to_int(value, &number) ? json_integer(number)

@@ -22,7 +22,7 @@ typedef struct esk_device_info {
     const char *node;     /* DRM render node, "" if none */
     bool software;        /* a CPU renderer */
     const char *unusable; /* NULL, or why it cannot be used */
-    const char *limits;   /* text, one "name value" a line */
+    const char *limits;   /* text, one "name: value" a line */
 } esk_device_info;
 
 typedef struct esk_device_list esk_device_list;

@@ -97,8 +97,7 @@ static esk_status gpu(struct esk_ctx *c) {
     if (!esk_all_storable(c, &who))
         return esk_unsupported(c, "%s is not kept on the device",
                                esk_dtype_name(who->dtype));
-    if (x->dtype == ESK_INT64 || x->dtype == ESK_UINT64)
-        return esk_unsupported(c, "no kernel compares %s", esk_dtype_name(x->dtype));
+    bool wide = x->dtype == ESK_INT64 || x->dtype == ESK_UINT64;
     int64_t count = esk_var_count(x);
     int axis = 0;
     if (count > INT32_MAX)
@@ -111,13 +110,17 @@ static esk_status gpu(struct esk_ctx *c) {
     struct esk_kernel *k = esk_recipe_kernel(r, "arg");
     bool many = c->limits->software && l.outer >= 64 && l.size <= 16384;
     int shape = l.inner > 1 ? 0 : l.size <= SHORT || many ? 1 : 2;
-    bool vec4 = (l.inner > 1 ? l.inner : l.size) % 4 == 0;
+    bool vec4 = !wide && (l.inner > 1 ? l.inner : l.size) % 4 == 0;
     int64_t size = vec4 && shape ? l.size / 4 : l.size;
     int64_t inner = vec4 && !shape ? l.inner / 4 : l.inner;
     uint64_t loop = (uint64_t)size;
     esk_kernel_in(c, r, k, "X", 0, vec4 ? ESK_VEC4 : ESK_ELEMENT);
     esk_kernel_out(c, r, k, "Y", 0, ESK_ELEMENT);
     esk_kernel_define(k, "SHAPE", shape);
+    if (wide)
+        esk_kernel_define(k, "INT64", 1);
+    if (x->dtype == ESK_UINT64)
+        esk_kernel_define(k, "UNSIGNED", 1);
     if (*(const int *)c->node->op->data < 0)
         esk_kernel_define(k, "SMALLEST", 1);
     if (esk_attr_int(c->node, "select_last_index", 0))

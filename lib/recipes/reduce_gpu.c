@@ -124,6 +124,8 @@ static void add_step(struct esk_ctx *c, struct esk_recipe *r, const struct step 
         }
         loop *= across == 4 ? 1 : unit;
     }
+    if (whole && last == ESK_LAST_MEAN)
+        loop += 64; /* a division */
     k->loop_iterations = (uint64_t)(loop + loop / 128) * (join == ESK_JOIN_LSE ? 2 : 1);
     k->flops = (double)s->outer * (double)s->size * (double)s->inner;
     k->bytes = 4 * (k->flops + (double)count);
@@ -241,7 +243,7 @@ esk_status esk_reduce_gpu(struct esk_ctx *c, const struct esk_reduction *what,
     bool wide = x->dtype == ESK_INT64 || x->dtype == ESK_UINT64;
     if (!is_float &&
         (what->join == ESK_JOIN_LSE || what->last == ESK_LAST_SQRT ||
-         what->last == ESK_LAST_LOG || (wide && what->last == ESK_LAST_MEAN)))
+         what->last == ESK_LAST_LOG))
         return esk_unsupported(c, "no kernel for %s", esk_dtype_name(x->dtype));
     int64_t members = 1, count = esk_var_count(x);
     if (count == 0)
