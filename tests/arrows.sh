@@ -14,7 +14,11 @@ report() {
     done
 }
 
-# arrow FOLDER ALLOWED…: quoted includes of FOLDER's files begin with one of these folders.
+op_names() {
+    sed -nE 's/^ESK_OP[A-Z_]*\(([A-Za-z0-9_]+),.*/\1/p' lib/ops/ops.def
+}
+
+# arrow FOLDER ALLOWED…: quoted includes of FOLDER's files begin with one of these.
 arrow() {
     local folder=$1 allowed
     shift
@@ -66,25 +70,26 @@ report 'mediump is emulated fp16' < <(
     grep -rnE '\b(mediump|lowp)\b' glsl | grep -vE ':[0-9]+: *(//|\*|/\*)')
 report 'the library never ends the process or prints' < <(
     grep -rnE --include='*.[ch]' \
-        '(^|[^_[:alnum:]])(abort|_?exit|quick_exit|v?f?printf|puts|fputs|putchar|perror) *\(' \
-        lib | grep -vE ':[0-9]+: *(\*|/\*|//)|format\(printf')
+        '(^|[^_[:alnum:]])(abort|_?exit|v?f?printf|puts|fputs|putchar|perror) *\(' lib |
+        grep -vE ':[0-9]+: *(\*|/\*|//)|format\(printf')
 report 'the library has no constructors' < <(
     grep -rnE '__attribute__ *\(\( *(constructor|destructor)' lib)
 report 'allocation passes through base/mem' < <(
-    grep -rnE --include='*.[ch]' '(^|[^_[:alnum:]])(malloc|calloc|realloc|strdup|free) *\(' \
-        lib | grep -vE '^lib/base/mem\.[ch]:|:[0-9]+: *(\*|/\*|//)')
+    grep -rnE --include='*.[ch]' \
+        '(^|[^_[:alnum:]])(malloc|calloc|realloc|strdup|free) *\(' lib |
+        grep -vE '^lib/base/mem\.[ch]:|:[0-9]+: *(\*|/\*|//)')
 report 'the runner and the providers know no operator by name' < <(
-    names=$(sed -nE 's/^ESK_OP[A-Z_]*\(([A-Za-z0-9_]+),.*/\1/p' lib/ops/ops.def | paste -sd'|')
+    names=$(op_names | paste -sd'|')
     grep -rnE "\"($names)\"" lib/run lib/glcompute lib/cpu)
 report 'a choice by operator name outside lib/ops' < <(
-    grep -rnE 'str(n|case)?cmp *\([^;]*op_type' lib/compile lib/run lib/glcompute lib/cpu lib/ir \
-        lib/recipes)
+    grep -rnE 'str(n|case)?cmp *\([^;]*op_type' \
+        lib/compile lib/run lib/glcompute lib/cpu lib/ir lib/recipes)
 report 'no gitignored file is committed' < <(
     git ls-files -ci --exclude-standard 2>/dev/null)
 report 'generated files are not committed' < <(
     git ls-files 2>/dev/null | grep -E '\.pb-c\.[ch]$|(^|/)shaders\.c$')
 report 'ops.def has each operator once' < <(
-    sed -nE 's/^ESK_OP[A-Z_]*\(([A-Za-z0-9_]+),.*/\1/p' lib/ops/ops.def | sort | uniq -d)
+    op_names | sort | uniq -d)
 
 [ $broken = 0 ] && echo 'all arrows hold'
 exit $broken

@@ -26,9 +26,9 @@
 
 /* What a case says besides its model. Zeroed memory is an empty one. */
 struct op_case {
-    esk_model *model;          /* owned */
-    struct feed inputs;        /* owned values */
-    char names[32][8];         /* what inputs.names point to */
+    esk_model *model;   /* owned */
+    struct feed inputs; /* owned values */
+    char names[32][8];  /* what inputs.names point to */
     struct tolerance tolerance;
     bool fallback;
 };

@@ -1,7 +1,7 @@
 /* Mutated model files through `esker run`: bit flips, cuts, splices, bytes that begin
- * long numbers; in each second round the file's framing stays whole. In: the tool, a count, a
- * seed, model files. Out: counts, and each file that made the tool crash, hang or trip a
- * sanitizer, kept. Accepted: exit 0, or 1 with a message. */
+ * long numbers; in each second round the file's framing stays whole. In: the tool, a
+ * count, a seed, model files. Out: counts, and each file that made the tool crash, hang
+ * or trip a sanitizer, kept. Accepted: exit 0, or 1 with a message. */
 #include "args.h"
 #include "tensor_io.h"
 
@@ -27,7 +27,7 @@ struct fuzz {
     const char *tool, *provider;
     char folder[256];
     int64_t count, seed, timeout_s;
-    bool sanitized; /* the address space cannot be limited */
+    bool sanitized;     /* the address space cannot be limited */
     struct file *files; /* owned */
     size_t n_files, ran, refused, failed;
 };

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Chooses the models for the fuzzer: small ones of every kind, from Debian's test data and,
-# where there, $ESKER_TESTDATA/models. In: FUZZER TOOL SANITIZED(0/1) COUNT. Out: the
+# Chooses the models for the fuzzer: small ones of every kind, from Debian's test data
+# and, where there, $ESKER_TESTDATA/models. In: FUZZER TOOL SANITIZED(0/1) COUNT. Out: the
 # fuzzer's lines; 77 when there is no model at all.
 set -u
 fuzzer=$1 tool=$2 sanitized=$3 count=$4
@@ -25,13 +25,14 @@ fi
 options=()
 if [ "$sanitized" = 1 ]; then
     options+=(--sanitized)
-    export ASAN_OPTIONS=exitcode=99:allocator_may_return_null=1:max_allocation_size_mb=1024
+    export ASAN_OPTIONS=exitcode=99:allocator_may_return_null=1
+    ASAN_OPTIONS+=:max_allocation_size_mb=1024
     export UBSAN_OPTIONS=exitcode=99:print_stacktrace=1
     export LSAN_OPTIONS=${LSAN_OPTIONS:-}:exitcode=99
 fi
 status=0
 "$fuzzer" --tool "$tool" --provider CPU --count $((count - count / 4)) --seed 1 \
     "${options[@]}" "${models[@]}" || status=1
-"$fuzzer" --tool "$tool" --provider GLCompute --count $((count / 4)) --seed 2 --timeout 40 \
-    "${options[@]}" "${models[@]}" || status=1
+"$fuzzer" --tool "$tool" --provider GLCompute --count $((count / 4)) --seed 2 \
+    --timeout 40 "${options[@]}" "${models[@]}" || status=1
 exit $status

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Each public header alone, as C11 and as C++11, with every warning an error. In: compilers.
-# Out: one line a header that fails; 77 parts are skipped aloud when there is no C++.
+# Each public header alone, as C11 and as C++11, with every warning an error. In: CC, CXX.
+# Out: one line a header that fails; C++ is skipped, aloud, where there is none.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 cc=${CC:-cc} cxx=${CXX:-c++} failed=0 checked=0

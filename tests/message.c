@@ -11,7 +11,8 @@ static void varint(struct message *message, uint64_t value) {
     message->bytes[message->size++] = (unsigned char)value;
 }
 
-static void payload(struct message *message, unsigned field, const void *data, size_t size) {
+static void payload(struct message *message, unsigned field, const void *data,
+                    size_t size) {
     varint(message, field << 3 | 2);
     varint(message, size);
     assert(message->size + size <= sizeof(message->bytes));

@@ -1,5 +1,5 @@
-/* Writing small ONNX models as bytes: what the builder cannot say (bodies, inputs that are
- * initializers too). In: parts. Out: protobuf messages. Must not know Esker. */
+/* Writing small ONNX models as bytes: what the builder cannot say (bodies, inputs that
+ * are initializers too). In: parts. Out: protobuf messages. Must not know Esker. */
 #ifndef ESKER_TESTS_MESSAGE_H
 #define ESKER_TESTS_MESSAGE_H
 

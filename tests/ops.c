@@ -1,11 +1,10 @@
-/* The operator runner: rows of tests/ops.txt on the CPU provider and on GLCompute, strict,
- * under several device settings. In: rows. Out: one line a failing row, then the counts.
- * Must not know operators; uses the public API only, with the tool's own parts.
+/* The operator runner: rows of tests/ops.txt on the CPU provider and on GLCompute,
+ * strict, under several device settings. In: rows. Out: one line a failing row, then the
+ * counts. Must not know operators; uses the public API only, with the tool's own parts.
  *
- *   node NAME [cpu] [fallback]   a node test of ONNX that must pass; cpu: on the CPU only;
- *                                fallback: on GLCompute without strict
- *   case …                       an inline case, see case.h; the CPU is the oracle
- *   #                            a comment */
+ *   node NAME [cpu] [fallback]   a node test of ONNX that must pass; cpu: on the CPU
+ * only; fallback: on GLCompute without strict case …                       an inline
+ * case, see case.h; the CPU is the oracle #                            a comment */
 #include "args.h"
 #include "case.h"
 #include "setup.h"
@@ -63,8 +62,8 @@ static bool close_device_on(struct runner *runner, struct variant *variant,
     return false;
 }
 
-static bool options_of(struct variant *variant, bool strict, esk_session_options **options,
-                       struct fault *fault) {
+static bool options_of(struct variant *variant, bool strict,
+                       esk_session_options **options, struct fault *fault) {
     variant->setup.strict = strict;
     return (variant->env || setup_env(&variant->setup, &variant->env, fault)) &&
            setup_options(&variant->setup, NULL, options, fault);
@@ -75,8 +74,8 @@ static bool run_session(esk_session *session, const struct feed *inputs,
                         struct fault *fault) {
     esk_error error = ESK_ERROR_INIT;
 
-    if (esk_session_run(session, inputs->names, inputs->values, inputs->count, names, outputs,
-                        names ? count : 0, &error) != ESK_OK)
+    if (esk_session_run(session, inputs->names, inputs->values, inputs->count, names,
+                        outputs, names ? count : 0, &error) != ESK_OK)
         return fault_take(fault, NULL, &error);
     return true;
 }
@@ -99,8 +98,8 @@ static bool run_case_on(struct runner *runner, struct variant *variant,
     size_t n = esk_model_output_count(made->model);
     bool done = options_of(variant, !oracle && !made->fallback, &options, fault);
 
-    if (done && esk_session_create_from_model(variant->env, made->model, options, &session,
-                                              &error) != ESK_OK)
+    if (done && esk_session_create_from_model(variant->env, made->model, options,
+                                              &session, &error) != ESK_OK)
         done = fault_take(fault, NULL, &error);
     done = done && run_session(session, &made->inputs, NULL, outputs, n, fault);
     if (done && !oracle)
@@ -169,9 +168,10 @@ static bool run_node_set(esk_session *session, const char *folder, struct fault 
 
     if (done && (!expected.count || expected.count > 64))
         done = fault_set(fault, "%s holds %zu outputs", folder, expected.count);
-    done = done && run_session(session, &inputs, expected.names, outputs, expected.count,
-                               fault) &&
-           compare_set(&expected, outputs, fault);
+    done =
+        done &&
+        run_session(session, &inputs, expected.names, outputs, expected.count, fault) &&
+        compare_set(&expected, outputs, fault);
     for (size_t i = 0; i < 64; i++)
         esk_value_destroy(outputs[i]);
     feed_finish(&inputs);
@@ -188,7 +188,8 @@ static bool run_node_on(struct variant *variant, const struct testset *item, boo
     bool done = options_of(variant, strict, &options, fault);
 
     snprintf(path, sizeof(path), "%s/model.onnx", item->path);
-    if (done && esk_session_create(variant->env, path, options, &session, &error) != ESK_OK)
+    if (done &&
+        esk_session_create(variant->env, path, options, &session, &error) != ESK_OK)
         done = fault_take(fault, NULL, &error);
     for (size_t i = 0; done && i < item->set_count; i++)
         done = run_node_set(session, item->sets[i], fault);
@@ -251,8 +252,8 @@ static bool run_node(struct runner *runner, const char *text, bool *found, bool 
     return done;
 }
 
-/* The reply: a letter (Passed, Failed, Skipped, Idle: passed without work for the device),
- * 'd' or '-' for the device, then the message. */
+/* The reply: a letter (Passed, Failed, Skipped, Idle: passed without work for the
+ * device), 'd' or '-' for the device, then the message. */
 static char *work(void *user, size_t index) {
     struct runner *runner = user;
     const struct row *row = &runner->rows[index];
@@ -295,8 +296,9 @@ static void take(void *user, size_t index, const char *reply, const char *why) {
         runner->device_missing = true;
     if (!reply || reply[0] == 'F') {
         runner->failed++;
-        printf("FAIL %s:%zu: %s %s: %s\n", row->path, row->line, row->node ? "node" : "case",
-               row->text, one_line(reply ? reply + 2 : why, line, sizeof(line)));
+        printf("FAIL %s:%zu: %s %s: %s\n", row->path, row->line,
+               row->node ? "node" : "case", row->text,
+               one_line(reply ? reply + 2 : why, line, sizeof(line)));
     } else if (reply[0] == 'S') {
         runner->skipped++;
         if (runner->skipped == 1)
@@ -435,13 +437,15 @@ int main(int argc, char **argv) {
     bool cpu = false;
     struct fault fault;
     const struct arg_spec specs[] = {
-        {"rows", ARG_LIST, &files, "FILE", "rows to run (default: tests/ops.txt)", 0, 0, NULL},
+        {"rows", ARG_LIST, &files, "FILE", "rows to run (default: tests/ops.txt)", 0, 0,
+         NULL},
         {"filter", ARG_TEXT, &filter, "TEXT", "only rows that hold TEXT", 0, 0, NULL},
         {"device-set", ARG_LIST, &settings, "K=V,K=V",
          "a device setting instead of the standard ones; \"\" for none", 0, 0, NULL},
         {"cpu", ARG_FLAG, &cpu, NULL, "no device at all", 0, 0, NULL},
         {"step", ARG_INT, &step, "N", "only every N-th row", 1, 100000, NULL},
-        {"jobs", ARG_INT, &jobs, "N", "worker processes; 0: none, for debuggers", 0, 64, NULL},
+        {"jobs", ARG_INT, &jobs, "N", "worker processes; 0: none, for debuggers", 0, 64,
+         NULL},
         {"verbose", ARG_FLAG, &runner.verbose, NULL, "passing rows too", 0, 0, NULL},
     };
     const struct arg_table table = {
@@ -469,9 +473,13 @@ int main(int argc, char **argv) {
     if (done && step > 1)
         thin(&runner, step);
     if (done) {
-        const struct workers workers = {.jobs = runner.n_rows, .processes = (int)jobs,
-                                        .timeout_s = 120, .user = &runner, .work = work,
-                                        .close = close_worker, .done = take};
+        const struct workers workers = {.jobs = runner.n_rows,
+                                        .processes = (int)jobs,
+                                        .timeout_s = 120,
+                                        .user = &runner,
+                                        .work = work,
+                                        .close = close_worker,
+                                        .done = take};
         done = workers_run(&workers, &fault);
     }
     if (!done)

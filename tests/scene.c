@@ -1,5 +1,5 @@
-/* What tests of sessions share. In: models as texts. Out: sessions, values, checks. Must not
- * know the tests. */
+/* What tests of sessions share. In: models as texts. Out: sessions, values, checks. Must
+ * not know the tests. */
 #include "scene.h"
 
 #include <stdarg.h>
@@ -118,7 +118,8 @@ bool scene_load(struct scene *scene, esk_env *env, const char *path, const char 
 
 bool scene_load_bytes(struct scene *scene, esk_env *env, const void *bytes, size_t size,
                       const char *provider, const char *settings, esk_session **session) {
-    return open_session(scene, env, FROM_MEMORY, bytes, size, provider, settings, session);
+    return open_session(scene, env, FROM_MEMORY, bytes, size, provider, settings,
+                        session);
 }
 
 bool scene_value(struct scene *scene, const char *text, esk_value **value) {
@@ -126,8 +127,8 @@ bool scene_value(struct scene *scene, const char *text, esk_value **value) {
            scene_keep(scene, *value, destroy_value);
 }
 
-bool scene_run(struct scene *scene, esk_session *session, esk_value **output, size_t count,
-               ...) {
+bool scene_run(struct scene *scene, esk_session *session, esk_value **output,
+               size_t count, ...) {
     const char *names[16], *wanted;
     esk_value *values[16];
     esk_error error = ESK_ERROR_INIT;
@@ -141,7 +142,8 @@ bool scene_run(struct scene *scene, esk_session *session, esk_value **output, si
     va_end(list);
     wanted = esk_session_output(session, 0)->name;
     *output = NULL;
-    if (esk_session_run(session, names, values, count, &wanted, output, 1, &error) != ESK_OK)
+    if (esk_session_run(session, names, values, count, &wanted, output, 1, &error) !=
+        ESK_OK)
         return fault_take(scene->fault, "run", &error);
     return scene_keep(scene, *output, destroy_value);
 }
@@ -168,17 +170,19 @@ bool scene_near(struct scene *scene, const char *what, const esk_value *got,
 bool scene_same_bytes(struct scene *scene, const char *what, const esk_value *got,
                       const esk_value *expected) {
     size_t size = esk_value_size(got);
-    const unsigned char *a = esk_value_const_data(got), *b = esk_value_const_data(expected);
+    const unsigned char *a = esk_value_const_data(got),
+                        *b = esk_value_const_data(expected);
 
-    CHECK(scene, size == esk_value_size(expected), "%s: %zu bytes, expected %zu", what, size,
-          esk_value_size(expected));
+    CHECK(scene, size == esk_value_size(expected), "%s: %zu bytes, expected %zu", what,
+          size, esk_value_size(expected));
     for (size_t i = 0; i < size; i++)
         CHECK(scene, a[i] == b[i], "%s: byte %zu of %zu is %02x, expected %02x", what, i,
               size, a[i], b[i]);
     return true;
 }
 
-bool scene_dump(struct scene *scene, esk_session *session, const char *what, char **text) {
+bool scene_dump(struct scene *scene, esk_session *session, const char *what,
+                char **text) {
     esk_error error = ESK_ERROR_INIT;
 
     if (esk_session_dump(session, what, text, &error) != ESK_OK)

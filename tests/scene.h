@@ -1,6 +1,6 @@
-/* What tests of sessions share: objects that are freed at the test's end, whatever happened.
- * In: models as texts (case.h). Out: sessions, values, checks that write a fault and return
- * false. Must not know the tests. */
+/* What tests of sessions share: objects that are freed at the test's end, whatever
+ * happened. In: models as texts (case.h). Out: sessions, values, checks that write a
+ * fault and return false. Must not know the tests. */
 #ifndef ESKER_TESTS_SCENE_H
 #define ESKER_TESTS_SCENE_H
 
@@ -36,8 +36,8 @@ bool scene_load_bytes(struct scene *scene, esk_env *env, const void *bytes, size
 /* "float[2,3]=1,2,3" or, without values, random ones. */
 bool scene_value(struct scene *scene, const char *text, esk_value **value);
 /* Runs with the first `count` inputs of the session; *output (kept) is the first one. */
-bool scene_run(struct scene *scene, esk_session *session, esk_value **output, size_t count,
-               ...);
+bool scene_run(struct scene *scene, esk_session *session, esk_value **output,
+               size_t count, ...);
 bool scene_stats(struct scene *scene, esk_session *session, esk_session_stats *stats);
 
 bool scene_near(struct scene *scene, const char *what, const esk_value *got,
@@ -47,15 +47,15 @@ bool scene_same_bytes(struct scene *scene, const char *what, const esk_value *go
 /* The text of `what` (plan, commands …), kept. */
 bool scene_dump(struct scene *scene, esk_session *session, const char *what, char **text);
 
-#define CHECK(scene, condition, ...)                                                        \
-    do {                                                                                    \
-        if (!(condition))                                                                   \
-            return fault_set((scene)->fault, __VA_ARGS__);                                  \
+#define CHECK(scene, condition, ...)                       \
+    do {                                                   \
+        if (!(condition))                                  \
+            return fault_set((scene)->fault, __VA_ARGS__); \
     } while (0)
-#define MUST(call)                                                                          \
-    do {                                                                                    \
-        if (!(call))                                                                        \
-            return false;                                                                   \
+#define MUST(call)        \
+    do {                  \
+        if (!(call))      \
+            return false; \
     } while (0)
 
 #endif

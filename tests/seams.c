@@ -1,15 +1,11 @@
-/* The eight seams of the design (docs/design.md §3), one test or more each: each fails when
- * its seam is missing. In: small models. Out: one line a test and counts; 77 without a
- * device. Knows the library's allocation hook besides the public API. */
-#include "base/mem.h"
+/* The eight seams of the design (docs/design.md §3), one test or more each: each fails
+ * when its seam is missing. In: small models. Out: one line a test and counts; 77 without
+ * a device. */
 #include "message.h"
-#include "scene.h"
+#include "runs.h"
 #include "workers.h"
 
-#include <dlfcn.h>
 #include <math.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,8 +19,8 @@ static const char *data_folder(void) {
 /* ---- 1: known values and stages ---- */
 
 /* Runs the case on both providers for two lists of inputs; the results must agree. */
-static bool agree(struct scene *s, const char *model, esk_session *device, esk_session *cpu,
-                  esk_value *a, esk_value *b) {
+static bool agree(struct scene *s, const char *model, esk_session *device,
+                  esk_session *cpu, esk_value *a, esk_value *b) {
     esk_value *got, *expected;
 
     if (b) {
@@ -62,7 +58,8 @@ static bool seam1_reshape_by_a_run_input(struct scene *s) {
         MUST(agree(s, "Reshape", device, cpu, x, shape[i % 2]));
     MUST(scene_stats(s, device, &stats));
     CHECK(s, stats.plans == 2 && stats.binds <= 3,
-          "two shapes gave %llu plans by %llu binds: the key is the bytes that inference read",
+          "two shapes gave %llu plans by %llu binds: the key is the bytes that inference "
+          "read",
           (unsigned long long)stats.plans, (unsigned long long)stats.binds);
     return true;
 }
@@ -88,8 +85,8 @@ static bool seam1_nonzero_cuts_a_stage(struct scene *s) {
     esk_value *x[2];
     esk_session_stats stats = {0};
 
-    MUST(two_sessions(s, "Relu(float[2,4]) | NonZero() | Cast() to=1 | Exp()", NULL, &made,
-                      &device, &cpu));
+    MUST(two_sessions(s, "Relu(float[2,4]) | NonZero() | Cast() to=1 | Exp()", NULL,
+                      &made, &device, &cpu));
     MUST(scene_value(s, "float[2,4]=-1,2,-3,4,5,-6,-7,-8", &x[0]));
     MUST(scene_value(s, "float[2,4]=1,2,3,4,5,6,-7,8", &x[1]));
     for (int i = 0; i < 4; i++)
@@ -141,7 +138,8 @@ static struct message if_model(bool on_device) {
 }
 
 static bool run_if(struct scene *s, bool on_device) {
-    const char *const texts[] = {"float[2,3]=1,-2,3,-4,5,-6", "float[2,3]=-1,-2,-3,-4,-5,-6"};
+    const char *const texts[] = {"float[2,3]=1,-2,3,-4,5,-6",
+                                 "float[2,3]=-1,-2,-3,-4,-5,-6"};
     struct message model = if_model(on_device);
     esk_env *env;
     esk_session *session;
@@ -174,7 +172,8 @@ static bool seam1_if_on_a_device_value(struct scene *s) {
     return run_if(s, true);
 }
 
-/* y = x; while (the sum of y is less than 100) y = y + y: the condition is the device's. */
+/* y = x; while (the sum of y is less than 100) y = y + y: the condition is the device's.
+ */
 static struct message loop_model(void) {
     const int64_t dims[] = {4}, one[] = {1};
     const float hundred[] = {100};
@@ -217,7 +216,8 @@ static struct message loop_model(void) {
 }
 
 static bool seam1_loop_until_a_device_value(struct scene *s) {
-    static const char *const texts[] = {"float[4]=1,2,3,4", "float[4]=0.25", "float[4]=30"};
+    static const char *const texts[] = {"float[4]=1,2,3,4", "float[4]=0.25",
+                                        "float[4]=30"};
     static const float factors[] = {16, 128, 2};
     struct message model = loop_model();
     esk_env *env;
@@ -267,15 +267,18 @@ static bool survives_poison(struct scene *s, const char *text, int64_t *not_fini
     }
     MUST(scene_same_bytes(s, text, y[1], y[0]));
     MUST(scene_same_bytes(s, text, y[2], y[3]));
-    for (int64_t i = 0; esk_value_dtype(y[0]) == ESK_FLOAT && i < esk_value_count(y[0]); i++)
+    for (int64_t i = 0; esk_value_dtype(y[0]) == ESK_FLOAT && i < esk_value_count(y[0]);
+         i++)
         *not_finite += !isfinite(((const float *)esk_value_const_data(y[0]))[i]);
     return true;
 }
 
 static bool seam2_pad_channels_are_zero(struct scene *s) {
     static const char *const cases[] = {
-        "Conv(float[1,5,7,7], float[5,5,3,3]!) pads=1,1,1,1 | Exp() | Conv(float[3,5,1,1]!)",
-        "Conv(float[1,3,6,6], float[6,3,1,1]!) | Sigmoid() | Conv(float[7,6,3,3]!) | Relu()",
+        "Conv(float[1,5,7,7], float[5,5,3,3]!) pads=1,1,1,1 | Exp() | "
+        "Conv(float[3,5,1,1]!)",
+        "Conv(float[1,3,6,6], float[6,3,1,1]!) | Sigmoid() | Conv(float[7,6,3,3]!) | "
+        "Relu()",
         "Conv(float[1,3,6,6], float[5,3,1,1]!) range=0.1,1 | Reciprocal() | "
         "Conv(float[2,5,1,1]!)",
         "Conv(float[1,3,6,6], float[5,3,1,1]!) | Add($, float[5,1,1]!) | "
@@ -297,9 +300,12 @@ static bool seam2_pad_channels_are_zero(struct scene *s) {
 
 static bool seam2_packed_halves(struct scene *s) {
     static const char *const cases[] = {
-        "Exp(float16[3,5]) | Add(float16[5])", "Exp(float16[3,6]) | Add(float16[6])",
-        "Cast(float[3,7]) to=10 | Neg()", "Cast(float[3,8]) to=10 | Neg()",
-        "Concat(float16[2,3], float16[2,5]) axis=1", "Cast(int64[65]) to=1 | Exp()",
+        "Exp(float16[3,5]) | Add(float16[5])",
+        "Exp(float16[3,6]) | Add(float16[6])",
+        "Cast(float[3,7]) to=10 | Neg()",
+        "Cast(float[3,8]) to=10 | Neg()",
+        "Concat(float16[2,3], float16[2,5]) axis=1",
+        "Cast(int64[65]) to=1 | Exp()",
         "MatMul(float16[3,5], float16[5,6]!)",
     };
     struct op_case *made;
@@ -312,8 +318,8 @@ static bool seam2_packed_halves(struct scene *s) {
         MUST(survives_poison(s, cases[i], &bad));
     MUST(scene_env(s, &env));
     for (int odd = 0; odd < 2; odd++) {
-        MUST(scene_case(s, odd ? "Exp(float16[3,5]) | Neg()" : "Exp(float16[3,6]) | Neg()",
-                        &made));
+        MUST(scene_case(
+            s, odd ? "Exp(float16[3,5]) | Neg()" : "Exp(float16[3,6]) | Neg()", &made));
         MUST(scene_session(s, env, made->model, "GLCompute", "strict=1", &session));
         MUST(scene_dump(s, session, "plan", &text));
         CHECK(s, !!strstr(text, odd ? " F32 " : " F16X2 "),
@@ -359,8 +365,8 @@ static bool seam3_cut_dispatches(struct scene *s) {
             issued[k] = stats.dispatches - before.dispatches;
         }
         CHECK(s, issued[2] > issued[0] && issued[2] >= issued[1],
-              "%s: %d dispatches, %d at 3 groups, %d at 1 group: nothing was cut", cases[i],
-              (int)issued[0], (int)issued[1], (int)issued[2]);
+              "%s: %d dispatches, %d at 3 groups, %d at 1 group: nothing was cut",
+              cases[i], (int)issued[0], (int)issued[1], (int)issued[2]);
         MUST(scene_same_bytes(s, cases[i], y[1], y[0]));
         MUST(scene_same_bytes(s, cases[i], y[2], y[0]));
     }
@@ -374,8 +380,9 @@ static bool seam4_a_rebound_input_records_nothing(struct scene *s) {
     esk_session *device, *cpu;
     esk_session_stats first = {0}, last = {0};
 
-    MUST(two_sessions(s, "Conv(float[1,3,8,8], float[4,3,3,3]!) | Relu() | "
-                         "Conv(float[5,4,1,1]!) | Add($, float[5,1,1])",
+    MUST(two_sessions(s,
+                      "Conv(float[1,3,8,8], float[4,3,3,3]!) | Relu() | "
+                      "Conv(float[5,4,1,1]!) | Add($, float[5,1,1])",
                       "strict=1", &made, &device, &cpu));
     for (int i = 0; i < 12; i++) {
         char text[64];
@@ -427,8 +434,8 @@ static bool seam5_late_params(struct scene *s) {
         MUST(scene_run(s, session, &y, 3, x, low[i % 2], high[i % 2]));
         out = esk_value_const_data(y);
         for (int k = 0; k < 65; k++)
-            CHECK(s, out[k] == fminf(fmaxf(in[k], least), most), "run %d, element %d: %g", i,
-                  k, out[k]);
+            CHECK(s, out[k] == fminf(fmaxf(in[k], least), most), "run %d, element %d: %g",
+                  i, k, out[k]);
         MUST(scene_stats(s, session, i ? &last : &first));
     }
     CHECK(s, last.binds == first.binds, "new limits of Clip bound anew: %llu binds",
@@ -447,10 +454,11 @@ static bool seam6_a_new_shape_compiles_nothing(struct scene *s) {
     esk_session *device, *cpu;
     esk_session_stats first = {0}, last = {0};
 
-    MUST(two_sessions(s, "Conv(float[1,4,16,16], float[8,4,3,3]!, float[8]!) pads=1,1,1,1 "
-                         "free=1 | Relu() | MaxPool() kernel_shape=2,2 strides=2,2 | "
-                         "Conv(float[12,8,1,1]!) | Transpose() perm=0,2,3,1 | "
-                         "MatMul(float[12,8]!) | Softmax() axis=-1",
+    MUST(two_sessions(s,
+                      "Conv(float[1,4,16,16], float[8,4,3,3]!, float[8]!) pads=1,1,1,1 "
+                      "free=1 | Relu() | MaxPool() kernel_shape=2,2 strides=2,2 | "
+                      "Conv(float[12,8,1,1]!) | Transpose() perm=0,2,3,1 | "
+                      "MatMul(float[12,8]!) | Softmax() axis=-1",
                       "strict=1", &made, &device, &cpu));
     for (int i = 0; i < 4; i++) {
         esk_value *x;
@@ -492,7 +500,8 @@ static bool seam6_widths_of_ppocr_rec(struct scene *s) {
               (unsigned long long)last.programs, (unsigned long long)first.programs);
         CHECK(s, !i || last.weight_bytes == first.weight_bytes,
               "width %d raised the weights from %llu to %llu bytes", widths[i],
-              (unsigned long long)first.weight_bytes, (unsigned long long)last.weight_bytes);
+              (unsigned long long)first.weight_bytes,
+              (unsigned long long)last.weight_bytes);
     }
     return true;
 }
@@ -505,8 +514,8 @@ static bool seam7_three_shapes_hold_the_weights_once(struct scene *s) {
     esk_session *device, *cpu;
     esk_session_stats stats[3] = {{0}};
 
-    MUST(two_sessions(s, "MatMul(float[4,256], float[256,512]!) free=1", "strict=1", &made,
-                      &device, &cpu));
+    MUST(two_sessions(s, "MatMul(float[4,256], float[256,512]!) free=1", "strict=1",
+                      &made, &device, &cpu));
     for (int i = 0; i < 3; i++) {
         static const char *const shapes[] = {"float[4,256]", "float[8,256]",
                                              "float[12,256]"};
@@ -554,15 +563,17 @@ static bool seam7_feeding_an_initializer(struct scene *s) {
     message_add(&graph, 12, &part);
     model = message_model(&graph);
     MUST(scene_env(s, &env));
-    MUST(scene_load_bytes(s, env, model.bytes, model.size, "GLCompute", "strict=1", &session));
+    MUST(scene_load_bytes(s, env, model.bytes, model.size, "GLCompute", "strict=1",
+                          &session));
     MUST(scene_value(s, "float[2,3]=1,2,3,4,5,6", &x));
     MUST(scene_value(s, "float[3,2]=1", &fed));
     for (int i = 0; i < 3; i++) {
         MUST(i == 1 ? scene_run(s, session, &y[i], 2, x, fed)
                     : scene_run(s, session, &y[i], 1, x));
-        CHECK(s, !memcmp(esk_value_const_data(y[i]), i == 1 ? second : first, sizeof(first)),
-              "run %d: %s", i, i == 1 ? "the fed value was not taken"
-                                      : "the initializer was not taken");
+        CHECK(s,
+              !memcmp(esk_value_const_data(y[i]), i == 1 ? second : first, sizeof(first)),
+              "run %d: %s", i,
+              i == 1 ? "the fed value was not taken" : "the initializer was not taken");
         MUST(scene_stats(s, session, &stats[i]));
     }
     CHECK(s, stats[1].binds == stats[0].binds + 1 && stats[2].binds == stats[1].binds,
@@ -582,8 +593,8 @@ static bool seam8_fusion_is_a_device_pass(struct scene *s) {
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        static const char *const settings[] = {"strict=1",
-                                               "strict=1,disabledOptimizers=fuse_epilogues"};
+        static const char *const settings[] = {
+            "strict=1", "strict=1,disabledOptimizers=fuse_epilogues"};
         struct op_case *made;
         esk_env *env;
         esk_session *session;
@@ -615,253 +626,14 @@ static bool seam8_fusion_is_a_device_pass(struct scene *s) {
     return true;
 }
 
-/* ---- runs ---- */
-
-static bool count_allocation(void *user, size_t size) {
-    (void)size;
-    atomic_fetch_add((atomic_size_t *)user, 1);
-    return true;
-}
-
-static bool steady_runs(struct scene *s) {
-    static atomic_size_t allocations;
-    struct op_case *made;
-    esk_env *env;
-    esk_session *session;
-    esk_session_stats first = {0}, last = {0};
-    esk_value *y, *again;
-    esk_error error = ESK_ERROR_INIT;
-    const char *names[2], *output;
-
-    MUST(scene_env(s, &env));
-    MUST(scene_case(s, "Conv(float[1,3,8,8], float[5,3,3,3]!) | Relu() | "
-                       "Clip(float[]=-1, float[]!=1) | Softmax() axis=1 | MatMul(float[6,3]!)",
-                    &made));
-    MUST(scene_session(s, env, made->model, "GLCompute", "strict=1,validationMode=full",
-                       &session));
-    MUST(scene_run(s, session, &y, 2, made->inputs.values[0], made->inputs.values[1]));
-    MUST(scene_run(s, session, &again, 2, made->inputs.values[0], made->inputs.values[1]));
-    MUST(scene_stats(s, session, &first));
-    for (int i = 0; i < 2; i++)
-        names[i] = esk_session_input(session, (size_t)i)->name;
-    output = esk_session_output(session, 0)->name;
-    atomic_store(&allocations, 0);
-    esk_mem_set_hook(count_allocation, &allocations);
-    for (int i = 0; i < 1000; i++)
-        if (esk_session_run(session, names, made->inputs.values, 2, &output, &again, 1,
-                            &error) != ESK_OK) {
-            esk_mem_set_hook(NULL, NULL);
-            return fault_take(s->fault, "steady run", &error);
-        }
-    esk_mem_set_hook(NULL, NULL);
-    MUST(scene_stats(s, session, &last));
-    CHECK(s, !atomic_load(&allocations), "%zu allocations in 1000 steady runs",
-          atomic_load(&allocations));
-    CHECK(s, last.buffers_created == first.buffers_created &&
-                 last.programs == first.programs && last.binds == first.binds,
-          "steady runs made buffers, programs or binds");
-    return scene_same_bytes(s, "run 1000", again, y);
-}
-
-/* One thread of runs: its own inputs, the same expected bytes. */
-struct runs {
-    esk_session *session;
-    esk_value *x, *expected;
-    struct fault fault;
-    bool done;
-};
-
-static void *run_many(void *user) {
-    struct runs *runs = user;
-    struct scene s = {.fault = &runs->fault};
-
-    runs->done = true;
-    for (int i = 0; i < 50 && runs->done; i++) {
-        esk_value *y;
-
-        runs->done = scene_run(&s, runs->session, &y, 1, runs->x) &&
-                     scene_same_bytes(&s, "a run among threads", y, runs->expected);
-    }
-    scene_finish(&s);
-    return NULL;
-}
-
-static bool run_threads(struct scene *s, esk_session *const *sessions, size_t n_sessions) {
-    enum { THREADS = 4 };
-    static struct runs runs[THREADS];
-    pthread_t threads[THREADS];
-
-    for (int i = 0; i < THREADS; i++) {
-        char text[64];
-
-        snprintf(text, sizeof(text), "float[2,%d,8,8]=%d,1,-2,0.5", 3, i);
-        runs[i] = (struct runs){.session = sessions[(size_t)i % n_sessions]};
-        MUST(scene_value(s, text, &runs[i].x));
-        MUST(scene_run(s, runs[i].session, &runs[i].expected, 1, runs[i].x));
-    }
-    for (int i = 0; i < THREADS; i++)
-        CHECK(s, !pthread_create(&threads[i], NULL, run_many, &runs[i]), "no thread");
-    for (int i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
-    for (int i = 0; i < THREADS; i++)
-        CHECK(s, runs[i].done, "thread %d: %s", i, runs[i].fault.text);
-    return true;
-}
-
-static const char threads_case[] = "Conv(float[2,3,8,8], float[5,3,3,3]!) | Relu() | "
-                                   "GlobalAveragePool() | Flatten() | MatMul(float[5,3]!)";
-
-static bool threads_on_one_session(struct scene *s) {
-    struct op_case *made;
-    esk_env *env;
-    esk_session *session;
-
-    MUST(scene_env(s, &env));
-    MUST(scene_case(s, threads_case, &made));
-    MUST(scene_session(s, env, made->model, "GLCompute", "strict=1", &session));
-    return run_threads(s, &session, 1);
-}
-
-static bool threads_on_two_sessions_of_a_device(struct scene *s) {
-    struct op_case *made;
-    esk_env *env;
-    esk_session *sessions[2];
-
-    MUST(scene_env(s, &env));
-    for (int i = 0; i < 2; i++) {
-        MUST(scene_case(s, threads_case, &made));
-        MUST(scene_session(s, env, made->model, "GLCompute", "strict=1", &sessions[i]));
-    }
-    return run_threads(s, sessions, 2);
-}
-
-/* ---- the caller's own context ---- */
-
-/* The few EGL and GL calls of a caller, by hand: the tests link neither. */
-struct caller {
-    void *egl, *gles;
-    void *(*get_display)(void *);
-    void *(*get_platform_display)(unsigned, void *, const intptr_t *);
-    unsigned (*initialize)(void *, int *, int *);
-    unsigned (*bind_api)(unsigned);
-    unsigned (*choose_config)(void *, const int *, void **, int, int *);
-    void *(*create_context)(void *, void *, void *, const int *);
-    unsigned (*make_current)(void *, void *, void *, void *);
-    void *(*get_current_context)(void);
-    void *(*get_current_display)(void);
-    unsigned (*destroy_context)(void *, void *);
-    void (*gen_buffers)(int, unsigned *);
-    void (*bind_buffer)(unsigned, unsigned);
-    void (*get_integer)(unsigned, int *);
-    unsigned (*get_error)(void);
-};
-
-static bool load_caller(struct caller *c) {
-    struct {
-        void **to;
-        void **from;
-        const char *name;
-    } rows[] = {
-        {(void **)&c->get_display, &c->egl, "eglGetDisplay"},
-        {(void **)&c->get_platform_display, &c->egl, "eglGetPlatformDisplay"},
-        {(void **)&c->initialize, &c->egl, "eglInitialize"},
-        {(void **)&c->bind_api, &c->egl, "eglBindAPI"},
-        {(void **)&c->choose_config, &c->egl, "eglChooseConfig"},
-        {(void **)&c->create_context, &c->egl, "eglCreateContext"},
-        {(void **)&c->make_current, &c->egl, "eglMakeCurrent"},
-        {(void **)&c->get_current_context, &c->egl, "eglGetCurrentContext"},
-        {(void **)&c->get_current_display, &c->egl, "eglGetCurrentDisplay"},
-        {(void **)&c->destroy_context, &c->egl, "eglDestroyContext"},
-        {(void **)&c->gen_buffers, &c->gles, "glGenBuffers"},
-        {(void **)&c->bind_buffer, &c->gles, "glBindBuffer"},
-        {(void **)&c->get_integer, &c->gles, "glGetIntegerv"},
-        {(void **)&c->get_error, &c->gles, "glGetError"},
-    };
-
-    c->egl = dlopen("libEGL.so.1", RTLD_NOW);
-    c->gles = dlopen("libGLESv2.so.2", RTLD_NOW);
-    for (size_t i = 0; c->egl && c->gles && i < sizeof(rows) / sizeof(rows[0]); i++) {
-        *rows[i].to = dlsym(*rows[i].from, rows[i].name);
-        if (!*rows[i].to)
-            return false;
-    }
-    return c->egl && c->gles;
-}
-
-/* A current context on Mesa's surfaceless platform, or the default display. */
-static bool make_context(struct caller *c, void **display, void **context) {
-    enum { SURFACELESS = 0x31DD, ES_API = 0x30A0 };
-    const int attributes[] = {0x3098, 3, 0x30FB, 1, 0x3038}; /* version 3.1 */
-    const int config_attributes[] = {0x3033, 0, 0x3040, 0x40, 0x3038};
-    int n, major, minor;
-    void *config = NULL;
-
-    *display = c->get_platform_display(SURFACELESS, NULL, NULL);
-    if (!*display || !c->initialize(*display, &major, &minor)) {
-        *display = c->get_display(NULL);
-        if (!*display || !c->initialize(*display, &major, &minor))
-            return false;
-    }
-    c->bind_api(ES_API);
-    c->choose_config(*display, config_attributes, &config, 1, &n);
-    *context = c->create_context(*display, config, NULL, attributes);
-    return *context && c->make_current(*display, NULL, NULL, *context);
-}
-
-static bool use_esker(struct scene *s, struct caller *c, void *display, void *context) {
-    struct scene inner = {.fault = s->fault};
-    struct op_case *made;
-    esk_env *env;
-    esk_session *session;
-    esk_value *y;
-    bool done = scene_env(&inner, &env) &&
-                scene_case(&inner, "Conv(float[1,3,8,8], float[4,3,3,3]!) | Relu()", &made) &&
-                scene_session(&inner, env, made->model, "GLCompute", "strict=1", &session);
-
-    for (int i = 0; done && i < 2; i++) {
-        done = scene_run(&inner, session, &y, 1, made->inputs.values[0]);
-        if (done && (c->get_current_context() != context ||
-                     c->get_current_display() != display))
-            done = fault_set(s->fault, "another context is current after run %d", i);
-    }
-    scene_finish(&inner);
-    if (done &&
-        (c->get_current_context() != context || c->get_current_display() != display))
-        done = fault_set(s->fault, "another context is current after the session's end");
-    return done;
-}
-
-static bool callers_context_is_untouched(struct scene *s) {
-    enum { UNIFORM_BUFFER = 0x8A11, UNIFORM_BUFFER_BINDING = 0x8A28, CURRENT_PROGRAM = 0x8B8D };
-    static struct caller c;
-    void *display, *context;
-    unsigned buffers[3], error;
-    int bound = 0, program = -1;
-
-    if (!load_caller(&c) || !make_context(&c, &display, &context))
-        return scene_skip(s, "the test itself gets no EGL context");
-    c.gen_buffers(3, buffers);
-    c.bind_buffer(UNIFORM_BUFFER, buffers[2]);
-    MUST(use_esker(s, &c, display, context));
-    c.get_integer(UNIFORM_BUFFER_BINDING, &bound);
-    c.get_integer(CURRENT_PROGRAM, &program);
-    error = c.get_error();
-    CHECK(s, (unsigned)bound == buffers[2] && !program && !error,
-          "the caller's state changed: buffer %d, program %d, error 0x%x", bound, program,
-          error);
-    c.make_current(display, NULL, NULL, NULL);
-    CHECK(s, !c.get_current_context(), "a context stayed current");
-    c.destroy_context(display, context);
-    return true;
-}
-
 /* ---- the table ---- */
 
 static const struct test {
     const char *name;
     bool (*run)(struct scene *scene);
 } tests[] = {
-#define ROW(name) {#name, name}
+#define ROW(name) \
+    { #name, name }
     ROW(seam1_reshape_by_a_run_input),
     ROW(seam1_resize_by_a_run_input),
     ROW(seam1_nonzero_cuts_a_stage),
@@ -901,10 +673,10 @@ static char *work(void *user, size_t index) {
     (void)user;
     scene_finish(&scene);
     if (asprintf(&reply, "%c%s",
-                 done                                  ? 'P'
-                 : scene.skipped                       ? 'S'
-                 : fault.status == ESK_NO_DEVICE       ? 'D'
-                                                       : 'F',
+                 done                            ? 'P'
+                 : scene.skipped                 ? 'S'
+                 : fault.status == ESK_NO_DEVICE ? 'D'
+                                                 : 'F',
                  done ? "" : fault.text) < 0)
         return NULL;
     return reply;
@@ -919,15 +691,24 @@ static void take(void *user, size_t index, const char *reply, const char *why) {
     counts->skipped += letter == 'S' || letter == 'D';
     counts->no_device |= letter == 'D';
     printf("%s %s%s%s\n",
-           letter == 'P' ? "PASS" : letter == 'F' ? "FAIL" : "SKIP", tests[index].name,
-           letter == 'P' ? "" : ": ", letter == 'P' ? "" : reply ? reply + 1 : why);
+           letter == 'P'   ? "PASS"
+           : letter == 'F' ? "FAIL"
+                           : "SKIP",
+           tests[index].name, letter == 'P' ? "" : ": ",
+           letter == 'P' ? ""
+           : reply       ? reply + 1
+                         : why);
     fflush(stdout);
 }
 
 int main(int argc, char **argv) {
     struct counts counts = {.filter = argc > 1 ? argv[1] : NULL};
-    struct workers workers = {.jobs = sizeof(tests) / sizeof(tests[0]), .processes = 1,
-                              .timeout_s = 300, .user = &counts, .work = work, .done = take};
+    struct workers workers = {.jobs = sizeof(tests) / sizeof(tests[0]),
+                              .processes = 1,
+                              .timeout_s = 300,
+                              .user = &counts,
+                              .work = work,
+                              .done = take};
     const char *required = getenv("ESKER_REQUIRE_DEVICE");
     struct fault fault;
 

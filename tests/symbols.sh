@@ -14,7 +14,8 @@ complain() {
     done
 }
 exported=$(nm -D --defined-only "$shared" | awk '{print $3}' | sed 's/@.*//' |
-    grep -vE '^(__asan|__odr_asan|__ubsan|__start|__stop|_init$|_fini$|_edata|_end$|__bss)' | sort -u)
+    grep -vE '^(__asan|__odr_asan|__ubsan|__start|__stop|__bss|_(init|fini|edata|end)$)' |
+    sort -u)
 complain 'exported without the prefix esk_' < <(grep -v '^esk_' <<<"$exported")
 declared=$(cat include/esker/*.h | tr '\n' ' ' | grep -oE 'ESK_API[^;{]*\(' |
     grep -oE 'esk_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u)

@@ -1,7 +1,8 @@
 // Where an output position of Resize lies in the input, and the weights of the inputs there.
 // Params: lists in (sizes) and, as floats, pp pq pd pr: position i of axis a lies at
 // (i * pp + pq) / pd + pr. Defines: TAPS 1 nearest (with ROUND: 0 prefer floor, 1 prefer ceil,
-// 2 floor, 3 ceil), 2 linear, 4 cubic (params cubic, exclude).
+// 2 floor, 3 ceil, 4 ceil where an axis shrinks, else floor), 2 linear, 4 cubic (params cubic,
+// exclude).
 
 // The params of an axis: read them in front of loops.
 vec4 way(int axis) {
@@ -12,7 +13,13 @@ float place(vec4 way, int i) {
     float a = float(i) * way.x + way.y, v = a / way.z;
     float whole = floor(v + 0.5);
     // a division that is off by a bit must not lose an exact result
-    return (whole * way.z == a ? whole : v) + way.w;
+    v = (whole * way.z == a ? whole : v) + way.w;
+#ifdef ROUND
+#if ROUND == 4
+    v = way.z < way.x ? ceil(v) : v;
+#endif
+#endif
+    return v;
 }
 
 // Not in [0, last].
@@ -27,7 +34,7 @@ void taps(float at, int last, out int index[TAPS], out float weight[TAPS]) {
     float whole = ceil(at - 0.5);
 #elif ROUND == 1
     float whole = floor(at + 0.5);
-#elif ROUND == 2
+#elif ROUND == 2 || ROUND == 4
     float whole = floor(at);
 #else
     float whole = ceil(at);

@@ -73,10 +73,10 @@ enum coordinates {
     TF_CROP
 };
 
-/* The scale is over / under: a ratio of sizes stays exact, so that places on whole or half
- * positions are there. */
-static void transform(struct resize_axis *a, enum coordinates how, float over, float under,
-                      float start, float end) {
+/* The scale is over / under: a ratio of sizes stays exact, so that places on whole or
+ * half positions are there. */
+static void transform(struct resize_axis *a, enum coordinates how, float over,
+                      float under, float start, float end) {
     float in = (float)a->in, width = (float)((double)over * (double)in / (double)under);
     a->p = a->d = 1.0f;
     a->q = a->r = 0.0f;

@@ -5,7 +5,15 @@
 #include "ir/op.h"
 
 enum resize_mode { RESIZE_NEAREST, RESIZE_LINEAR, RESIZE_CUBIC };
-enum resize_round { ROUND_PREFER_FLOOR, ROUND_PREFER_CEIL, ROUND_FLOOR, ROUND_CEIL };
+/* BY_AXIS: up where the axis shrinks, else down; of kernels, an axis has one of the
+ * others. */
+enum resize_round {
+    ROUND_PREFER_FLOOR,
+    ROUND_PREFER_CEIL,
+    ROUND_FLOOR,
+    ROUND_CEIL,
+    ROUND_BY_AXIS
+};
 
 /* An output position i of an axis lies at (i * p + q) / d + r of the input. */
 struct resize_axis {

@@ -96,9 +96,8 @@ esk_status esk_resize_gpu(struct esk_ctx *c) {
     enum resize_round round = ROUND_FLOOR;
     for (int i = 0; i < r.rank; i++)
         if (r.axis[i].moves) {
-            if (count && r.axis[i].round != round)
-                return esk_unsupported(c, "version 10's rounding up and down at once");
-            round = r.axis[i].round;
+            bool both = count && r.axis[i].round != round; /* version 10's */
+            round = both ? ROUND_BY_AXIS : r.axis[i].round;
             axes[count++] = i;
             is_spatial = is_spatial && i >= 2;
         }
@@ -137,7 +136,8 @@ esk_status esk_resize_gpu(struct esk_ctx *c) {
     esk_kernel_ints(k, "axis", count, list);
     esk_kernel_ints(k, "step", count, steps);
     axis_params(k, &r, axes, count);
-    k->loop_iterations = 2 * corners * (count + 1) + 64; /* two elements a unit, perhaps */
+    k->loop_iterations =
+        2 * corners * (count + 1) + 64; /* two elements a unit, perhaps */
     if (r.antialias) {
         float stretch[2];
         int64_t start[2], taps = 1;

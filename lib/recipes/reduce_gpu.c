@@ -241,9 +241,8 @@ esk_status esk_reduce_gpu(struct esk_ctx *c, const struct esk_reduction *what,
                                esk_dtype_name(who->dtype));
     bool is_float = esk_dtype_is_float(x->dtype);
     bool wide = x->dtype == ESK_INT64 || x->dtype == ESK_UINT64;
-    if (!is_float &&
-        (what->join == ESK_JOIN_LSE || what->last == ESK_LAST_SQRT ||
-         what->last == ESK_LAST_LOG))
+    if (!is_float && (what->join == ESK_JOIN_LSE || what->last == ESK_LAST_SQRT ||
+                      what->last == ESK_LAST_LOG))
         return esk_unsupported(c, "no kernel for %s", esk_dtype_name(x->dtype));
     int64_t members = 1, count = esk_var_count(x);
     if (count == 0)

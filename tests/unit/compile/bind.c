@@ -1,4 +1,5 @@
-/* Binds: shapes, known values, what becomes part of the key, errors that name the place. */
+/* Binds: shapes, known values, what becomes part of the key, errors that name the place.
+ */
 #include "house.h"
 
 static const struct esk_compile_options options = {.limits = &floor_limits};
@@ -22,7 +23,8 @@ static esk_model *shape_chain(void) {
     add_node(model, "Slice", "s zero one", "batch");
     const char *out = "shape", *in[] = {"batch", "rest"};
     esk_attribute axis = {.name = "axis", .kind = 'i', .i = 0};
-    OK(esk_model_add_node(model, "", "Concat", "shape", in, 2, &out, 1, &axis, 1, &error));
+    OK(esk_model_add_node(model, "", "Concat", "shape", in, 2, &out, 1, &axis, 1,
+                          &error));
     add_node(model, "Reshape", "r shape", "y");
     add_output(model, "y");
     prepare(model, &options);

@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OK(call)                                                                            \
-    do {                                                                                    \
-        esk_error error = ESK_ERROR_INIT;                                                   \
-        esk_status status = call;                                                           \
-        cr_assert_eq(status, ESK_OK, "%s", esk_error_message(&error));                      \
+#define OK(call)                                                       \
+    do {                                                               \
+        esk_error error = ESK_ERROR_INIT;                              \
+        esk_status status = call;                                      \
+        cr_assert_eq(status, ESK_OK, "%s", esk_error_message(&error)); \
     } while (0)
 
 static const struct esk_limits floor_limits = {
@@ -46,20 +46,20 @@ static inline esk_model *new_model(void) {
 }
 
 /* dims: -1 is free */
-#define INPUT(model, name, dtype, ...)                                                      \
-    OK(esk_model_add_input(model, name, dtype, sizeof((int64_t[]){__VA_ARGS__}) / 8,        \
+#define INPUT(model, name, dtype, ...)                                               \
+    OK(esk_model_add_input(model, name, dtype, sizeof((int64_t[]){__VA_ARGS__}) / 8, \
                            (int64_t[]){__VA_ARGS__}, &error))
 
 /* A constant of zeros, or of the given int64 values. */
-static inline void add_zeros(esk_model *model, const char *name, esk_dtype dtype, int rank,
-                             const int64_t *dims) {
+static inline void add_zeros(esk_model *model, const char *name, esk_dtype dtype,
+                             int rank, const int64_t *dims) {
     esk_value *value = NULL;
     OK(esk_value_create(dtype, rank, dims, &value, &error));
     OK(esk_model_add_constant(model, name, value, &error));
     esk_value_destroy(value);
 }
-#define ZEROS(model, name, ...)                                                             \
-    add_zeros(model, name, ESK_FLOAT, sizeof((int64_t[]){__VA_ARGS__}) / 8,                 \
+#define ZEROS(model, name, ...)                                             \
+    add_zeros(model, name, ESK_FLOAT, sizeof((int64_t[]){__VA_ARGS__}) / 8, \
               (int64_t[]){__VA_ARGS__})
 
 static inline void add_ints(esk_model *model, const char *name, int64_t count,
@@ -70,7 +70,7 @@ static inline void add_ints(esk_model *model, const char *name, int64_t count,
     OK(esk_model_add_constant(model, name, value, &error));
     esk_value_destroy(value);
 }
-#define INTS(model, name, ...)                                                              \
+#define INTS(model, name, ...) \
     add_ints(model, name, sizeof((int64_t[]){__VA_ARGS__}) / 8, (int64_t[]){__VA_ARGS__})
 
 /* in: names with spaces between; the node has its output's name. */
@@ -98,7 +98,8 @@ static inline void prepare(esk_model *model, const struct esk_compile_options *o
 }
 
 /* Shapes as declared, free dimensions by `size`; the bytes of input `known`, if >= 0. */
-static inline esk_status bind_with(esk_model *model, const struct esk_compile_options *options,
+static inline esk_status bind_with(esk_model *model,
+                                   const struct esk_compile_options *options,
                                    int64_t size, int known, void *bytes,
                                    struct esk_plan **plan, esk_error *error) {
     struct esk_bind_input inputs[8] = {{{0}}};
@@ -143,10 +144,11 @@ static inline void expect_golden(const char *name, const char *text) {
     size_t size = fread(expected, 1, sizeof expected - 1, file);
     expected[size] = 0;
     fclose(file);
-    cr_assert_str_eq(text, expected,
-                     "%s differs (ESKER_UPDATE_GOLDEN=1 rewrites it); it should be\n%s\nbut "
-                     "is\n%s",
-                     path, expected, text);
+    cr_assert_str_eq(
+        text, expected,
+        "%s differs (ESKER_UPDATE_GOLDEN=1 rewrites it); it should be\n%s\nbut "
+        "is\n%s",
+        path, expected, text);
 }
 
 #endif

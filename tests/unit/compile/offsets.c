@@ -65,8 +65,8 @@ Test(offsets, random_intervals_never_overlap) {
         for (uint32_t i = 0; i < n; i++) {
             uint32_t first = (uint32_t)(next(&state) % MOMENTS);
             uint32_t last = first + (uint32_t)(next(&state) % (MOMENTS - first));
-            items[i] = (struct esk_interval){.bytes = next(&state) % 5000,
-                                             .first = first, .last = last};
+            items[i] = (struct esk_interval){
+                .bytes = next(&state) % 5000, .first = first, .last = last};
         }
         uint64_t *slabs = NULL;
         uint32_t n_slabs = 0;

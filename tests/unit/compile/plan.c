@@ -6,8 +6,8 @@
 static const struct esk_compile_options options = {.limits = &floor_limits};
 
 static bool overlap(const struct esk_place *a, const struct esk_place *b) {
-    return a->slot == b->slot && a->index == b->index && a->offset < b->offset + b->bytes &&
-           b->offset < a->offset + a->bytes;
+    return a->slot == b->slot && a->index == b->index &&
+           a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
 }
 
 static bool conflict(const struct esk_plan *plan, const struct esk_command *a,
@@ -16,8 +16,9 @@ static bool conflict(const struct esk_plan *plan, const struct esk_command *a,
         for (uint32_t j = 0; j < b->kernel->n_operands; j++) {
             if (ESK_COMMAND_IS_FORM(a->buffers[i]) || ESK_COMMAND_IS_FORM(b->buffers[j]))
                 continue;
-            bool writes = (a->kernel->operands[i].access | b->kernel->operands[j].access) &
-                          ESK_WRITE;
+            bool writes =
+                (a->kernel->operands[i].access | b->kernel->operands[j].access) &
+                ESK_WRITE;
             if (writes && overlap(&plan->buffers[a->buffers[i]].place,
                                   &plan->buffers[b->buffers[j]].place))
                 return true;
@@ -189,7 +190,8 @@ Test(plan, the_same_bind_prints_the_same) {
 /* A node kept on the host parts the commands: readback, host, upload. */
 Test(plan, a_host_node_parts_stages) {
     static const char *const host[] = {"b", NULL};
-    const struct esk_compile_options split = {.limits = &floor_limits, .host_names = host};
+    const struct esk_compile_options split = {.limits = &floor_limits,
+                                              .host_names = host};
     esk_model *model = new_model();
     INPUT(model, "x", ESK_FLOAT, 4, 4);
     add_node(model, "Exp", "x", "a");

@@ -1,0 +1,349 @@
+/* Attention on the device: rotation tables, new keys appended, scores, softmax, values;
+ * each a kernel of at most four operands. Scores and rotated rows are float32 scratch. */
+#include "recipes/attention.h"
+#include "recipes/map.h"
+
+#include <math.h>
+
+/* A tensor to read rows of heads from, wherever it is; strides in elements. */
+struct source {
+    bool is_scratch;
+    struct esk_ref_to ref;
+    esk_id var;
+    int64_t offset, batch, head, row;
+};
+
+struct builder {
+    struct esk_ctx *c;
+    const struct esk_attention *a;
+    struct esk_recipe *r;
+    struct esk_ref_to table; /* cosines and sines; id ESK_NONE: none */
+    bool too_long;           /* a loop exceeds the limit */
+};
+
+static struct source source_in(struct builder *b, const struct esk_heads *x) {
+    return (struct source){.var = esk_in_id(b->c, x->input), .offset = x->offset,
+                           .batch = x->batch, .head = x->head, .row = x->row};
+}
+
+static struct source source_major(int64_t heads, int64_t rows, int64_t dim) {
+    return (struct source){.batch = heads * rows * dim, .head = rows * dim, .row = dim};
+}
+
+static bool in_fours(const struct source *s, int64_t dim) {
+    return !((dim | s->offset | s->batch | s->head | s->row) & 3);
+}
+
+/* Operand NAME with parameters NAME_at: offset, batch, head, row. */
+static void add_source(struct builder *b, struct esk_kernel *k, const char *name,
+                       const char *at, const struct source *s, bool vec4) {
+    int unit = vec4 ? 4 : 1;
+    if (s->is_scratch)
+        esk_kernel_ref(k, name, b->r, s->ref, ESK_READ, vec4 ? ESK_VEC4 : ESK_ELEMENT);
+    else
+        esk_kernel_var(k, name, b->c->graph, s->var, ESK_LAYOUT_DENSE, ESK_READ,
+                       vec4 ? ESK_VEC4 : ESK_ELEMENT);
+    esk_kernel_ints(k, at, 4, (int64_t[]){s->offset / unit, s->batch / unit, s->head / unit,
+                                          s->row / unit});
+}
+
+static void loops(struct builder *b, struct esk_kernel *k, int64_t n) {
+    uint32_t most = b->c->limits->max_iterations;
+    k->loop_iterations = (uint64_t)n;
+    b->too_long |= most && n > (int64_t)most;
+}
+
+/* Output Y as float32 scratch of `count` elements, one an invocation. */
+static struct esk_ref_to map_scratch(struct builder *b, struct esk_kernel *k,
+                                     int64_t count) {
+    struct esk_ref_to y = esk_recipe_scratch(b->r, ((size_t)count * 4 + 15) & ~(size_t)15,
+                                             ESK_STORAGE_F32);
+    esk_kernel_ref(k, "Y", b->r, y, ESK_WRITE, ESK_ELEMENT);
+    esk_kernel_int(k, "count", count);
+    esk_kernel_flat(k, b->c->limits, (uint64_t)count);
+    return y;
+}
+
+static void add_lengths(struct builder *b, struct esk_kernel *k, uint32_t input,
+                        int64_t plus) {
+    esk_kernel_in(b->c, b->r, k, "L", input, ESK_ELEMENT);
+    esk_kernel_define(k, "LENGTHS", 1);
+    if (esk_in(b->c, input)->dtype == ESK_INT64)
+        esk_kernel_define(k, "LENGTHS_64", 1);
+    esk_kernel_int(k, "plus", plus);
+}
+
+/* (cos, sin) of each token and pair of elements: [batch, length, half, 2]. */
+static void make_table(struct builder *b) {
+    const struct esk_attention *a = b->a;
+    const struct esk_rotary *t = &a->rotary;
+    int64_t count = a->batch * a->length * t->half * 2;
+    struct esk_kernel *k = esk_recipe_kernel(b->r, "attention_table");
+    esk_kernel_in(b->c, b->r, k, "C", t->cos, ESK_ELEMENT);
+    esk_kernel_in(b->c, b->r, k, "S", t->sin, ESK_ELEMENT);
+    esk_kernel_define(k, "POSITIONS", (int64_t)t->positions);
+    if (t->positions != ESK_POSITIONS_CACHE && t->positions != ESK_POSITIONS_PLUS) {
+        esk_kernel_in(b->c, b->r, k, "L", t->ids, ESK_ELEMENT);
+        if (esk_in(b->c, t->ids)->dtype == ESK_INT64)
+            esk_kernel_define(k, "LENGTHS_64", 1);
+    }
+    esk_kernel_int(k, "half", t->half);
+    esk_kernel_int(k, "length", a->length);
+    esk_kernel_int(k, "rows", t->rows);
+    esk_kernel_int(k, "first", t->positions == ESK_POSITIONS_LENGTHS ? t->plus - a->length
+                                                                     : t->first);
+    b->table = map_scratch(b, k, count);
+}
+
+static void pack_kernel(struct builder *b, struct esk_kernel *k, const struct esk_heads *x,
+                        bool rotate, int64_t heads, int64_t dim, bool y_major) {
+    const struct esk_attention *a = b->a;
+    struct source s = source_in(b, x);
+    add_source(b, k, "X", "x", &s, false);
+    if (x->bias != ESK_NONE) {
+        esk_kernel_in(b->c, b->r, k, "B", x->bias, ESK_ELEMENT);
+        esk_kernel_define(k, "BIAS", 1);
+        esk_kernel_int(k, "bias", x->bias_offset);
+    }
+    if (rotate) {
+        esk_kernel_ref(k, "T", b->r, b->table, ESK_READ, ESK_ELEMENT);
+        esk_kernel_define(k, "ROTATE", a->rotary.interleaved ? 2 : 1);
+        esk_kernel_int(k, "half", a->rotary.half);
+    }
+    if (y_major)
+        esk_kernel_define(k, "Y_MAJOR", 1);
+    esk_kernel_int(k, "heads", heads);
+    esk_kernel_int(k, "length", a->length);
+    esk_kernel_int(k, "dim", dim);
+    esk_kernel_float(k, "scale", a->rotary.scale);
+}
+
+/* The rows, with bias and rotation applied; where they are if there are none. `length` of
+ * packed rows is that of new tokens. */
+static struct source packed(struct builder *b, const struct esk_heads *x, bool rotate,
+                            int64_t heads, int64_t length, int64_t dim) {
+    rotate &= b->table.id != ESK_NONE;
+    if (!rotate && x->bias == ESK_NONE)
+        return source_in(b, x);
+    struct esk_attention turned = *b->a;
+    const struct esk_attention *a = b->a;
+    turned.length = length;
+    turned.rotary.scale = 1;
+    b->a = &turned;
+    struct esk_kernel *k = esk_recipe_kernel(b->r, "attention_pack");
+    pack_kernel(b, k, x, rotate, heads, dim, true);
+    struct source y = source_major(heads, length, dim);
+    y.is_scratch = true;
+    y.ref = map_scratch(b, k, a->batch * heads * length * dim);
+    b->a = a;
+    return y;
+}
+
+/* Old and new keys (or values) one behind the other, in the output that shows them or in
+ * scratch. */
+static struct source append(struct builder *b, bool keys, struct source fresh) {
+    const struct esk_attention *a = b->a;
+    const struct esk_heads *past = keys ? &a->past_k : &a->past_v;
+    uint32_t present = keys ? a->present_k : a->present_v;
+    int64_t dim = keys ? a->dim : a->v_dim;
+    bool shown = present != ESK_NONE && esk_out_id(b->c, present) != ESK_NONE;
+    bool has_past = past->input != ESK_NONE && a->past > 0;
+    if (!shown && !has_past)
+        return fresh;
+    struct esk_kernel *k = esk_recipe_kernel(b->r, "attention_append");
+    add_source(b, k, "X", "x", &fresh, false);
+    if (has_past) {
+        struct source old = source_in(b, past);
+        add_source(b, k, "P", "old", &old, false);
+        esk_kernel_define(k, "PAST", 1);
+    }
+    if (a->lengths != ESK_NONE && a->late)
+        add_lengths(b, k, a->lengths, a->plus);
+    esk_kernel_int(k, "heads", a->kv_heads);
+    esk_kernel_int(k, "past", a->past);
+    esk_kernel_int(k, "start", a->past);
+    esk_kernel_int(k, "fresh", a->fresh);
+    esk_kernel_int(k, "present", a->present);
+    esk_kernel_int(k, "dim", dim);
+    struct source y = source_major(a->kv_heads, a->present, dim);
+    if (shown) {
+        esk_kernel_map(b->c, b->r, k, present, false);
+        y.var = esk_out_id(b->c, present);
+    } else {
+        y.is_scratch = true;
+        y.ref = map_scratch(b, k, a->batch * a->kv_heads * a->present * dim);
+    }
+    return y;
+}
+
+/* What lib/attention.glsl needs, from input scores S on. */
+static void add_masks(struct builder *b, struct esk_kernel *k, struct esk_ref_to scores,
+                      int stage) {
+    const struct esk_attention *a = b->a;
+    esk_kernel_ref(k, "S", b->r, scores, ESK_READ, ESK_ELEMENT);
+    esk_kernel_define(k, "STAGE", stage);
+    esk_kernel_int(k, "heads", a->heads);
+    esk_kernel_int(k, "length", a->length);
+    esk_kernel_int(k, "total", a->total);
+    esk_kernel_int(k, "offset", a->offset);
+    if (stage > 0 && stage < 3 && a->softcap != 0) {
+        esk_kernel_define(k, "SOFTCAP", 1);
+        esk_kernel_float(k, "softcap", a->softcap);
+    }
+    if (stage != 2)
+        return;
+    if (a->causal)
+        esk_kernel_define(k, "CAUSAL", 1);
+    if (a->window > 0) {
+        esk_kernel_define(k, "WINDOW", 1);
+        esk_kernel_int(k, "window", a->window);
+    }
+    if (a->lengths != ESK_NONE) {
+        add_lengths(b, k, a->lengths, a->plus);
+        esk_kernel_define(k, "LATE", a->late);
+    }
+    if (a->mask != ESK_NONE) {
+        esk_kernel_in(b->c, b->r, k, "M", a->mask, ESK_ELEMENT);
+        esk_kernel_define(k, "MASK", isinf(a->fill) ? 1 : 2);
+        esk_kernel_ints(k, "mask", 4, a->mask_stride);
+        esk_kernel_int(k, "mask_width", a->mask_width);
+        esk_kernel_float(k, "fill", isinf(a->fill) ? 0 : a->fill);
+    }
+    if (a->bias != ESK_NONE) {
+        esk_kernel_in(b->c, b->r, k, "A", a->bias, ESK_ELEMENT);
+        esk_kernel_define(k, "ADD", 1);
+        esk_kernel_ints(k, "add", 4, a->bias_stride);
+        esk_kernel_int(k, "add_width", a->bias_width);
+    }
+}
+
+static struct esk_ref_to scores_of(struct builder *b, const struct source *q,
+                                   const struct source *key) {
+    const struct esk_attention *a = b->a;
+    bool vec4 = in_fours(q, a->dim) && in_fours(key, a->dim);
+    struct esk_kernel *k = esk_recipe_kernel(b->r, "attention_scores");
+    add_source(b, k, "Q", "q", q, vec4);
+    add_source(b, k, "K", "k", key, vec4);
+    esk_kernel_int(k, "heads", a->heads);
+    esk_kernel_int(k, "per", a->heads / a->kv_heads);
+    esk_kernel_int(k, "length", a->length);
+    esk_kernel_int(k, "total", a->total);
+    esk_kernel_int(k, "dim", a->dim / (vec4 ? 4 : 1));
+    esk_kernel_float(k, "scale", a->scale != 0 ? a->scale : 1 / sqrtf((float)a->dim));
+    loops(b, k, a->dim / (vec4 ? 4 : 1));
+    int64_t count = a->batch * a->heads * a->length * a->total;
+    k->flops = 2.0 * (double)count * (double)a->dim;
+    return map_scratch(b, k, count);
+}
+
+static struct esk_ref_to soften(struct builder *b, struct esk_ref_to scores) {
+    const struct esk_attention *a = b->a;
+    int64_t rows = a->batch * a->heads * a->length;
+    struct esk_kernel *k = esk_recipe_kernel(b->r, "attention_softmax");
+    add_masks(b, k, scores, 2);
+    if (a->sink != ESK_NONE) {
+        esk_kernel_in(b->c, b->r, k, "H", a->sink, ESK_ELEMENT);
+        esk_kernel_define(k, "SINK", 1);
+    }
+    struct esk_ref_to y = esk_recipe_scratch(
+        b->r, ((size_t)(rows * a->total) * 4 + 15) & ~(size_t)15, ESK_STORAGE_F32);
+    esk_kernel_ref(k, "Y", b->r, y, ESK_WRITE, ESK_ELEMENT);
+    esk_kernel_int(k, "rows", rows);
+    esk_kernel_flat(k, b->c->limits, (uint64_t)rows);
+    loops(b, k, 3 * a->total);
+    return y;
+}
+
+static void values_of(struct builder *b, struct esk_ref_to weights,
+                      const struct source *value) {
+    const struct esk_attention *a = b->a;
+    bool vec4 = in_fours(value, a->v_dim);
+    struct esk_kernel *k = esk_recipe_kernel(b->r, "attention_values");
+    esk_kernel_ref(k, "W", b->r, weights, ESK_READ, ESK_ELEMENT);
+    add_source(b, k, "V", "v", value, vec4);
+    if (a->y_major)
+        esk_kernel_define(k, "Y_MAJOR", 1);
+    esk_kernel_int(k, "heads", a->heads);
+    esk_kernel_int(k, "per", a->heads / a->kv_heads);
+    esk_kernel_int(k, "length", a->length);
+    esk_kernel_int(k, "total", a->total);
+    esk_kernel_int(k, "dim", a->v_dim / (vec4 ? 4 : 1));
+    int64_t count = a->batch * a->heads * a->length * a->v_dim;
+    if (vec4) {
+        esk_kernel_define(k, "VECTOR", 1);
+        esk_kernel_out(b->c, b->r, k, "Y", 0, ESK_VEC4);
+        esk_kernel_int(k, "count", count / 4);
+        esk_kernel_flat(k, b->c->limits, (uint64_t)count / 4);
+    } else {
+        esk_kernel_map(b->c, b->r, k, 0, false);
+    }
+    k->flops = 2.0 * (double)count * (double)a->total;
+    loops(b, k, a->total * (vec4 ? 1 : 2));
+}
+
+static bool fits(const struct esk_attention *a) {
+    int64_t count;
+    return esk_shape_count(4, (int64_t[]){a->batch, a->heads, a->length, a->total}, &count) &&
+           count < INT32_MAX / 4 &&
+           esk_shape_count(4, (int64_t[]){a->batch, a->heads, a->present, a->dim + a->v_dim},
+                           &count) &&
+           count < INT32_MAX / 4 &&
+           esk_shape_count(4, (int64_t[]){a->batch, a->heads, a->length, a->dim + a->v_dim},
+                           &count) &&
+           count < INT32_MAX / 4;
+}
+
+esk_status esk_attention_gpu(struct esk_ctx *c, const struct esk_attention *a) {
+    const struct esk_var *who;
+    int extra = (a->lengths != ESK_NONE) + (a->mask != ESK_NONE) + (a->bias != ESK_NONE) +
+                (a->sink != ESK_NONE);
+    if (!esk_all_storable(c, &who))
+        return esk_unsupported(c, "%s is not kept on the device",
+                               esk_dtype_name(who->dtype));
+    if (!fits(a))
+        return esk_unsupported(c, "more scores than an int counts");
+    if (extra > 2)
+        return esk_unsupported(c, "%d of lengths, mask, bias and sink, the limit is 2",
+                               extra);
+    if (!a->total || !a->dim)
+        return esk_unsupported(c, "no keys");
+    struct builder b = {.c = c, .a = a, .r = esk_add_recipe(c, "attention, scores kept"),
+                        .table = {.id = ESK_NONE}};
+    if (a->rotary.cos != ESK_NONE)
+        make_table(&b);
+    struct source q = packed(&b, &a->q, true, a->heads, a->length, a->dim);
+    struct source k = packed(&b, &a->k, true, a->kv_heads, a->fresh, a->dim);
+    struct source v = packed(&b, &a->v, false, a->kv_heads, a->fresh, a->v_dim);
+    k = append(&b, true, k);
+    v = append(&b, false, v);
+    struct esk_ref_to scores = scores_of(&b, &q, &k);
+    struct esk_ref_to weights = soften(&b, scores);
+    if (a->scores != ESK_NONE && esk_out_id(c, a->scores) != ESK_NONE) {
+        struct esk_kernel *stage = esk_recipe_kernel(b.r, "attention_stage");
+        add_masks(&b, stage, a->stage == 3 ? weights : scores, a->stage);
+        esk_kernel_map(c, b.r, stage, a->scores, false);
+    }
+    values_of(&b, weights, &v);
+    if (b.too_long) {
+        c->recipes->count--;
+        return esk_unsupported(c, "%lld keys of %lld: loops too long for the device",
+                               (long long)a->total, (long long)a->dim);
+    }
+    return ESK_OK;
+}
+
+esk_status esk_rotary_gpu(struct esk_ctx *c, const struct esk_attention *a) {
+    const struct esk_var *who;
+    if (!esk_all_storable(c, &who))
+        return esk_unsupported(c, "%s is not kept on the device",
+                               esk_dtype_name(who->dtype));
+    if (!fits(a))
+        return esk_unsupported(c, "more elements than an int counts");
+    struct builder b = {.c = c, .a = a, .r = esk_add_recipe(c, "rotate"),
+                        .table = {.id = ESK_NONE}};
+    make_table(&b);
+    struct esk_kernel *k = esk_recipe_kernel(b.r, "attention_pack");
+    pack_kernel(&b, k, &a->q, true, a->heads, a->dim, a->y_major);
+    esk_kernel_map(c, b.r, k, 0, false);
+    return ESK_OK;
+}
