@@ -16,6 +16,8 @@
 // and besides: GROUP (ivec3), LOCAL (int), LOCAL_ID (ivec3), LOCAL_SIZE (int), FLAT (int),
 // p_NAME for each parameter, READ_IMAGE (1 or 0). An index past a tensor's end is never
 // loaded, except that on READ_IMAGE a negative index below the base (-2^28) gives zeros.
+// LOCAL and LOCAL_ID are masked because virglrenderer (0.10) writes a built-in that is a signed
+// instruction's own operand as uvec4: abs(uvec4), from LOCAL / 8, does not compile there.
 
 //: common
 precision highp float;
@@ -27,8 +29,8 @@ precision highp iimageBuffer;
 #endif
 layout(std140, binding = 0) uniform Params { ivec4 w_[PARAM_VEC4S]; };
 #define GROUP (ivec3(gl_WorkGroupID) + w_[0].xyz)
-#define LOCAL int(gl_LocalInvocationIndex)
-#define LOCAL_ID ivec3(gl_LocalInvocationID)
+#define LOCAL int(gl_LocalInvocationIndex & 0xffffu)
+#define LOCAL_ID ivec3(gl_LocalInvocationID & 0xffffu)
 #define FLAT (GROUP.x * LOCAL_SIZE + LOCAL)
 #ifndef EPILOGUE
 #define EPILOGUE(v, at) (v)
