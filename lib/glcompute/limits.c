@@ -24,7 +24,18 @@ enum {
 
 static const struct esk_gl_quirk_row quirk_rows[] = {
     {"llvmpipe-image-reads",
-     "*llvmpipe*",
+     "llvmpipe*",
+     "Mesa",
+     {0, 0},
+     {25, 1},
+     ESK_QUIRK_READ_IMAGE,
+     "an SSBO load is a loop over lanes with branches, imageLoad is one vector load",
+     "mesa:src/gallium/auxiliary/gallivm/lp_bld_nir_soa.c, docs/relnotes/25.1.0.rst; "
+     "measured"},
+    /* not virgl over llvmpipe: one dispatch that reads a buffer through two images of
+     * different formats gets wrong values there (virglrenderer 0.10.4, seen) */
+    {"zink-llvmpipe-image-reads",
+     "zink (llvmpipe*",
      "Mesa",
      {0, 0},
      {25, 1},

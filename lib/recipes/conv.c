@@ -12,12 +12,13 @@
 
 /* Vec4s of output channels in a block: the padding is least, larger blocks first. */
 static int64_t block_of(int64_t oc4) {
-    int64_t best = 1, cost = INT64_MAX;
-    for (int64_t b = 16; b >= 1; b /= 2) {
-        /* a smaller block must win 10 % to make up for more loads a sum */
-        int64_t padded = esk_divide_up(oc4, b) * b * 10;
-        if (cost == INT64_MAX || padded * 11 < cost * 10)
-            best = b, cost = padded;
+    int64_t best = 1;
+    double least = 0, more = 1;
+    for (int64_t b = 16; b >= 1; b /= 2, more *= 1.1) {
+        /* each halving must win 10 % to make up for more loads a sum */
+        double cost = (double)(esk_divide_up(oc4, b) * b) * more;
+        if (least == 0 || cost < least)
+            best = b, least = cost;
     }
     return best;
 }
