@@ -21,7 +21,7 @@ float element(int i) {
     if (s >= 0 && s < p_fresh)
         return LOAD_X(p_x(0) + b * p_x(1) + h * p_x(2) + s * p_x(3) + d);
 #ifdef PAST
-    if (t < p_past)
+    if (t < min(p_past, start))
         return LOAD_P(p_old(0) + b * p_old(1) + h * p_old(2) + t * p_old(3) + d);
 #endif
     return 0.0;

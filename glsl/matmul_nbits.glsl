@@ -1,9 +1,10 @@
 // Rows of X times weights of BITS bits: Y[m][n] = sum over k of X[m][k] * w(k, n) + bias.
 // In: X [p_m, p_k], vec4s along k (SINGLE: elements); W: 16 bytes of a column,
-// [p_chunks][COLS][p_units]; Z: (scale, -zero * scale) of each span, the same order, then
-// the bias. Out: Y [p_m, COLS * p_units]. Defines: BITS, COLS (columns of an invocation), ROWS
-// (of it), SPANS (scales in a chunk), TAIL (p_k is no multiple of a chunk), SINGLE.
-// One invocation: ROWS rows of COLS columns.
+// [p_chunks][COLS][p_units]; Z: (scale, -zero * scale) of each span, in the same order,
+// then the bias. Out: Y [p_m, COLS * p_units]. Defines: BITS, COLS (columns of an
+// invocation: 4, 2 or 1), ROWS (of it: 4 or 1), SPANS (scales in a chunk), TAIL (p_k is no
+// multiple of a chunk), SINGLE. One invocation: ROWS rows of COLS columns. A column of the
+// tile is a vec4 over its rows, so that nothing is an array.
 const int WORD = 8 / BITS;      // vec4s of numbers in a word
 const int CHUNK = 4 * WORD;     // and in a chunk
 const int SPAN = CHUNK / SPANS; // and with one scale
@@ -11,8 +12,8 @@ const int SPAN = CHUNK / SPANS; // and with one scale
 vec4 row4(int row, int at) {
 #ifdef SINGLE
     int k = at * 4, i = row * p_k + k;
-    return vec4(LOADZ_X(k < p_k, i), LOADZ_X(k + 1 < p_k, i + 1), LOADZ_X(k + 2 < p_k, i + 2),
-                LOADZ_X(k + 3 < p_k, i + 3));
+    return vec4(LOADZ_X(k < p_k, i), LOADZ_X(k + 1 < p_k, i + 1),
+                LOADZ_X(k + 2 < p_k, i + 2), LOADZ_X(k + 3 < p_k, i + 3));
 #elif defined(TAIL)
     return LOADZ_X(at * 4 < p_k, row * (p_k >> 2) + at);
 #else
@@ -25,60 +26,124 @@ vec4 numbers(uint word, int part) {
     return vec4((uvec4(word) >> shift) & uint((1 << BITS) - 1));
 }
 
+#if ROWS == 1
+#define TILE float
+#define PRODUCT(q) dot(x0, q)
+#else
+#define TILE vec4
+#define PRODUCT(q) (q.x * x0 + q.y * x1 + q.z * x2 + q.w * x3)
+#endif
+
+// The numbers of vec4 `at` of the chunk: x0 … x3 are its four k, each over the rows.
+#if ROWS == 1
+#define READ(at) vec4 x0 = row4(first, chunk * CHUNK + (at)); all += dot(x0, vec4(1.0));
+#else
+#define READ(at)                                                                     \
+    vec4 r0 = row4(first, chunk * CHUNK + (at)), r1 = row4(row1, chunk * CHUNK + (at)); \
+    vec4 r2 = row4(row2, chunk * CHUNK + (at)), r3 = row4(row3, chunk * CHUNK + (at));  \
+    vec4 x0 = vec4(r0.x, r1.x, r2.x, r3.x), x1 = vec4(r0.y, r1.y, r2.y, r3.y);        \
+    vec4 x2 = vec4(r0.z, r1.z, r2.z, r3.z), x3 = vec4(r0.w, r1.w, r2.w, r3.w);        \
+    all += x0 + x1 + x2 + x3;
+#endif
+#define COLUMN(part, w, word, v) { vec4 q = numbers(w.word, v); part += PRODUCT(q); }
+#if COLS == 4
+#define COLUMNS(word, v) COLUMN(part0, w0, word, v) COLUMN(part1, w1, word, v) \
+    COLUMN(part2, w2, word, v) COLUMN(part3, w3, word, v)
+#elif COLS == 2
+#define COLUMNS(word, v) COLUMN(part0, w0, word, v) COLUMN(part1, w1, word, v)
+#else
+#define COLUMNS(word, v) COLUMN(part0, w0, word, v)
+#endif
+#define STEP(i, word, v) { READ((i) * WORD + (v)) COLUMNS(word, v) }
+#if BITS == 8
+#define STEPS(i, word) STEP(i, word, 0)
+#elif BITS == 4
+#define STEPS(i, word) STEP(i, word, 0) STEP(i, word, 1)
+#else
+#define STEPS(i, word) STEP(i, word, 0) STEP(i, word, 1) STEP(i, word, 2) STEP(i, word, 3)
+#endif
+#define CLEAR all = part0 = part1 = part2 = part3 = TILE(0.0);
+#define SCALE(sum, part, j)                                    \
+    {                                                          \
+        int z = ((span + j) * p_units + unit) * 2;             \
+        sum += part * LOAD_Z(z) + all * LOAD_Z(z + 1);         \
+    }
+#if COLS == 4
+#define FINISH SCALE(sum0, part0, 0) SCALE(sum1, part1, 1) SCALE(sum2, part2, 2) \
+    SCALE(sum3, part3, 3)
+#elif COLS == 2
+#define FINISH SCALE(sum0, part0, 0) SCALE(sum1, part1, 1)
+#else
+#define FINISH SCALE(sum0, part0, 0)
+#endif
+#define NEXT { FINISH CLEAR span += COLS; }
+
+void store(int row, int unit, vec4 v) {
+    if (row >= p_m)
+        return;
+    int at = row * p_units + unit;
+#if COLS == 4
+    STORE_Y(at, v);
+#elif COLS == 2
+    STORE2_Y(at, v.xy);
+#else
+    STORE_Y(at, v.x);
+#endif
+}
+
+float bias_of(int j, int unit) {
+    return LOAD_Z(((p_chunks * SPANS * COLS + j) * p_units + unit) * 2);
+}
+
 void main() {
     int unit = GROUP.x * LOCAL_SIZE + LOCAL;
     int first = GROUP.y * ROWS;
     if (unit >= p_units)
         return;
-    float sum[ROWS * COLS];
-    for (int i = 0; i < ROWS * COLS; i++)
-        sum[i] = 0.0;
-    for (int chunk = 0; chunk < p_chunks; chunk++) {
-        uvec4 w[COLS];
-        for (int j = 0; j < COLS; j++)
-            w[j] = LOAD_W((chunk * COLS + j) * p_units + unit);
-        for (int s = 0; s < SPANS; s++) {
-            int span = (chunk * SPANS + s) * COLS;
-            float scale[COLS], zero[COLS];
-            for (int j = 0; j < COLS; j++) {
-                int z = ((span + j) * p_units + unit) * 2;
-                scale[j] = LOAD_Z(z);
-                zero[j] = LOAD_Z(z + 1);
-            }
-            for (int i = 0; i < ROWS; i++) {
-                int row = min(first + i, p_m - 1);
-                vec4 all = vec4(0.0);
-                vec4 part[COLS];
-                for (int j = 0; j < COLS; j++)
-                    part[j] = vec4(0.0);
-                for (int v = 0; v < SPAN; v++) {
-                    int at = s * SPAN + v;
-                    vec4 x = row4(row, chunk * CHUNK + at);
-                    all += x;
-                    for (int j = 0; j < COLS; j++)
-                        part[j] += x * numbers(w[j][at / WORD], at % WORD);
-                }
-                float total = dot(all, vec4(1.0));
-                for (int j = 0; j < COLS; j++)
-                    sum[i * COLS + j] +=
-                        dot(part[j], vec4(1.0)) * scale[j] + total * zero[j];
-            }
-        }
-    }
-    float bias[COLS];
-    for (int j = 0; j < COLS; j++)
-        bias[j] = LOAD_Z(((p_chunks * SPANS * COLS + j) * p_units + unit) * 2);
-    for (int i = 0; i < ROWS; i++) {
-        if (first + i < p_m) {
-            int at = (first + i) * p_units + unit;
-#if COLS == 4
-            STORE_Y(at, vec4(sum[i * 4] + bias[0], sum[i * 4 + 1] + bias[1],
-                             sum[i * 4 + 2] + bias[2], sum[i * 4 + 3] + bias[3]));
-#elif COLS == 2
-            STORE2_Y(at, vec2(sum[i * 2] + bias[0], sum[i * 2 + 1] + bias[1]));
-#else
-            STORE_Y(at, sum[i] + bias[0]);
+#if ROWS == 4
+    int row1 = min(first + 1, p_m - 1), row2 = min(first + 2, p_m - 1);
+    int row3 = min(first + 3, p_m - 1);
 #endif
-        }
+    TILE sum0 = TILE(0.0), sum1 = sum0, sum2 = sum0, sum3 = sum0;
+    TILE all, part0, part1, part2, part3;
+    CLEAR
+    for (int chunk = 0; chunk < p_chunks; chunk++) {
+        int span = chunk * SPANS * COLS, at = chunk * COLS * p_units + unit;
+        uvec4 w0 = LOAD_W(at);
+#if COLS > 1
+        uvec4 w1 = LOAD_W(at + p_units);
+#endif
+#if COLS > 2
+        uvec4 w2 = LOAD_W(at + 2 * p_units), w3 = LOAD_W(at + 3 * p_units);
+#endif
+        STEPS(0, x)
+#if SPANS == 4
+        NEXT
+#endif
+        STEPS(1, y)
+#if SPANS >= 2
+        NEXT
+#endif
+        STEPS(2, z)
+#if SPANS == 4
+        NEXT
+#endif
+        STEPS(3, w)
+        NEXT
     }
+    vec4 bias = vec4(bias_of(0, unit), 0.0, 0.0, 0.0);
+#if COLS > 1
+    bias.y = bias_of(1, unit);
+#endif
+#if COLS > 2
+    bias.zw = vec2(bias_of(2, unit), bias_of(3, unit));
+#endif
+#if ROWS == 1
+    store(first, unit, vec4(sum0, sum1, sum2, sum3) + bias);
+#else
+    store(first, unit, vec4(sum0.x, sum1.x, sum2.x, sum3.x) + bias);
+    store(first + 1, unit, vec4(sum0.y, sum1.y, sum2.y, sum3.y) + bias);
+    store(first + 2, unit, vec4(sum0.z, sum1.z, sum2.z, sum3.z) + bias);
+    store(first + 3, unit, vec4(sum0.w, sum1.w, sum2.w, sum3.w) + bias);
+#endif
 }

@@ -1,7 +1,8 @@
 // One score of attention at a stage: 0 as it is, 1 after softcap, 2 after masks, 3 as it is.
 // In: S [batch, p_heads, p_length, p_total]; M (MASK 1: 0 is not seen, 2: 0 adds p_fill) and
 // A (ADD, added) with strides p_mask and p_add; L (LENGTHS: L[batch] + p_plus keys are there;
-// LATE 1: the queries are the last of them). CAUSAL, WINDOW: query i is at i + p_offset.
+// STARTS: from L[p_starts + batch] on; LATE 1: the queries are the last of them).
+// CAUSAL, WINDOW: query i is at i + p_offset.
 const float NEVER = uintBitsToFloat(0xff800000u);
 
 struct Row {
@@ -37,6 +38,13 @@ float score(Row r, int row, int j) {
 #endif
 #if STAGE == 2
     bool seen = j < r.valid;
+#ifdef STARTS
+#ifdef LENGTHS_64
+    seen = seen && j >= int(LOAD_L(p_starts + r.b).x);
+#else
+    seen = seen && j >= int(LOAD_L(p_starts + r.b));
+#endif
+#endif
 #ifdef ADD
     int add = r.b * p_add(0) + r.h * p_add(1) + r.i * p_add(2) + j * p_add(3);
     seen = seen && j < p_add_width;

@@ -1,6 +1,6 @@
-/* Attention of the default domain. In: Q, K, V (3-D with heads side by side, or 4-D), mask,
- * past key and value, number of keys that are there; out: Y, present key and value, the
- * scores at a stage. */
+/* Attention of the default domain. In: Q, K, V (3-D with heads side by side, or 4-D),
+ * mask, past key and value, number of keys that are there; out: Y, present key and value,
+ * the scores at a stage. */
 #include "recipes/attention.h"
 #include "recipes/facts.h"
 

@@ -1,6 +1,7 @@
-/* MatMulNBits: Y = A * W + bias, where W [K, N] is kept in blocks of 2, 4 or 8 bit numbers
- * along K. In: A, B [N, blocks, bytes], scales, zero points (packed, or floats), g_idx,
- * bias. On the device a known B is packed anew; another is unpacked into scratch. */
+/* MatMulNBits: Y = A * W + bias, where W [K, N] is kept in blocks of 2, 4 or 8 bit
+ * numbers along K. In: A, B [N, blocks, bytes], scales, zero points (packed, or floats),
+ * g_idx, bias. On the device a known B is packed anew; another is unpacked into scratch.
+ */
 #include "recipes/facts.h"
 #include "recipes/floats.h"
 #include "recipes/lanes.h"
@@ -15,7 +16,8 @@ struct shape {
 static const char *describe(const struct esk_facts *f, struct shape *s) {
     const struct esk_node *node = f->node;
     s->k = esk_attr_int(node, "K", 0), s->n = esk_attr_int(node, "N", 0);
-    s->bits = esk_attr_int(node, "bits", 4), s->block = esk_attr_int(node, "block_size", 0);
+    s->bits = esk_attr_int(node, "bits", 4),
+    s->block = esk_attr_int(node, "block_size", 0);
     if (s->k < 1 || s->n < 1 || s->k > INT32_MAX || s->n > INT32_MAX)
         return "K and N must be positive";
     if (s->bits != 2 && s->bits != 4 && s->bits != 8)
@@ -31,10 +33,10 @@ static const char *describe(const struct esk_facts *f, struct shape *s) {
         return "B must be uint8 [N, blocks, block_size * bits / 8]";
     if (esk_shape_product(f->dim[SCALES], 0, f->rank[SCALES]) != s->n * s->blocks)
         return "there must be a scale for each block";
-    if (f->has[ZEROS] && esk_shape_product(f->dim[ZEROS], 0, f->rank[ZEROS]) !=
-                             s->n * (f->dtype[ZEROS] == ESK_UINT8
-                                         ? esk_divide_up(s->blocks * s->bits, 8)
-                                         : s->blocks))
+    if (f->has[ZEROS] &&
+        esk_shape_product(f->dim[ZEROS], 0, f->rank[ZEROS]) !=
+            s->n * (f->dtype[ZEROS] == ESK_UINT8 ? esk_divide_up(s->blocks * s->bits, 8)
+                                                 : s->blocks))
         return "there must be a zero point for each block";
     if (f->has[G_IDX] && esk_shape_product(f->dim[G_IDX], 0, f->rank[G_IDX]) < s->k)
         return "g_idx must have K values";
@@ -71,10 +73,10 @@ static float zero_of(const struct esk_tensor *zeros, const struct shape *s, int6
     return (float)number((const uint8_t *)zeros->data + n * row, g, s->bits);
 }
 
-static void unpack_row(const struct esk_cpu *c, const struct shape *s, const float *scales,
-                       int64_t n, float *w) {
-    const uint8_t *row = (const uint8_t *)c->in[B]->data +
-                         n * s->blocks * s->block * s->bits / 8;
+static void unpack_row(const struct esk_cpu *c, const struct shape *s,
+                       const float *scales, int64_t n, float *w) {
+    const uint8_t *row =
+        (const uint8_t *)c->in[B]->data + n * s->blocks * s->block * s->bits / 8;
     const struct esk_tensor *zeros = c->n_in > ZEROS ? c->in[ZEROS] : NULL;
     const struct esk_tensor *g_idx = c->n_in > G_IDX ? c->in[G_IDX] : NULL;
     int64_t last = -1;
@@ -120,7 +122,10 @@ static esk_status cpu(struct esk_cpu *c) {
 enum { P_N, P_K, P_BITS, P_BLOCK, P_BLOCKS, P_COLS, P_COUNT };
 
 static struct shape shape_of_params(const int64_t *p) {
-    return (struct shape){.n = p[P_N], .k = p[P_K], .bits = p[P_BITS], .block = p[P_BLOCK],
+    return (struct shape){.n = p[P_N],
+                          .k = p[P_K],
+                          .bits = p[P_BITS],
+                          .block = p[P_BLOCK],
                           .blocks = p[P_BLOCKS]};
 }
 
@@ -137,7 +142,8 @@ static void pack_numbers(void *dst, size_t bytes, const struct esk_tensor *const
         for (int64_t chunk = 0; chunk < chunks; chunk++) {
             int64_t at = (chunk * cols + n % cols) * (s.n / cols) + n / cols;
             for (int64_t i = 0; i < 16; i++) /* words are little-endian on every device */
-                to[at * 16 + i] = chunk * 16 + i < row ? from[n * row + chunk * 16 + i] : 0;
+                to[at * 16 + i] =
+                    chunk * 16 + i < row ? from[n * row + chunk * 16 + i] : 0;
         }
 }
 
@@ -173,23 +179,23 @@ static void pack_scales(void *dst, size_t bytes, const struct esk_tensor *const 
 
 static void known(struct esk_ctx *c, const struct shape *s) {
     const struct esk_var *y = esk_out(c, 0);
-    bool packed_halves = esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE) ==
-                         ESK_STORAGE_F16X2;
+    bool packed_halves =
+        esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE) == ESK_STORAGE_F16X2;
     int64_t cols = s->n % 4 == 0 ? 4 : packed_halves ? 2 : 1, per = 128 / s->bits;
     int64_t chunks = esk_divide_up(s->k, per), rows = s->m == 1 ? 1 : 4;
     int64_t params[P_COUNT] = {s->n, s->k, s->bits, s->block, s->blocks, cols};
     int64_t spans = chunks * (per / span_of(s));
-    struct esk_recipe *r = esk_add_recipe(c, rows == 1 ? "nbits, a row" : "nbits, 4 rows");
+    struct esk_recipe *r =
+        esk_add_recipe(c, rows == 1 ? "nbits, a row" : "nbits, 4 rows");
     struct esk_kernel *k = esk_recipe_kernel(r, "matmul_nbits");
-    struct esk_ref_to w = esk_recipe_form(r, "nbits", pack_numbers, 1,
-                                          (esk_id[]){esk_in_id(c, B)}, P_COUNT, params,
-                                          (size_t)(chunks * s->n) * 16, ESK_STORAGE_U32,
-                                          ESK_UINT32);
+    struct esk_ref_to w = esk_recipe_form(
+        r, "nbits", pack_numbers, 1, (esk_id[]){esk_in_id(c, B)}, P_COUNT, params,
+        (size_t)(chunks * s->n) * 16, ESK_STORAGE_U32, ESK_UINT32);
     struct esk_ref_to z = esk_recipe_form(
         r, "nbits_scales", pack_scales, 3,
-        (esk_id[]){esk_in_id(c, SCALES), esk_in_id(c, ZEROS), esk_in_id(c, BIAS)}, P_COUNT,
-        params, ((size_t)((spans + 1) * s->n) * 8 + 15) & ~(size_t)15, ESK_STORAGE_F32,
-        ESK_FLOAT);
+        (esk_id[]){esk_in_id(c, SCALES), esk_in_id(c, ZEROS), esk_in_id(c, BIAS)},
+        P_COUNT, params, ((size_t)((spans + 1) * s->n) * 8 + 15) & ~(size_t)15,
+        ESK_STORAGE_F32, ESK_FLOAT);
     bool vec4 = s->k % 4 == 0;
     esk_kernel_in(c, r, k, "X", A, vec4 ? ESK_VEC4 : ESK_ELEMENT);
     esk_kernel_ref(k, "W", r, w, ESK_READ, ESK_VEC4);
@@ -260,7 +266,8 @@ static esk_status gpu(struct esk_ctx *c) {
         return esk_unsupported(c, "g_idx");
     if (f.dtype[A] != ESK_FLOAT && f.dtype[A] != ESK_FLOAT16)
         return esk_unsupported(c, "A of type %s", esk_dtype_name(f.dtype[A]));
-    if (s.n > INT32_MAX / 4 / s.k || s.m > INT32_MAX / 4 / s.n || s.m > INT32_MAX / 4 / s.k)
+    if (s.n > INT32_MAX / 4 / s.k || s.m > INT32_MAX / 4 / s.n ||
+        s.m > INT32_MAX / 4 / s.k)
         return esk_unsupported(c, "more elements than an int counts");
     bool all_known = esk_is_known(c, B) && esk_is_known(c, SCALES) &&
                      (!f.has[ZEROS] || esk_is_known(c, ZEROS)) &&

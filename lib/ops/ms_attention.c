@@ -1,5 +1,5 @@
-/* Attention, MultiHeadAttention and GroupQueryAttention of domain com.microsoft. What they
- * take is described once as struct esk_attention; recipes/attention computes it. */
+/* Attention, MultiHeadAttention and GroupQueryAttention of domain com.microsoft. What
+ * they take is described once as struct esk_attention; recipes/attention computes it. */
 #include "recipes/attention.h"
 #include "recipes/facts.h"
 
@@ -17,8 +17,8 @@ static esk_id add(struct esk_ctx *c, const char *type, uint32_t n, const esk_id 
     if (out == ESK_NONE || in[0] == ESK_NONE || (n > 1 && in[1] == ESK_NONE))
         return ESK_NONE;
     esk_id id = esk_graph_add_node(c->graph, "", type, c->node->name, n, in, 1, &out);
-    if (id == ESK_NONE || (axis >= 0 && !esk_node_set_int(c->graph, c->graph->nodes[id],
-                                                          "axis", axis)))
+    if (id == ESK_NONE ||
+        (axis >= 0 && !esk_node_set_int(c->graph, c->graph->nodes[id], "axis", axis)))
         return ESK_NONE;
     return out;
 }
@@ -30,22 +30,25 @@ static esk_status upgrade(struct esk_ctx *c) {
         esk_attr_int(c->node, "past_present_share_buffer", 0))
         return esk_node_fail(c, ESK_UNSUPPORTED,
                              "do_rotary and past_present_share_buffer are not known");
-    esk_id in[7] = {ESK_NONE, ESK_NONE, ESK_NONE, esk_in_id(c, 3), ESK_NONE,
-                    esk_in_id(c, 5), ESK_NONE};
+    esk_id in[7] = {ESK_NONE, ESK_NONE,        ESK_NONE, esk_in_id(c, 3),
+                    ESK_NONE, esk_in_id(c, 5), ESK_NONE};
     esk_id out[3] = {esk_out_id(c, 0), ESK_NONE, ESK_NONE};
-    esk_id x = add(c, "MatMul", 2, (esk_id[]){esk_in_id(c, 0), esk_in_id(c, 1)}, ESK_NONE, -1);
+    esk_id x =
+        add(c, "MatMul", 2, (esk_id[]){esk_in_id(c, 0), esk_in_id(c, 1)}, ESK_NONE, -1);
     if (esk_in_id(c, 2) != ESK_NONE)
         x = add(c, "Add", 2, (esk_id[]){x, esk_in_id(c, 2)}, ESK_NONE, -1);
     in[0] = x;
     for (int64_t i = 0; i < 2 && esk_in_id(c, 4) != ESK_NONE; i++) {
         esk_id which = esk_graph_add_const(c->graph, "which", ESK_INT64, 0, NULL, &i);
-        in[i ? 6 : 4] = add(c, "Gather", 2, (esk_id[]){esk_in_id(c, 4), which}, ESK_NONE, 0);
+        in[i ? 6 : 4] =
+            add(c, "Gather", 2, (esk_id[]){esk_in_id(c, 4), which}, ESK_NONE, 0);
     }
     esk_id present = esk_out_id(c, 1), parts[2];
     if (present != ESK_NONE)
-        out[1] = esk_graph_add_temp(c->graph, "key"), out[2] = esk_graph_add_temp(c->graph, "value");
-    esk_id id = esk_graph_add_node(c->graph, "com.microsoft", "Attention", c->node->name, 7, in,
-                                   present == ESK_NONE ? 1 : 3, out);
+        out[1] = esk_graph_add_temp(c->graph, "key"),
+        out[2] = esk_graph_add_temp(c->graph, "value");
+    esk_id id = esk_graph_add_node(c->graph, "com.microsoft", "Attention", c->node->name,
+                                   7, in, present == ESK_NONE ? 1 : 3, out);
     if (x == ESK_NONE || id == ESK_NONE)
         return esk_fail_memory(c->error, c->node->name);
     struct esk_node *node = c->graph->nodes[id];
@@ -80,6 +83,10 @@ static const char *describe_mask(const struct esk_facts *f, uint32_t mask,
         a->lengths = mask;
         return NULL;
     }
+    if (f->rank[mask] == 1 && m[0] == 2 * a->batch) {
+        a->lengths = mask, a->starts = true;
+        return NULL;
+    }
     a->mask = mask, a->mask_width = a->total;
     if (f->rank[mask] == 2 && m[0] == a->batch && m[1] == a->total) {
         memcpy(a->mask_stride, (int64_t[]){a->total, 0, 0, 1}, sizeof a->mask_stride);
@@ -112,8 +119,8 @@ static const char *describe_past(const struct esk_facts *f, uint32_t k, uint32_t
     if (f->has[k]) {
         if (f->rank[k] != 4 || f->rank[v] != 4 || f->dim[k][0] != a->batch ||
             f->dim[k][1] != a->kv_heads || f->dim[k][3] != a->dim ||
-            f->dim[v][1] != a->kv_heads || f->dim[v][2] != f->dim[k][2] ||
-            f->dim[v][3] != a->v_dim)
+            f->dim[v][0] != a->batch || f->dim[v][1] != a->kv_heads ||
+            f->dim[v][2] != f->dim[k][2] || f->dim[v][3] != a->v_dim)
             return "past key and value do not fit";
         a->past = f->dim[k][2];
         a->past_k = esk_heads_major(k, a->kv_heads, a->past, a->dim);
@@ -134,8 +141,8 @@ static const char *describe_plain(const struct esk_facts *f, struct esk_attentio
     if (esk_attr_ints(f->node, "qkv_hidden_sizes", sizes, 3) != 3)
         sizes[0] = sizes[1] = sizes[2] = x[2] / 3;
     if (a->heads < 1 || sizes[0] < 0 || sizes[2] < 0 || sizes[0] % a->heads ||
-        sizes[2] % a->heads || sizes[0] != sizes[1] ||
-        sizes[0] > x[2] || sizes[2] > x[2] || 2 * sizes[0] + sizes[2] != x[2])
+        sizes[2] % a->heads || sizes[0] != sizes[1] || sizes[0] > x[2] ||
+        sizes[2] > x[2] || 2 * sizes[0] + sizes[2] != x[2])
         return "num_heads or qkv_hidden_sizes do not fit the weights";
     a->batch = x[0], a->length = a->fresh = x[1];
     a->dim = sizes[0] / a->heads, a->v_dim = sizes[2] / a->heads;
@@ -150,12 +157,12 @@ static const char *describe_plain(const struct esk_facts *f, struct esk_attentio
     return wrong ? wrong : describe_bias(f, 5, a);
 }
 
-/* ---- MultiHeadAttention: query, key, value, bias, key padding mask, attention bias, past
- * key, past value. Query [B, S, H * D], or with keys and values [B, S, H, 3, D]; key [B, L,
- * H * D], [B, H, L, D], or with values [B, L, H, 2, D]. */
+/* ---- MultiHeadAttention: query, key, value, bias, key padding mask, attention bias,
+ * past key, past value. Query [B, S, H * D], or with keys and values [B, S, H, 3, D]; key
+ * [B, L, H * D], [B, H, L, D], or with values [B, L, H, 2, D]. */
 
-static struct esk_heads mixed(uint32_t input, int64_t length, int64_t heads, int64_t parts,
-                              int64_t dim, int64_t part) {
+static struct esk_heads mixed(uint32_t input, int64_t length, int64_t heads,
+                              int64_t parts, int64_t dim, int64_t part) {
     struct esk_heads x = esk_heads_rows(input, length, heads * parts * dim, parts * dim);
     x.offset = part * dim;
     return x;
@@ -229,8 +236,9 @@ static esk_status multi_upgrade(struct esk_ctx *c) {
     return ESK_OK;
 }
 
-/* ---- GroupQueryAttention: query, key, value, past key, past value, last key of each batch
- * (its length - 1), total length, cos and sin caches, positions, attention bias, sink. */
+/* ---- GroupQueryAttention: query, key, value, past key, past value, last key of each
+ * batch (its length - 1), total length, cos and sin caches, positions, attention bias,
+ * sink. */
 
 static const char *describe_group(const struct esk_facts *f, int64_t total,
                                   struct esk_attention *a) {
@@ -345,7 +353,8 @@ static esk_status infer(struct esk_ctx *c) {
         return esk_node_fail(c, ESK_INVALID_MODEL, "%s", wrong);
     if (is_group(c->node) && (esk_attr_int(c->node, "smooth_softmax", 0) > 0 ||
                               esk_attr_int(c->node, "qk_output", 0) > 0))
-        return esk_node_fail(c, ESK_UNSUPPORTED, "smooth_softmax and qk_output are not known");
+        return esk_node_fail(c, ESK_UNSUPPORTED,
+                             "smooth_softmax and qk_output are not known");
     ESK_TRY(esk_set_out(c, 0, f.dtype[0], 3,
                         (int64_t[]){a.batch, a.length, a.heads * a.v_dim}));
     ESK_TRY(esk_set_out(c, 1, f.dtype[0], 4,

@@ -28,7 +28,8 @@ static esk_id chain1(struct esk_ctx *c, const char *type, esk_id a, esk_id out) 
     return chain(c, type, 1, &a, out, NULL);
 }
 
-static esk_id chain2(struct esk_ctx *c, const char *type, esk_id a, esk_id b, esk_id out) {
+static esk_id chain2(struct esk_ctx *c, const char *type, esk_id a, esk_id b,
+                     esk_id out) {
     return chain(c, type, 2, (esk_id[]){a, b}, out, NULL);
 }
 
@@ -75,7 +76,8 @@ static esk_status activate(struct esk_ctx *c, esk_id x, const char *name,
         out = chain(c, leaky ? "LeakyRelu" : "HardSigmoid", 1, &x, out, &node);
         if (node && n > 0 && !esk_node_set_float(c->graph, node, "alpha", params[0]))
             out = ESK_NONE;
-        if (node && hard && n > 1 && !esk_node_set_float(c->graph, node, "beta", params[1]))
+        if (node && hard && n > 1 &&
+            !esk_node_set_float(c->graph, node, "beta", params[1]))
             out = ESK_NONE;
         return done(c, out);
     }
@@ -116,9 +118,9 @@ static esk_status upgrade_bias_split_gelu(struct esk_ctx *c) {
                         esk_graph_add_temp(c->graph, "right")};
     if (x == ESK_NONE || halves[0] == ESK_NONE || halves[1] == ESK_NONE)
         return done(c, ESK_NONE);
-    esk_id id = esk_graph_add_node(c->graph, "", "Split", c->node->name, 1, &x, 2, halves);
-    if (id == ESK_NONE ||
-        !esk_node_set_int(c->graph, c->graph->nodes[id], "axis", -1) ||
+    esk_id id =
+        esk_graph_add_node(c->graph, "", "Split", c->node->name, 1, &x, 2, halves);
+    if (id == ESK_NONE || !esk_node_set_int(c->graph, c->graph->nodes[id], "axis", -1) ||
         !esk_node_set_int(c->graph, c->graph->nodes[id], "num_outputs", 2))
         return done(c, ESK_NONE);
     esk_id g = gelu(c, halves[1], false, ESK_NONE);
@@ -136,13 +138,15 @@ static esk_id norm(struct esk_ctx *c, bool rms, esk_id x, esk_id scale, esk_id b
         if (out[i] != ESK_NONE)
             n_out = i + 1;
     }
-    esk_id id = esk_graph_add_node(c->graph, "", rms ? "RMSNormalization" : "LayerNormalization",
-                                   c->node->name, bias == ESK_NONE ? 2 : 3, in, n_out, out);
+    esk_id id =
+        esk_graph_add_node(c->graph, "", rms ? "RMSNormalization" : "LayerNormalization",
+                           c->node->name, bias == ESK_NONE ? 2 : 3, in, n_out, out);
     if (id == ESK_NONE)
         return ESK_NONE;
     struct esk_node *node = c->graph->nodes[id];
-    bool good = esk_node_set_float(c->graph, node, "epsilon", epsilon) &&
-                esk_node_set_int(c->graph, node, "axis", esk_attr_int(c->node, "axis", -1));
+    bool good =
+        esk_node_set_float(c->graph, node, "epsilon", epsilon) &&
+        esk_node_set_int(c->graph, node, "axis", esk_attr_int(c->node, "axis", -1));
     return good ? out[0] : ESK_NONE;
 }
 
@@ -184,8 +188,8 @@ static esk_status upgrade_embed_norm(struct esk_ctx *c) {
         p = chain2(c, "Gather", table, positions, ESK_NONE);
     } else { /* the first rows, one for each column of ids */
         esk_id zero = ints(c, 0), shape = chain1(c, "Shape", ids, ESK_NONE);
-        esk_id columns = chain(c, "Slice", 3, (esk_id[]){shape, one, ints(c, 2)}, ESK_NONE,
-                               NULL);
+        esk_id columns =
+            chain(c, "Slice", 3, (esk_id[]){shape, one, ints(c, 2)}, ESK_NONE, NULL);
         p = chain(c, "Slice", 4, (esk_id[]){table, zero, columns, zero}, ESK_NONE, NULL);
     }
     x = chain2(c, "Add", x, p, has_segments ? ESK_NONE : esk_out_id(c, 2));
@@ -215,15 +219,17 @@ static esk_status upgrade_fused(struct esk_ctx *c) {
     bool conv = strcmp(c->node->op->name, "FusedConv") == 0;
     float params[2] = {esk_attr_float(c->node, "activation_alpha", 0),
                        esk_attr_float(c->node, "activation_beta", 0)};
-    size_t n = conv ? 0 : esk_node_attr(c->node, "activation_beta")    ? 2
-                          : esk_node_attr(c->node, "activation_alpha") ? 1
-                                                                       : 0;
+    size_t n = conv                                         ? 0
+               : esk_node_attr(c->node, "activation_beta")  ? 2
+               : esk_node_attr(c->node, "activation_alpha") ? 1
+                                                            : 0;
     if (conv)
         n = esk_attr_floats(c->node, "activation_params", params, 2);
     const char *name = esk_attr_string(c->node, "activation", "");
     esk_id add = conv ? esk_in_id(c, 3) : ESK_NONE;
     bool acts = *name != 0;
-    esk_id in[3] = {esk_in_id(c, 0), esk_in_id(c, 1), esk_in_id(c, 2)}, y = esk_out_id(c, 0);
+    esk_id in[3] = {esk_in_id(c, 0), esk_in_id(c, 1), esk_in_id(c, 2)},
+           y = esk_out_id(c, 0);
     struct esk_node *node = NULL;
     esk_id x = chain(c, conv ? "Conv" : "Gemm", in[2] == ESK_NONE ? 2 : 3, in,
                      acts || add != ESK_NONE ? ESK_NONE : y, &node);
@@ -274,5 +280,5 @@ MS(QuickGelu, upgrade_quick_gelu, 1, 1, 1, false)
 MS(SimplifiedLayerNormalization, upgrade_norm, 2, 2, 2, true)
 MS(SkipLayerNormalization, upgrade_skip_norm, 3, 5, 4, false)
 MS(SkipSimplifiedLayerNormalization, upgrade_skip_norm, 3, 4, 4, true)
-FUSED("", "SimplifiedLayerNormalization", SimplifiedLayerNormalization, upgrade_norm, 2, 2, 2,
-      true)
+FUSED("", "SimplifiedLayerNormalization", SimplifiedLayerNormalization, upgrade_norm, 2,
+      2, 2, true)

@@ -5,24 +5,39 @@
 #include <math.h>
 #include <string.h>
 
-struct esk_heads esk_heads_rows(uint32_t input, int64_t length, int64_t width, int64_t dim) {
-    return (struct esk_heads){.input = input, .batch = length * width, .head = dim,
-                              .row = width, .bias = ESK_NONE};
+struct esk_heads esk_heads_rows(uint32_t input, int64_t length, int64_t width,
+                                int64_t dim) {
+    return (struct esk_heads){.input = input,
+                              .batch = length * width,
+                              .head = dim,
+                              .row = width,
+                              .bias = ESK_NONE};
 }
 
 struct esk_heads esk_heads_major(uint32_t input, int64_t heads, int64_t length,
                                  int64_t dim) {
-    return (struct esk_heads){.input = input, .batch = heads * length * dim,
-                              .head = length * dim, .row = dim, .bias = ESK_NONE};
+    return (struct esk_heads){.input = input,
+                              .batch = heads * length * dim,
+                              .head = length * dim,
+                              .row = dim,
+                              .bias = ESK_NONE};
 }
 
 struct esk_attention esk_attention_none(void) {
     struct esk_heads none = {.input = ESK_NONE, .bias = ESK_NONE};
     return (struct esk_attention){
-        .q = none, .k = none, .v = none, .past_k = none, .past_v = none,
-        .present_k = ESK_NONE, .present_v = ESK_NONE,
+        .q = none,
+        .k = none,
+        .v = none,
+        .past_k = none,
+        .past_v = none,
+        .present_k = ESK_NONE,
+        .present_v = ESK_NONE,
         .rotary = {.cos = ESK_NONE, .sin = ESK_NONE, .ids = ESK_NONE, .scale = 1},
-        .lengths = ESK_NONE, .mask = ESK_NONE, .bias = ESK_NONE, .sink = ESK_NONE,
+        .lengths = ESK_NONE,
+        .mask = ESK_NONE,
+        .bias = ESK_NONE,
+        .sink = ESK_NONE,
         .scores = ESK_NONE,
     };
 }
@@ -52,7 +67,8 @@ static struct esk_tensor *out_of(const struct esk_cpu *c, uint32_t i) {
     return i < c->n_out ? c->out[i] : NULL;
 }
 
-static int64_t length_of(const struct esk_cpu *c, const struct esk_attention *a, int64_t b) {
+static int64_t length_of(const struct esk_cpu *c, const struct esk_attention *a,
+                         int64_t b) {
     int64_t n = esk_tensor_int(c->in[a->lengths], b);
     if (n < -1 || n > a->total)
         n = n < 0 ? -1 : a->total;
@@ -61,7 +77,8 @@ static int64_t length_of(const struct esk_cpu *c, const struct esk_attention *a,
 }
 
 /* Where the new tokens of a batch begin. */
-static int64_t start_of(const struct esk_cpu *c, const struct esk_attention *a, int64_t b) {
+static int64_t start_of(const struct esk_cpu *c, const struct esk_attention *a,
+                        int64_t b) {
     if (a->lengths == ESK_NONE || !a->late)
         return a->past;
     int64_t at = length_of(c, a, b) - a->fresh;
@@ -74,11 +91,16 @@ static int64_t position_of(const struct esk_cpu *c, const struct esk_attention *
     const struct esk_rotary *r = &a->rotary;
     const struct esk_tensor *ids = in_of(c, r->ids);
     switch (r->positions) {
-    case ESK_POSITIONS_CACHE: return b * a->length + s;
-    case ESK_POSITIONS_IDS: return esk_tensor_int(ids, b * a->length + s);
-    case ESK_POSITIONS_FIRST: return esk_tensor_int(ids, 0) + s;
-    case ESK_POSITIONS_PLUS: return r->first + s;
-    case ESK_POSITIONS_LENGTHS: break;
+    case ESK_POSITIONS_CACHE:
+        return b * a->length + s;
+    case ESK_POSITIONS_IDS:
+        return esk_tensor_int(ids, b * a->length + s);
+    case ESK_POSITIONS_FIRST:
+        return esk_tensor_int(ids, 0) + s;
+    case ESK_POSITIONS_PLUS:
+        return r->first + s;
+    case ESK_POSITIONS_LENGTHS:
+        break;
     }
     int64_t at = esk_tensor_int(ids, b) + r->plus - a->length;
     return (at < 0 ? 0 : at) + s;
@@ -109,8 +131,8 @@ static esk_status turn(struct esk_cpu *c, const struct esk_attention *a, int64_t
 static esk_status read_row(struct esk_cpu *c, const struct esk_attention *a,
                            const struct esk_heads *x, bool rotate, int64_t dim, int64_t b,
                            int64_t h, int64_t s, double *row, double *spare) {
-    esk_read_doubles(c->in[x->input], x->offset + b * x->batch + h * x->head + s * x->row, 1,
-                     dim, row);
+    esk_read_doubles(c->in[x->input], x->offset + b * x->batch + h * x->head + s * x->row,
+                     1, dim, row);
     const struct esk_tensor *bias = in_of(c, x->bias);
     if (bias) {
         esk_read_doubles(bias, x->bias_offset + h * dim, 1, dim, spare);
@@ -128,22 +150,24 @@ static esk_status gather_rows(struct esk_cpu *c, const struct esk_attention *a, 
     const struct esk_tensor *old = in_of(c, past->input);
     memset(rows, 0, (size_t)(a->present * dim) * sizeof *rows);
     if (old)
-        for (int64_t t = 0; t < a->past && t < a->present; t++)
-            esk_read_doubles(old, past->offset + b * past->batch + g * past->head + t * past->row,
-                             1, dim, rows + t * dim);
+        for (int64_t t = 0; t < a->past && t < a->present && t < start; t++)
+            esk_read_doubles(
+                old, past->offset + b * past->batch + g * past->head + t * past->row, 1,
+                dim, rows + t * dim);
     for (int64_t s = 0; s < a->fresh && start + s < a->present; s++)
         ESK_TRY(read_row(c, a, keys ? &a->k : &a->v, keys, dim, b, g, s,
                          rows + (start + s) * dim, spare));
     struct esk_tensor *out = out_of(c, keys ? a->present_k : a->present_v);
     if (out)
-        esk_write_doubles(out, (b * a->kv_heads + g) * a->present * dim, 1, a->present * dim,
-                          rows);
+        esk_write_doubles(out, (b * a->kv_heads + g) * a->present * dim, 1,
+                          a->present * dim, rows);
     return ESK_OK;
 }
 
 /* Scores of one query, through softcap, masks and softmax; x[0, total). */
-static void score_row(struct esk_cpu *c, const struct esk_attention *a, int64_t b, int64_t h,
-                      int64_t i, int64_t offset, int64_t valid, double *x, double *spare) {
+static void score_row(struct esk_cpu *c, const struct esk_attention *a, int64_t b,
+                      int64_t h, int64_t i, int64_t offset, int64_t valid, double *x,
+                      double *spare) {
     int64_t n = a->total, row = ((b * a->heads + h) * a->length + i) * n;
     struct esk_tensor *out = out_of(c, a->scores);
     const struct esk_tensor *mask = in_of(c, a->mask), *bias = in_of(c, a->bias);
@@ -156,20 +180,23 @@ static void score_row(struct esk_cpu *c, const struct esk_attention *a, int64_t 
         esk_write_doubles(out, row, 1, n, x);
     if (bias) {
         const int64_t *s = a->bias_stride;
-        esk_read_doubles(bias, b * s[0] + h * s[1] + i * s[2], s[3], a->bias_width, spare);
+        esk_read_doubles(bias, b * s[0] + h * s[1] + i * s[2], s[3], a->bias_width,
+                         spare);
         for (int64_t j = 0; j < n; j++)
             x[j] = j < a->bias_width ? x[j] + spare[j] : -INFINITY;
     }
     if (mask) {
         const int64_t *s = a->mask_stride;
-        esk_read_doubles(mask, b * s[0] + h * s[1] + i * s[2], s[3], a->mask_width, spare);
+        esk_read_doubles(mask, b * s[0] + h * s[1] + i * s[2], s[3], a->mask_width,
+                         spare);
         for (int64_t j = 0; j < n; j++)
             if (j >= a->mask_width || spare[j] == 0)
                 x[j] = isinf(a->fill) ? -INFINITY : x[j] + (double)a->fill;
     }
+    int64_t first = a->starts ? esk_tensor_int(c->in[a->lengths], a->batch + b) : 0;
     double top = sink ? esk_tensor_double(sink, h) : -INFINITY, sum = 0;
     for (int64_t j = 0; j < n; j++) {
-        if (j >= valid || (a->causal && j > i + offset) ||
+        if (j >= valid || j < first || (a->causal && j > i + offset) ||
             (a->window > 0 && j <= i + offset - a->window))
             x[j] = -INFINITY;
         if (x[j] > top || isnan(x[j]))
@@ -198,7 +225,8 @@ esk_status esk_attention_cpu(struct esk_cpu *c, const struct esk_attention *a) {
     size_t spares = (size_t)(most + n + 2 * a->rotary.half + 4);
     double *spare = ESK_ARENA_ARRAY(c->scratch, double, spares);
     double *keys = ESK_ARENA_ARRAY(c->scratch, double, (size_t)(a->present * a->dim) + 1);
-    double *values = ESK_ARENA_ARRAY(c->scratch, double, (size_t)(a->present * a->v_dim) + 1);
+    double *values =
+        ESK_ARENA_ARRAY(c->scratch, double, (size_t)(a->present * a->v_dim) + 1);
     double *q = ESK_ARENA_ARRAY(c->scratch, double, (size_t)a->dim + 1);
     double *x = ESK_ARENA_ARRAY(c->scratch, double, (size_t)n + 1);
     double *y = ESK_ARENA_ARRAY(c->scratch, double, (size_t)a->v_dim + 1);
@@ -211,7 +239,8 @@ esk_status esk_attention_cpu(struct esk_cpu *c, const struct esk_attention *a) {
             ESK_TRY(gather_rows(c, a, true, b, h / per, keys, spare));
             ESK_TRY(gather_rows(c, a, false, b, h / per, values, spare));
         }
-        int64_t valid = a->lengths == ESK_NONE ? n : length_of(c, a, b), offset = a->offset;
+        int64_t valid = a->lengths == ESK_NONE ? n : length_of(c, a, b),
+                offset = a->offset;
         if (a->lengths != ESK_NONE && a->late) /* may be negative */
             offset = valid - a->length;
         for (int64_t i = 0; i < a->length; i++) {
@@ -227,8 +256,8 @@ esk_status esk_attention_cpu(struct esk_cpu *c, const struct esk_attention *a) {
             for (int64_t j = 0; j < n; j++)
                 for (int64_t d = 0; d < a->v_dim && x[j] != 0; d++)
                     y[d] += x[j] * values[j * a->v_dim + d];
-            int64_t at = a->y_major ? bh * a->length + i
-                                    : (b * a->length + i) * a->heads + h;
+            int64_t at =
+                a->y_major ? bh * a->length + i : (b * a->length + i) * a->heads + h;
             if (c->out[0])
                 esk_write_doubles(c->out[0], at * a->v_dim, 1, a->v_dim, y);
         }

@@ -16,16 +16,19 @@ struct esk_heads {
 };
 
 /* A tensor [batch, length, heads * dim]: heads side by side. `width`: of a token. */
-struct esk_heads esk_heads_rows(uint32_t input, int64_t length, int64_t width, int64_t dim);
+struct esk_heads esk_heads_rows(uint32_t input, int64_t length, int64_t width,
+                                int64_t dim);
 /* A tensor [batch, heads, length, dim]. */
-struct esk_heads esk_heads_major(uint32_t input, int64_t heads, int64_t length, int64_t dim);
+struct esk_heads esk_heads_major(uint32_t input, int64_t heads, int64_t length,
+                                 int64_t dim);
 
 enum esk_positions {
-    ESK_POSITIONS_CACHE, /* the caches have a row for each batch and token */
-    ESK_POSITIONS_IDS,   /* input [batch, length] */
-    ESK_POSITIONS_FIRST, /* input of one element: of token 0 */
-    ESK_POSITIONS_PLUS,  /* token s is at `first` + s */
-    ESK_POSITIONS_LENGTHS, /* input [batch]: lengths; the last token is at length + plus - 1 */
+    ESK_POSITIONS_CACHE,   /* the caches have a row for each batch and token */
+    ESK_POSITIONS_IDS,     /* input [batch, length] */
+    ESK_POSITIONS_FIRST,   /* input of one element: of token 0 */
+    ESK_POSITIONS_PLUS,    /* token s is at `first` + s */
+    ESK_POSITIONS_LENGTHS, /* input [batch]: lengths; the last token is at length + plus -
+                              1 */
 };
 struct esk_rotary {
     uint32_t cos, sin; /* inputs; rows of `half` values; ESK_NONE: no rotation */
@@ -43,39 +46,43 @@ struct esk_attention {
     int64_t fresh, past, total; /* new keys, old ones, all that are looked at */
     int64_t dim, v_dim;
     struct esk_heads q, k, v, past_k, past_v; /* past: no bias */
-    uint32_t present_k, present_v; /* outputs; ESK_NONE: none */
-    int64_t present; /* rows of present keys, at least total */
-    struct esk_rotary rotary; /* of q and k */
-    bool y_major; /* Y is [batch, heads, length, v_dim], else [batch, length, heads * v_dim] */
+    uint32_t present_k, present_v;            /* outputs; ESK_NONE: none */
+    int64_t present;                          /* rows of present keys, at least total */
+    struct esk_rotary rotary;                 /* of q and k */
+    bool y_major; /* Y is [batch, heads, length, v_dim], else [batch, length, heads *
+                     v_dim] */
     float scale, softcap;
-    bool causal;       /* query i sees keys up to i + offset */
-    int64_t offset;    /* without lengths */
-    int64_t window;    /* keys before the query's place that are seen, with it; 0: all */
-    uint32_t lengths;  /* input [batch]: lengths[b] + plus keys are there; ESK_NONE: total */
+    bool causal;    /* query i sees keys up to i + offset */
+    int64_t offset; /* without lengths */
+    int64_t window; /* keys before the query's place that are seen, with it; 0: all */
+    uint32_t
+        lengths; /* input [batch]: lengths[b] + plus keys are there; ESK_NONE: total */
     int64_t plus;
-    bool late;         /* the queries are the last ones of these: offset is their number -
-                          length; and new keys are put there */
-    uint32_t mask;     /* input of bool or int: 0 adds `fill`; ESK_NONE: none */
+    bool starts;   /* lengths[batch + b]: the first key that is seen */
+    bool late;     /* the queries are the last ones of these: offset is their number -
+                      length; and new keys are put there */
+    uint32_t mask; /* input of bool or int: 0 adds `fill`; ESK_NONE: none */
     int64_t mask_stride[4], mask_width; /* over batch, heads, queries, keys */
-    float fill;        /* may be -infinity */
-    uint32_t bias;     /* input of floats that are added; ESK_NONE: none */
+    float fill;                         /* may be -infinity */
+    uint32_t bias; /* input of floats that are added; ESK_NONE: none */
     int64_t bias_stride[4], bias_width; /* keys from the width on are not seen */
-    uint32_t sink;     /* input [heads]: one more score that takes part; ESK_NONE: none */
-    uint32_t scores;   /* output for a stage of the scores; ESK_NONE: none */
-    int stage;         /* 0 products, 1 after softcap, 2 after masks, 3 after softmax */
+    uint32_t sink;   /* input [heads]: one more score that takes part; ESK_NONE: none */
+    uint32_t scores; /* output for a stage of the scores; ESK_NONE: none */
+    int stage;       /* 0 products, 1 after softcap, 2 after masks, 3 after softmax */
 };
 
 /* All inputs and outputs absent, scale 0 (the usual one), no mask. */
 struct esk_attention esk_attention_none(void);
-/* Strides of a mask that is broadcast to [batch, heads, queries, keys]; the keys' axis may
- * be shorter: *width. false: it does not fit. */
+/* Strides of a mask that is broadcast to [batch, heads, queries, keys]; the keys' axis
+ * may be shorter: *width. false: it does not fit. */
 bool esk_attention_mask(const struct esk_attention *a, int rank, const int64_t *dims,
                         int64_t *strides, int64_t *width);
 
 esk_status esk_attention_cpu(struct esk_cpu *c, const struct esk_attention *a);
 esk_status esk_attention_gpu(struct esk_ctx *c, const struct esk_attention *a);
 
-/* Rotation alone: from heads of input to output 0, which lies like it (y_major or rows). */
+/* Rotation alone: from heads of input to output 0, which lies like it (y_major or rows).
+ */
 esk_status esk_rotary_cpu(struct esk_cpu *c, const struct esk_attention *a);
 esk_status esk_rotary_gpu(struct esk_ctx *c, const struct esk_attention *a);
 

@@ -22,8 +22,11 @@ struct builder {
 };
 
 static struct source source_in(struct builder *b, const struct esk_heads *x) {
-    return (struct source){.var = esk_in_id(b->c, x->input), .offset = x->offset,
-                           .batch = x->batch, .head = x->head, .row = x->row};
+    return (struct source){.var = esk_in_id(b->c, x->input),
+                           .offset = x->offset,
+                           .batch = x->batch,
+                           .head = x->head,
+                           .row = x->row};
 }
 
 static struct source source_major(int64_t heads, int64_t rows, int64_t dim) {
@@ -43,8 +46,9 @@ static void add_source(struct builder *b, struct esk_kernel *k, const char *name
     else
         esk_kernel_var(k, name, b->c->graph, s->var, ESK_LAYOUT_DENSE, ESK_READ,
                        vec4 ? ESK_VEC4 : ESK_ELEMENT);
-    esk_kernel_ints(k, at, 4, (int64_t[]){s->offset / unit, s->batch / unit, s->head / unit,
-                                          s->row / unit});
+    esk_kernel_ints(
+        k, at, 4,
+        (int64_t[]){s->offset / unit, s->batch / unit, s->head / unit, s->row / unit});
 }
 
 static void loops(struct builder *b, struct esk_kernel *k, int64_t n) {
@@ -56,8 +60,8 @@ static void loops(struct builder *b, struct esk_kernel *k, int64_t n) {
 /* Output Y as float32 scratch of `count` elements, one an invocation. */
 static struct esk_ref_to map_scratch(struct builder *b, struct esk_kernel *k,
                                      int64_t count) {
-    struct esk_ref_to y = esk_recipe_scratch(b->r, ((size_t)count * 4 + 15) & ~(size_t)15,
-                                             ESK_STORAGE_F32);
+    struct esk_ref_to y =
+        esk_recipe_scratch(b->r, ((size_t)count * 4 + 15) & ~(size_t)15, ESK_STORAGE_F32);
     esk_kernel_ref(k, "Y", b->r, y, ESK_WRITE, ESK_ELEMENT);
     esk_kernel_int(k, "count", count);
     esk_kernel_flat(k, b->c->limits, (uint64_t)count);
@@ -90,13 +94,15 @@ static void make_table(struct builder *b) {
     esk_kernel_int(k, "half", t->half);
     esk_kernel_int(k, "length", a->length);
     esk_kernel_int(k, "rows", t->rows);
-    esk_kernel_int(k, "first", t->positions == ESK_POSITIONS_LENGTHS ? t->plus - a->length
-                                                                     : t->first);
+    esk_kernel_int(k, "first",
+                   t->positions == ESK_POSITIONS_LENGTHS ? t->plus - a->length
+                                                         : t->first);
     b->table = map_scratch(b, k, count);
 }
 
-static void pack_kernel(struct builder *b, struct esk_kernel *k, const struct esk_heads *x,
-                        bool rotate, int64_t heads, int64_t dim, bool y_major) {
+static void pack_kernel(struct builder *b, struct esk_kernel *k,
+                        const struct esk_heads *x, bool rotate, int64_t heads,
+                        int64_t dim, bool y_major) {
     const struct esk_attention *a = b->a;
     struct source s = source_in(b, x);
     add_source(b, k, "X", "x", &s, false);
@@ -201,6 +207,10 @@ static void add_masks(struct builder *b, struct esk_kernel *k, struct esk_ref_to
     if (a->lengths != ESK_NONE) {
         add_lengths(b, k, a->lengths, a->plus);
         esk_kernel_define(k, "LATE", a->late);
+        if (a->starts) {
+            esk_kernel_define(k, "STARTS", 1);
+            esk_kernel_int(k, "starts", a->batch);
+        }
     }
     if (a->mask != ESK_NONE) {
         esk_kernel_in(b->c, b->r, k, "M", a->mask, ESK_ELEMENT);
@@ -283,12 +293,15 @@ static void values_of(struct builder *b, struct esk_ref_to weights,
 
 static bool fits(const struct esk_attention *a) {
     int64_t count;
-    return esk_shape_count(4, (int64_t[]){a->batch, a->heads, a->length, a->total}, &count) &&
-           count < INT32_MAX / 4 &&
-           esk_shape_count(4, (int64_t[]){a->batch, a->heads, a->present, a->dim + a->v_dim},
+    return esk_shape_count(4, (int64_t[]){a->batch, a->heads, a->length, a->total},
                            &count) &&
            count < INT32_MAX / 4 &&
-           esk_shape_count(4, (int64_t[]){a->batch, a->heads, a->length, a->dim + a->v_dim},
+           esk_shape_count(4,
+                           (int64_t[]){a->batch, a->heads, a->present, a->dim + a->v_dim},
+                           &count) &&
+           count < INT32_MAX / 4 &&
+           esk_shape_count(4,
+                           (int64_t[]){a->batch, a->heads, a->length, a->dim + a->v_dim},
                            &count) &&
            count < INT32_MAX / 4;
 }
@@ -302,12 +315,17 @@ esk_status esk_attention_gpu(struct esk_ctx *c, const struct esk_attention *a) {
                                esk_dtype_name(who->dtype));
     if (!fits(a))
         return esk_unsupported(c, "more scores than an int counts");
+    if (a->bias != ESK_NONE && esk_class_of(esk_in(c, a->bias)->dtype) != ESK_CLASS_F)
+        return esk_unsupported(c, "a mask of type %s",
+                               esk_dtype_name(esk_in(c, a->bias)->dtype));
     if (extra > 2)
         return esk_unsupported(c, "%d of lengths, mask, bias and sink, the limit is 2",
                                extra);
     if (!a->total || !a->dim)
         return esk_unsupported(c, "no keys");
-    struct builder b = {.c = c, .a = a, .r = esk_add_recipe(c, "attention, scores kept"),
+    struct builder b = {.c = c,
+                        .a = a,
+                        .r = esk_add_recipe(c, "attention, scores kept"),
                         .table = {.id = ESK_NONE}};
     if (a->rotary.cos != ESK_NONE)
         make_table(&b);
@@ -339,8 +357,8 @@ esk_status esk_rotary_gpu(struct esk_ctx *c, const struct esk_attention *a) {
                                esk_dtype_name(who->dtype));
     if (!fits(a))
         return esk_unsupported(c, "more elements than an int counts");
-    struct builder b = {.c = c, .a = a, .r = esk_add_recipe(c, "rotate"),
-                        .table = {.id = ESK_NONE}};
+    struct builder b = {
+        .c = c, .a = a, .r = esk_add_recipe(c, "rotate"), .table = {.id = ESK_NONE}};
     make_table(&b);
     struct esk_kernel *k = esk_recipe_kernel(b.r, "attention_pack");
     pack_kernel(&b, k, &a->q, true, a->heads, a->dim, a->y_major);
