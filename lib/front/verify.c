@@ -143,7 +143,9 @@ static esk_status resolve_op(struct verifier *v, const struct scope *s,
     for (size_t i = 0; i < s->n_opsets; i++)
         if (strcmp(s->opsets[i].domain, node->domain) == 0)
             version = s->opsets[i].version;
-    node->op = *node->overload ? NULL : esk_op_find(node->domain, node->op_type);
+    /* "esker" is the house's own domain: choose fills what its operators need */
+    bool own = strcmp(node->domain, "esker") == 0;
+    node->op = *node->overload || own ? NULL : esk_op_find(node->domain, node->op_type);
     node->opset = version < 0 ? 0 : version > INT32_MAX ? INT32_MAX : (int)version;
     if (!node->op) {
         struct esk_function *f = esk_model_function(v->model, node);

@@ -122,6 +122,14 @@ Test(model, missing_operators_are_listed_once) {
     esk_model_destroy(m);
 }
 
+Test(model, the_domain_of_the_house_is_closed) {
+    esk_model *m = with_input(21);
+    esk_model_add_node(m, "esker", "Relayout", NULL, NAMES("x"), 1, NAMES("y"), 1, NULL, 0,
+                       NULL);
+    expect_verify(m, ESK_UNSUPPORTED, "esker.Relayout");
+    esk_model_destroy(m);
+}
+
 Test(model, versions_are_found) {
     esk_model *m = with_input(12);
     add(m, "Relu", NAMES("x"), NAMES("y"), NULL);
