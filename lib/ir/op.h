@@ -35,7 +35,8 @@ enum esk_class { ESK_CLASS_NONE, ESK_CLASS_F, ESK_CLASS_I, ESK_CLASS_U, ESK_CLAS
 enum esk_class esk_class_of(esk_dtype dtype);
 
 /* One expression: GLSL over $a, $b, $c (operands) and $name (float attributes), valid for
- * scalars and vec4s alike (glsl/lib/math.glsl has the overloads: gt, select, …). */
+ * scalars and vec4s alike (glsl/lib/integer.glsl has comparisons and select, math.glsl
+ * the functions that need care). */
 struct esk_expr {
     enum esk_class in;  /* of operand a (Where: of b) */
     const char *glsl;

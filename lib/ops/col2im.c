@@ -34,6 +34,13 @@ static esk_status read_blocks(const struct esk_node *node, esk_error *error, int
         b->dilation[k] = n_dilations ? dilations[k] : 1;
         b->begin[k] = n_pads ? pads[k] : 0;
         int64_t end = n_pads ? pads[axes + k] : 0;
+        const int64_t sizes[] = {b->stride[k], b->dilation[k], b->begin[k],
+                                 end,          b->block[k],    b->image[k]};
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+            if (sizes[i] < -INT32_MAX || sizes[i] > INT32_MAX) /* products fit 63 bits */
+                return esk_fail(error, ESK_INVALID_MODEL,
+                                "Col2Im '%s': axis %d: %lld, the limit is 2147483647",
+                                node->name, k, (long long)sizes[i]);
         int64_t room = b->image[k] + b->begin[k] + end -
                        b->dilation[k] * (b->block[k] - 1) - 1;
         if (b->stride[k] < 1 || b->dilation[k] < 1 || b->block[k] < 1 || room < 0)
@@ -41,8 +48,10 @@ static esk_status read_blocks(const struct esk_node *node, esk_error *error, int
                             "Col2Im '%s': axis %d: a block of %lld in an image of %lld",
                             node->name, k, (long long)b->block[k], (long long)b->image[k]);
         b->at[k] = room / b->stride[k] + 1;
-        b->taps *= b->block[k];
-        b->places *= b->at[k];
+        if (__builtin_mul_overflow(b->taps, b->block[k], &b->taps) ||
+            __builtin_mul_overflow(b->places, b->at[k], &b->places))
+            return esk_fail(error, ESK_INVALID_MODEL, "Col2Im '%s': size overflow",
+                            node->name);
     }
     return ESK_OK;
 }

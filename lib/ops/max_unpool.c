@@ -23,6 +23,13 @@ static esk_status own_dims(const struct esk_node *node, esk_error *error, int ra
                         "MaxUnpool '%s': attributes do not fit rank %d", node->name, rank);
     dims[0] = x[0], dims[1] = x[1];
     for (size_t k = 0; k < n; k++) {
+        const int64_t sizes[] = {x[2 + k], n_strides ? strides[k] : 1, kernel[k],
+                                 n_pads ? pads[k] : 0, n_pads ? pads[n + k] : 0};
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+            if (sizes[i] < -INT32_MAX || sizes[i] > INT32_MAX) /* products fit 63 bits */
+                return esk_fail(error, ESK_INVALID_MODEL,
+                                "MaxUnpool '%s': axis %zu: %lld, the limit is 2147483647",
+                                node->name, k + 2, (long long)sizes[i]);
         dims[2 + k] = (x[2 + k] - 1) * (n_strides ? strides[k] : 1) + kernel[k] -
                       (n_pads ? pads[k] + pads[n + k] : 0);
         if (dims[2 + k] < 0)
