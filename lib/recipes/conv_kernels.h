@@ -1,0 +1,29 @@
+/* What the recipes of convolutions share, and these recipes: inside lib/recipes/conv*.c
+ * only. Plain data in, kernels out. */
+#ifndef ESK_RECIPES_CONV_KERNELS_H
+#define ESK_RECIPES_CONV_KERNELS_H
+
+#include "recipes/conv.h"
+
+/* What the kernels of blocks have in common: lanes, tiles, channels. */
+struct esk_conv_tiling {
+    uint32_t lanes;  /* invocations of a group */
+    uint32_t lo, nv; /* vec4s of channels: of a group's lanes, of an invocation */
+    int64_t tile;
+};
+struct esk_conv_tiling esk_conv_tiling(const struct esk_limits *limits,
+                                       const struct esk_conv_form *f, bool grouped,
+                                       int64_t positions);
+void esk_conv_define_tiling(struct esk_kernel *k, const struct esk_conv_tiling *t,
+                            const struct esk_conv_form *f);
+void esk_conv_window_params(struct esk_kernel *k, const struct esk_window *w, bool volume);
+int64_t esk_conv_form_vec4s(const struct esk_conv_form *f);
+
+/* UNSUPPORTED if a kernel of the recipe just made would loop longer than the device can. */
+esk_status esk_conv_check_loops(const struct esk_ctx *c);
+
+void esk_conv_1x1(struct esk_ctx *c, const struct esk_conv_form *f, int64_t pixels);
+void esk_conv_depthwise(struct esk_ctx *c, const struct esk_window *w,
+                        const struct esk_conv_form *f, int64_t batch);
+
+#endif
