@@ -37,6 +37,7 @@ void esk_gl_device_current_to_free(struct esk_device *device,
     device->gl.DeleteTextures = delete_objects;
     device->gl.DeleteShader = delete_object;
     device->gl.DeleteProgram = delete_object;
+    device->gl.DeleteQueries = delete_objects;
     device->gl.validate = false;
 }
 
@@ -130,6 +131,7 @@ static void gl_close(struct esk_device *device) {
     if (device->programs.gl) {
         struct esk_egl_saved saved = {0};
         esk_gl_device_current_to_free(device, &saved);
+        esk_gl_timer_destroy(device->timer);
         esk_gl_weights_finish(&device->weights);
         esk_gl_memory_finish(&device->memory);
         esk_gl_programs_finish(&device->programs);
@@ -284,6 +286,7 @@ const struct esk_provider esk_glcompute_provider = {
     .lease = esk_gl_lease,
     .release = esk_gl_release,
     .run_stage = esk_gl_run_stage,
+    .watch = esk_gl_watch,
     .dump = esk_gl_dump,
     .source = esk_gl_source,
 };

@@ -27,6 +27,7 @@ struct esk_device {
     struct esk_gl_memory memory;
     struct esk_gl_weights weights;
     struct esk_gl_programs programs;
+    struct esk_gl_timer *timer; /* made by the first watched stage */
     bool lost; /* nothing can be done with it any more but freeing */
 };
 
@@ -47,6 +48,7 @@ esk_status esk_gl_lease(struct esk_prepared *prepared, struct esk_lease **lease,
 void esk_gl_release(struct esk_lease *lease);
 esk_status esk_gl_run_stage(struct esk_lease *lease, uint32_t stage,
                             const struct esk_tensor *host, esk_error *error);
+void esk_gl_watch(struct esk_lease *lease, struct esk_times *times);
 void esk_gl_dump(struct esk_prepared *prepared, struct esk_text *text);
 esk_status esk_gl_source(struct esk_prepared *prepared, uint32_t command,
                          struct esk_text *text, esk_error *error);

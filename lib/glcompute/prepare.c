@@ -29,6 +29,7 @@ struct esk_lease {
     struct esk_prepared *prepared;
     struct esk_gl_buffer **slots; /* activations only while it is held */
     struct esk_gl_buffer *params; /* own; NULL: the prepared plan's */
+    struct esk_times *times;      /* NULL: nobody watches */
     bool dirty; /* a stage may still be running: nothing of it is used again */
 };
 
@@ -315,6 +316,7 @@ void esk_gl_release(struct esk_lease *lease) {
         return;
     struct esk_prepared *p = lease->prepared;
     struct esk_device *device = p->device;
+    lease->times = NULL;
     pthread_mutex_lock(&device->lock);
     struct esk_gl_buffer *dropped = NULL;
     bool keep = !lease->dirty && !device->lost;
@@ -455,6 +457,50 @@ static esk_status write_late(struct esk_lease *lease, uint32_t stage,
     return status == ESK_OK ? unmapped : status;
 }
 
+/* The device's timer, with room for a stage. */
+static esk_status ready_timer(struct esk_device *device, uint32_t commands,
+                              esk_error *error) {
+    if (device->timer && device->timer->capacity < commands) {
+        esk_gl_timer_destroy(device->timer);
+        device->timer = NULL;
+    }
+    if (!device->timer)
+        ESK_TRY(esk_gl_timer_create(&device->gl, commands, device->info.software,
+                                    &device->timer, error));
+    esk_gl_timer_reset(device->timer);
+    return ESK_OK;
+}
+
+/* Adds a stage's spans to what watches the lease; pieces of a command are one. */
+static esk_status take_times(struct esk_lease *lease, uint32_t stage, esk_error *error) {
+    const struct esk_gl_record *record = &lease->prepared->record;
+    struct esk_gl_timer *timer = lease->prepared->device->timer;
+    struct esk_times *times = lease->times;
+    struct esk_gl_span *spans = esk_calloc(timer->count + 1u, sizeof *spans);
+    bool disjoint;
+    if (!spans)
+        return esk_fail_memory(error, "a profile");
+    esk_status status = esk_gl_timer_collect(timer, spans, &disjoint, error);
+    times->clock = disjoint ? "GPU clock that jumped: times mean nothing"
+                            : esk_gl_clock_name(timer->clock);
+    for (uint32_t i = 0; status == ESK_OK && i < timer->count; i++) {
+        uint32_t command = record->commands[record->stages[stage].first_command + i].source;
+        struct esk_command_time *last = times->count ? &times->items[times->count - 1] : NULL;
+        if (last && last->command == command) {
+            last->ns = spans[i].start_ns + spans[i].ns - last->start_ns;
+            last->dispatches++;
+        } else if (times->count < times->capacity)
+            times->items[times->count++] = (struct esk_command_time){
+                command, 1, spans[i].start_ns, spans[i].ns};
+    }
+    esk_free(spans);
+    return status;
+}
+
+void esk_gl_watch(struct esk_lease *lease, struct esk_times *times) {
+    lease->times = times;
+}
+
 static esk_status run_current(struct esk_lease *lease, uint32_t stage,
                               const struct esk_tensor *host, esk_error *error) {
     struct esk_prepared *p = lease->prepared;
@@ -464,6 +510,8 @@ static esk_status run_current(struct esk_lease *lease, uint32_t stage,
     for (uint32_t i = 0; i < s->n_uploads; i++)
         ESK_TRY(upload(lease, &s->uploads[i], host, error));
     ESK_TRY(write_late(lease, stage, host, error));
+    if (lease->times)
+        ESK_TRY(ready_timer(device, p->record.stages[stage].n_commands, error));
     const struct esk_gl_replay replay = {
         .slots = lease->slots,
         .params = lease->params ? lease->params->id
@@ -471,6 +519,7 @@ static esk_status run_current(struct esk_lease *lease, uint32_t stage,
                                 : 0,
         .groups = device->options.debug,
         .flush = device->info.quirks & ESK_QUIRK_FLUSH_EACH,
+        .timer = lease->times ? device->timer : NULL,
     };
     uint64_t issued = esk_gl_replay(gl, &p->record, stage, &replay);
     device->counters.dispatches += issued;
@@ -481,6 +530,8 @@ static esk_status run_current(struct esk_lease *lease, uint32_t stage,
         ESK_TRY(esk_gl_wait(gl, &p->record, stage, timeout ? timeout : FENCE_TIMEOUT_MS,
                             device->info.quirks & ESK_QUIRK_POLL_FENCE, error));
         lease->dirty = false;
+        if (lease->times)
+            ESK_TRY(take_times(lease, stage, error));
     }
     for (uint32_t i = 0; i < s->n_readbacks; i++)
         ESK_TRY(read_back(lease, &s->readbacks[i], host, error));

@@ -42,6 +42,18 @@ struct esk_counters {
     uint64_t uploads, readbacks;
 };
 
+/* Times of a plan's commands, for a profile. Every time is CLOCK_MONOTONIC's. */
+struct esk_command_time {
+    uint32_t command;    /* of the plan */
+    uint32_t dispatches; /* pieces it was cut in */
+    uint64_t start_ns, ns;
+};
+struct esk_times {
+    struct esk_command_time *items; /* the watcher's; room for each command of the plan */
+    uint32_t count, capacity;
+    const char *clock; /* set by the provider: what measured, for people; static */
+};
+
 struct esk_provider {
     const char *name;
 
@@ -74,6 +86,10 @@ struct esk_provider {
      * the readbacks are there. Takes the device's lock; the caller's context is untouched. */
     esk_status (*run_stage)(struct esk_lease *lease, uint32_t stage,
                             const struct esk_tensor *host, esk_error *error);
+
+    /* From now on the lease's stages add to `times` how long each command took; NULL ends
+     * it, as release does. Commands may run apart from each other meanwhile: slower. */
+    void (*watch)(struct esk_lease *lease, struct esk_times *times);
 
     /* Text of the recorded commands; source text of command i's program. */
     void (*dump)(struct esk_prepared *prepared, struct esk_text *text);
