@@ -74,7 +74,7 @@ static bool run_session(esk_session *session, const struct feed *inputs,
                         struct fault *fault) {
     esk_error error = ESK_ERROR_INIT;
 
-    if (esk_session_run(session, inputs->names, inputs->values, inputs->count, names,
+    if (esk_session_run(session, NULL, inputs->names, inputs->values, inputs->count, names,
                         outputs, names ? count : 0, &error) != ESK_OK)
         return fault_take(fault, NULL, &error);
     return true;

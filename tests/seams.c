@@ -3,7 +3,7 @@
  * a device. */
 #include "message.h"
 #include "runs.h"
-#include "workers.h"
+#include "table.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -628,10 +628,7 @@ static bool seam8_fusion_is_a_device_pass(struct scene *s) {
 
 /* ---- the table ---- */
 
-static const struct test {
-    const char *name;
-    bool (*run)(struct scene *scene);
-} tests[] = {
+static const struct table_test tests[] = {
 #define ROW(name) \
     { #name, name }
     ROW(seam1_reshape_by_a_run_input),
@@ -657,75 +654,6 @@ static const struct test {
 #undef ROW
 };
 
-/* What happened, over all tests. */
-struct counts {
-    const char *filter;
-    size_t passed, failed, skipped;
-    bool no_device;
-};
-
-static char *work(void *user, size_t index) {
-    struct fault fault = {0};
-    struct scene scene = {.fault = &fault};
-    char *reply = NULL;
-    bool done = tests[index].run(&scene);
-
-    (void)user;
-    scene_finish(&scene);
-    if (asprintf(&reply, "%c%s",
-                 done                            ? 'P'
-                 : scene.skipped                 ? 'S'
-                 : fault.status == ESK_NO_DEVICE ? 'D'
-                                                 : 'F',
-                 done ? "" : fault.text) < 0)
-        return NULL;
-    return reply;
-}
-
-static void take(void *user, size_t index, const char *reply, const char *why) {
-    struct counts *counts = user;
-    char letter = reply ? reply[0] : 'F';
-
-    counts->passed += letter == 'P';
-    counts->failed += letter == 'F';
-    counts->skipped += letter == 'S' || letter == 'D';
-    counts->no_device |= letter == 'D';
-    printf("%s %s%s%s\n",
-           letter == 'P'   ? "PASS"
-           : letter == 'F' ? "FAIL"
-                           : "SKIP",
-           tests[index].name, letter == 'P' ? "" : ": ",
-           letter == 'P' ? ""
-           : reply       ? reply + 1
-                         : why);
-    fflush(stdout);
-}
-
 int main(int argc, char **argv) {
-    struct counts counts = {.filter = argc > 1 ? argv[1] : NULL};
-    struct workers workers = {.jobs = sizeof(tests) / sizeof(tests[0]),
-                              .processes = 1,
-                              .timeout_s = 300,
-                              .user = &counts,
-                              .work = work,
-                              .done = take};
-    const char *required = getenv("ESKER_REQUIRE_DEVICE");
-    struct fault fault;
-
-    if (counts.filter) { /* one test, in this process: for debuggers */
-        for (size_t i = 0; i < workers.jobs; i++)
-            if (!strcmp(tests[i].name, counts.filter)) {
-                char *reply = work(&counts, i);
-
-                take(&counts, i, reply, "");
-                free(reply);
-            }
-    } else if (!workers_run(&workers, &fault)) {
-        return fault_report(&fault);
-    }
-    printf("%zu passed, %zu failed, %zu skipped\n", counts.passed, counts.failed,
-           counts.skipped);
-    if (counts.failed || !(counts.passed + counts.skipped))
-        return 1;
-    return !counts.no_device ? 0 : required && *required == '1' ? 1 : 77;
+    return table_main(tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
 }

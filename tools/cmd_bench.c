@@ -80,7 +80,7 @@ static bool time_runs(const struct bench *bench, const struct entry *entry,
         double start = timing_now_ms(), end;
         int64_t later = run; /* runs after the first, with this one */
 
-        if (esk_session_run(session, feed.names, feed.values, feed.count, NULL, outputs,
+        if (esk_session_run(session, NULL, feed.names, feed.values, feed.count, NULL, outputs,
                             count, &error) != ESK_OK) {
             done = fault_take(fault, NULL, &error);
             break;

@@ -119,7 +119,7 @@ static bool run_set(esk_session *session, const struct testset *item, size_t set
     if (done && !(outputs = calloc(expected.count, sizeof(*outputs))))
         done = fault_set(fault, "out of memory");
     if (done &&
-        esk_session_run(session, inputs.names, inputs.values, inputs.count,
+        esk_session_run(session, NULL, inputs.names, inputs.values, inputs.count,
                         expected.names, outputs, expected.count, &error) != ESK_OK)
         done = fault_take(fault, NULL, &error);
     if (done)

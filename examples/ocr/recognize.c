@@ -26,7 +26,7 @@ esk_status ocr_run(esk_session *model, const ocr_picture *picture,
     if (status != ESK_OK)
         return status;
     ocr_picture_sample(picture, corner, used, width, height, how, esk_value_data(input));
-    status = esk_session_run(model, &esk_session_input(model, 0)->name, &input, 1,
+    status = esk_session_run(model, NULL, &esk_session_input(model, 0)->name, &input, 1,
                              &esk_session_output(model, 0)->name, &result, 1, error);
     esk_value_destroy(input);
     if (status == ESK_OK)

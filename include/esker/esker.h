@@ -6,6 +6,7 @@
 #include "esker/log.h"
 #include "esker/model.h"
 #include "esker/provider.h"
+#include "esker/run.h"
 #include "esker/session.h"
 #include "esker/status.h"
 #include "esker/tensor.h"

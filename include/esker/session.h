@@ -83,21 +83,6 @@ ESK_API const char *esk_session_metadata(const esk_session *session, const char 
 /* The model's own metadata key `index`; NULL past the end. */
 ESK_API const char *esk_session_metadata_key(const esk_session *session, size_t index);
 
-/* ---- Running ---- */
-
-/* Runs the model on host tensors.
- * input_names[n_inputs], inputs[n_inputs]: every input without default, in any order;
- * output_names[n_outputs]: the wanted ones; NULL and 0: all, in the model's order.
- * outputs: room for that many. On entry an element may be NULL (the run makes a value) or a
- * value of the right type and shape, which is filled: so a steady run allocates nothing.
- * On failure no element of `outputs` is changed. Blocks until the results are there.
- * Errors: INVALID_ARGUMENT (names, types, shapes: with what the model declares),
- * UNSUPPORTED, FALLBACK, DEVICE_LOST, TIMEOUT, OUT_OF_MEMORY. */
-ESK_API esk_status esk_session_run(esk_session *session, const char *const *input_names,
-                                   esk_value *const *inputs, size_t n_inputs,
-                                   const char *const *output_names, esk_value **outputs,
-                                   size_t n_outputs, esk_error *error);
-
 /* ---- Looking inside ---- */
 
 /* Where one node runs in the newest plan. Strings live until esk_placement_destroy. */

@@ -530,6 +530,10 @@ static void bind(struct esk_gl *gl, const struct esk_gl_binding *b,
         ESK_GL(gl, BindBufferBase(GL_SHADER_STORAGE_BUFFER, b->index, buffer->id));
 }
 
+static bool stopped(const atomic_bool *stop) {
+    return stop && atomic_load_explicit(stop, memory_order_relaxed);
+}
+
 uint64_t esk_gl_replay(struct esk_gl *gl, const struct esk_gl_record *record,
                        uint32_t stage, const struct esk_gl_replay *replay) {
     const struct esk_gl_stage *s = &record->stages[stage];
@@ -563,10 +567,12 @@ uint64_t esk_gl_replay(struct esk_gl *gl, const struct esk_gl_record *record,
             ESK_GL(gl, DispatchCompute(c->groups[0], c->groups[1], c->groups[2]));
         if (replay->timer)
             esk_gl_timer_end(replay->timer);
-        if (replay->flush)
+        if (replay->flush && (i + 1) % replay->flush == 0)
             ESK_GL(gl, Flush());
         if (group)
             ESK_GL(gl, PopDebugGroup());
+        if (stopped(replay->stop))
+            return i + 1;
     }
     return s->n_commands;
 }
@@ -600,8 +606,9 @@ static esk_status timed_out(const struct esk_gl_record *record, uint32_t stage,
 }
 
 esk_status esk_gl_wait(struct esk_gl *gl, const struct esk_gl_record *record,
-                       uint32_t stage, uint32_t timeout_ms, bool poll, esk_error *error) {
-    const uint64_t slice_ms = 1000; /* between looks for a reset */
+                       uint32_t stage, uint32_t timeout_ms, bool poll,
+                       const atomic_bool *stop, esk_error *error) {
+    const uint64_t slice_ms = stop ? 10 : 1000; /* between looks for a reset, or a stop */
     GLsync fence;
     ESK_GL_SET(gl, fence, FenceSync(GL_SYNC_GPU_COMMANDS_COMPLETE, 0));
     if (!fence) {
@@ -634,6 +641,8 @@ esk_status esk_gl_wait(struct esk_gl *gl, const struct esk_gl_record *record,
             looked = now;
             status = esk_gl_lost(gl, "waiting for a fence", error);
         }
+        if (status == ESK_OK && stopped(stop))
+            status = esk_fail(error, ESK_CANCELLED, "the run was terminated");
         if (status == ESK_OK && now - start >= timeout_ms)
             status = timed_out(record, stage, timeout_ms, error);
         if (poll && turn > 50) /* short commands end while it spins */

@@ -10,6 +10,8 @@
 #include "ir/plan.h"
 #include "ir/provider.h"
 
+#include <stdatomic.h>
+
 /* One row of the slot table: what a lease (or the weights) must put there. */
 struct esk_gl_slot {
     enum esk_slot_kind kind;
@@ -101,17 +103,21 @@ struct esk_gl_replay {
     struct esk_gl_buffer *const *slots;
     GLuint params;              /* the parameter buffer */
     bool groups;                /* debug groups with labels */
-    bool flush;                 /* after each dispatch */
+    uint32_t flush;             /* after so many dispatches; 0: never */
+    const atomic_bool *stop;    /* looked at after each dispatch; NULL: none */
     struct esk_gl_timer *timer; /* may be NULL */
 };
 
-/* Issues a stage's commands; returns how many dispatches. No allocation, no glGet. */
+/* Issues a stage's commands, to its end or until it is stopped; returns how many
+ * dispatches. No allocation, no glGet. */
 uint64_t esk_gl_replay(struct esk_gl *gl, const struct esk_gl_record *record,
                        uint32_t stage, const struct esk_gl_replay *replay);
 
 /* Waits for a new fence, `timeout_ms` at most; `poll`: by asking, not in the driver.
- * ESK_TIMEOUT names the commands of the stage; ESK_DEVICE_LOST. */
+ * ESK_TIMEOUT names the commands of the stage; ESK_DEVICE_LOST; ESK_CANCELLED soon after
+ * `stop` (may be NULL) is set: what was issued is then still running. */
 esk_status esk_gl_wait(struct esk_gl *gl, const struct esk_gl_record *record,
-                       uint32_t stage, uint32_t timeout_ms, bool poll, esk_error *error);
+                       uint32_t stage, uint32_t timeout_ms, bool poll,
+                       const atomic_bool *stop, esk_error *error);
 
 #endif

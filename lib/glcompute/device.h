@@ -47,7 +47,8 @@ esk_status esk_gl_lease(struct esk_prepared *prepared, struct esk_lease **lease,
                         esk_error *error);
 void esk_gl_release(struct esk_lease *lease);
 esk_status esk_gl_run_stage(struct esk_lease *lease, uint32_t stage,
-                            const struct esk_tensor *host, esk_error *error);
+                            const struct esk_tensor *host, const struct esk_run_call *call,
+                            esk_error *error);
 void esk_gl_watch(struct esk_lease *lease, struct esk_times *times);
 void esk_gl_dump(struct esk_prepared *prepared, struct esk_text *text);
 esk_status esk_gl_source(struct esk_prepared *prepared, uint32_t command,

@@ -502,7 +502,8 @@ void esk_gl_watch(struct esk_lease *lease, struct esk_times *times) {
 }
 
 static esk_status run_current(struct esk_lease *lease, uint32_t stage,
-                              const struct esk_tensor *host, esk_error *error) {
+                              const struct esk_tensor *host, const struct esk_run_call *call,
+                              esk_error *error) {
     struct esk_prepared *p = lease->prepared;
     struct esk_device *device = p->device;
     struct esk_gl *gl = &device->gl;
@@ -518,8 +519,12 @@ static esk_status run_current(struct esk_lease *lease, uint32_t stage,
                   : p->params   ? p->params->id
                                 : 0,
         .groups = device->options.debug,
-        .flush = device->info.quirks & ESK_QUIRK_FLUSH_EACH,
         .timer = lease->times ? device->timer : NULL,
+        /* a software renderer has done a dispatch when the call returns */
+        .flush = device->info.quirks & ESK_QUIRK_FLUSH_EACH ? 1
+                 : device->info.software                    ? 0
+                                                            : device->options.max_pending,
+        .stop = call->stop,
     };
     uint64_t issued = esk_gl_replay(gl, &p->record, stage, &replay);
     device->counters.dispatches += issued;
@@ -528,24 +533,28 @@ static esk_status run_current(struct esk_lease *lease, uint32_t stage,
         lease->dirty = true;
         ESK_GL(gl, MemoryBarrier(GL_BUFFER_UPDATE_BARRIER_BIT));
         ESK_TRY(esk_gl_wait(gl, &p->record, stage, timeout ? timeout : FENCE_TIMEOUT_MS,
-                            device->info.quirks & ESK_QUIRK_POLL_FENCE, error));
+                            device->info.quirks & ESK_QUIRK_POLL_FENCE, call->stop,
+                            error));
         lease->dirty = false;
         if (lease->times)
             ESK_TRY(take_times(lease, stage, error));
     }
+    if (call->stop && atomic_load_explicit(call->stop, memory_order_relaxed))
+        return esk_fail(error, ESK_CANCELLED, "the run was terminated");
     for (uint32_t i = 0; i < s->n_readbacks; i++)
         ESK_TRY(read_back(lease, &s->readbacks[i], host, error));
     return esk_gl_status(gl, "running a stage", error);
 }
 
 esk_status esk_gl_run_stage(struct esk_lease *lease, uint32_t stage,
-                            const struct esk_tensor *host, esk_error *error) {
+                            const struct esk_tensor *host, const struct esk_run_call *call,
+                            esk_error *error) {
     struct esk_device *device = lease->prepared->device;
     struct esk_egl_saved saved = {0};
     pthread_mutex_lock(&device->lock);
     esk_status status = esk_gl_device_current(device, &saved, error);
     if (status == ESK_OK) {
-        status = run_current(lease, stage, host, error);
+        status = run_current(lease, stage, host, call, error);
         esk_gl_device_restore(device, &saved);
     }
     if (status == ESK_DEVICE_LOST)

@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "ir/plan.h"
 
+#include <stdatomic.h>
+
 struct esk_device;   /* a provider's device */
 struct esk_prepared; /* a plan made ready on a device: programs, commands, params */
 struct esk_lease;    /* what one run of a prepared plan holds: slots, staging */
@@ -30,6 +32,7 @@ struct esk_device_options {
     uint32_t max_groups;       /* 0: the device's; smaller values cut dispatches (tests) */
     uint64_t max_binding;      /* 0: the device's */
     uint32_t fence_timeout_ms;
+    uint32_t max_pending;      /* dispatches between flushes */
     bool poison;               /* fill leased slabs with NaN (tests) */
 };
 
@@ -52,6 +55,14 @@ struct esk_times {
     struct esk_command_time *items; /* the watcher's; room for each command of the plan */
     uint32_t count, capacity;
     const char *clock; /* set by the provider: what measured, for people; static */
+};
+
+/* What a run says besides its tensors. Borrowed for the run. */
+struct esk_run_call {
+    const char *tag;        /* NULL: none */
+    const atomic_bool *stop; /* when true the run ends with CANCELLED; NULL: none */
+    int graph_id;           /* of a captured graph; -1: none */
+    bool profile;           /* its commands are timed */
 };
 
 struct esk_provider {
@@ -83,9 +94,11 @@ struct esk_provider {
 
     /* One stage: uploads and late params from `host` (tensor of var id, NULL data: not
      * there), commands, readbacks into `host` tensors (data set: write there). Blocks until
-     * the readbacks are there. Takes the device's lock; the caller's context is untouched. */
+     * the readbacks are there, or call->stop is seen, which it looks at after each dispatch.
+     * Takes the device's lock; the caller's context is untouched. */
     esk_status (*run_stage)(struct esk_lease *lease, uint32_t stage,
-                            const struct esk_tensor *host, esk_error *error);
+                            const struct esk_tensor *host, const struct esk_run_call *call,
+                            esk_error *error);
 
     /* From now on the lease's stages add to `times` how long each command took; NULL ends
      * it, as release does. Commands may run apart from each other meanwhile: slower. */

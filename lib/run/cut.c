@@ -63,6 +63,7 @@ struct machine {
     const struct esk_node *node;
     const struct esk_tensor *in;
     struct bag *bag;
+    const struct esk_run_call *call;
     struct esk_result *last; /* outputs of the body that ran last */
     uint32_t n_last;
     esk_error *error;
@@ -161,7 +162,7 @@ static esk_status run_body(struct machine *m, const struct esk_control *control,
     for (uint32_t i = 0; status == ESK_OK && i < body->n_outputs; i++)
         results[i].wanted = true;
     if (status == ESK_OK)
-        status = esk_exec_run(exec, inputs, results, m->error);
+        status = esk_exec_run(exec, inputs, results, m->call, m->error);
     esk_free(inputs);
     drop_last(m);
     m->last = results;
@@ -231,17 +232,18 @@ static esk_status run_machine(struct machine *m, const struct esk_tensor *host,
 
 static esk_status run_between(struct esk_exec *exec, const struct esk_plan *plan,
                               struct esk_run_state *state, esk_id id, struct bag *bag,
-                              esk_error *error) {
+                              const struct esk_run_call *call, esk_error *error) {
     const struct esk_node *node = plan->graph->nodes[id];
     struct esk_arena scratch = {0};
     struct esk_tensor *in = ESK_ARENA_ARRAY(&scratch, struct esk_tensor, node->n_in);
     struct esk_tensor *out = ESK_ARENA_ARRAY(&scratch, struct esk_tensor, node->n_out);
-    esk_status status = in && out ? ESK_OK : esk_fail_memory(error, node->name);
+    esk_status status = in && out ? esk_run_stopped(call, error)
+                                  : esk_fail_memory(error, node->name);
     for (uint32_t i = 0; status == ESK_OK && i < node->n_in; i++)
         if (node->in[i] != ESK_NONE)
             in[i] = state->host[node->in[i]];
     if (status == ESK_OK && node->op->control) {
-        struct machine m = {exec, plan, node, in, bag, NULL, 0, error};
+        struct machine m = {exec, plan, node, in, bag, call, NULL, 0, error};
         status = run_machine(&m, state->host, out);
     } else if (status == ESK_OK)
         status = run_sized(plan, node, in, out, bag, error);
@@ -254,7 +256,7 @@ static esk_status run_between(struct esk_exec *exec, const struct esk_plan *plan
 
 esk_status esk_cut_run(struct esk_exec *exec, struct esk_entry *entry,
                        struct esk_run_state *state, struct esk_result *results,
-                       esk_error *error) {
+                       const struct esk_run_call *call, esk_error *error) {
     const struct esk_plan *plan = entry->plan;
     const struct esk_cut *cut = &plan->cut;
     struct bag bag = {0};
@@ -262,7 +264,7 @@ esk_status esk_cut_run(struct esk_exec *exec, struct esk_entry *entry,
     struct esk_result *later = esk_calloc(cut->rest->n_outputs + 1u, sizeof *later);
     esk_status status = inputs && later ? ESK_OK : esk_fail_memory(error, "a cut");
     for (uint32_t i = 0; status == ESK_OK && i < cut->n_between; i++)
-        status = run_between(exec, plan, state, cut->between[i], &bag, error);
+        status = run_between(exec, plan, state, cut->between[i], &bag, call, error);
     for (uint32_t i = 0; status == ESK_OK && i < cut->rest->n_inputs; i++)
         inputs[i].tensor = state->host[cut->rest->inputs[i]];
     uint32_t n = 0;
@@ -270,7 +272,7 @@ esk_status esk_cut_run(struct esk_exec *exec, struct esk_entry *entry,
         if (plan->outputs[i].from == ESK_OUTPUT_LATER)
             later[n++] = results[i];
     if (status == ESK_OK)
-        status = esk_exec_run(entry->rest, inputs, later, error);
+        status = esk_exec_run(entry->rest, inputs, later, call, error);
     n = 0;
     for (uint32_t i = 0; later && i < plan->n_outputs; i++)
         if (plan->outputs[i].from == ESK_OUTPUT_LATER)

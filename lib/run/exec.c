@@ -240,15 +240,25 @@ static esk_status run_host_node(const struct esk_plan *plan, struct esk_run_stat
     return status;
 }
 
+esk_status esk_run_stopped(const struct esk_run_call *call, esk_error *error) {
+    if (call->stop && atomic_load_explicit(call->stop, memory_order_relaxed))
+        return esk_fail(error, ESK_CANCELLED, "the run was terminated");
+    return ESK_OK;
+}
+
 static esk_status run_stages(struct esk_exec *exec, struct esk_entry *entry,
-                             struct esk_run_state *state, esk_error *error) {
+                             struct esk_run_state *state, const struct esk_run_call *call,
+                             esk_error *error) {
     const struct esk_plan *plan = entry->plan;
     for (uint32_t s = 0; s < plan->n_stages; s++) {
         const struct esk_stage *stage = &plan->stages[s];
         if (state->lease && (stage->n_commands || stage->n_uploads || stage->n_readbacks))
-            ESK_TRY(exec->shared->provider->run_stage(state->lease, s, state->host, error));
-        for (uint32_t i = 0; i < stage->n_host_nodes; i++)
+            ESK_TRY(exec->shared->provider->run_stage(state->lease, s, state->host, call,
+                                                      error));
+        for (uint32_t i = 0; i < stage->n_host_nodes; i++) {
+            ESK_TRY(esk_run_stopped(call, error));
             ESK_TRY(run_host_node(plan, state, stage->host_nodes[i], error));
+        }
     }
     return ESK_OK;
 }
@@ -267,19 +277,21 @@ static void copy_results(const struct esk_plan *plan, const struct esk_run_state
 }
 
 esk_status esk_exec_run(struct esk_exec *exec, const struct esk_bind_input *inputs,
-                        struct esk_result *results, esk_error *error) {
+                        struct esk_result *results, const struct esk_run_call *call,
+                        esk_error *error) {
     struct esk_entry *entry;
     struct esk_run_state *state;
+    ESK_TRY(esk_run_stopped(call, error));
     ESK_TRY(esk_exec_entry(exec, inputs, false, &entry, error));
     esk_status status = esk_state_take(exec, entry, &state, error);
     if (status == ESK_OK) {
         status = set_host(exec, entry, state, inputs, results, error);
         if (status == ESK_OK)
-            status = run_stages(exec, entry, state, error);
+            status = run_stages(exec, entry, state, call, error);
         if (status == ESK_OK)
             copy_results(entry->plan, state, results);
         if (status == ESK_OK && entry->rest)
-            status = esk_cut_run(exec, entry, state, results, error);
+            status = esk_cut_run(exec, entry, state, results, call, error);
         esk_state_give(exec, entry, state);
     }
     esk_exec_release(exec, entry);

@@ -74,7 +74,10 @@ struct esk_result {
     esk_value *value;
 };
 esk_status esk_exec_run(struct esk_exec *exec, const struct esk_bind_input *inputs,
-                        struct esk_result *results, esk_error *error);
+                        struct esk_result *results, const struct esk_run_call *call,
+                        esk_error *error);
+/* CANCELLED when the run was told to stop. */
+esk_status esk_run_stopped(const struct esk_run_call *call, esk_error *error);
 
 /* The state of a run, from the pool or new. run/state.c */
 esk_status esk_state_take(struct esk_exec *exec, struct esk_entry *entry,
@@ -86,6 +89,6 @@ void esk_state_destroy(const struct esk_exec_shared *shared, struct esk_run_stat
 /* The cut at the end of a plan: nodes between, then the rest. run/cut.c */
 esk_status esk_cut_run(struct esk_exec *exec, struct esk_entry *entry,
                        struct esk_run_state *state, struct esk_result *results,
-                       esk_error *error);
+                       const struct esk_run_call *call, esk_error *error);
 
 #endif

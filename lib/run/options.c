@@ -179,6 +179,7 @@ void esk_settings_device(const struct esk_settings *settings,
         .max_groups = (uint32_t)n[ESK_OPTION_MAX_GROUPS],
         .max_binding = (uint64_t)n[ESK_OPTION_MAX_BINDING],
         .fence_timeout_ms = (uint32_t)n[ESK_OPTION_FENCE_TIMEOUT],
+        .max_pending = (uint32_t)n[ESK_OPTION_PENDING],
         .poison = n[ESK_OPTION_POISON],
     };
 }

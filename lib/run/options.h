@@ -53,7 +53,8 @@
     X(ROTARY, "multiRotaryCacheConcatOffset", INT, "0..2147483647", "0", LATER,             \
       "rotary cache layout for long contexts")                                              \
     X(KV_BITS, "kvCacheQuantizationBits", INT, "0..8", "0", LATER, "bits of the KV cache")  \
-    X(PENDING, "maxNumPendingDispatches", INT, "1..4096", "16", LATER, "dispatches a flush") \
+    X(PENDING, "maxNumPendingDispatches", INT, "1..4096", "16", DEVICE,                     \
+      "dispatches between flushes; a terminated run ends at the next")                      \
     X(CACHE_STORAGE, "storageBufferCacheMode", ENUM, "disabled|lazyRelease|simple|bucket",  \
       "bucket", LATER, "cache of storage buffers")                                          \
     X(CACHE_UNIFORM, "uniformBufferCacheMode", ENUM, "disabled|lazyRelease|simple|bucket",  \

@@ -333,6 +333,10 @@ Test(command, replay) {
     cr_assert(images == 3 && blocks == 2, "so are its bindings");
     cr_assert_eq(barriers, 1);
     cr_assert_eq(ranges, (int)r.n_commands);
+    atomic_bool stop;
+    atomic_init(&stop, true);
+    const struct esk_gl_replay stopped = {.slots = slots, .params = 9, .stop = &stop};
+    cr_assert_eq(esk_gl_replay(&gl, &r, 0, &stopped), 1, "a stopped run issues no more");
     esk_gl_record_finish(&r);
 }
 
@@ -343,11 +347,11 @@ Test(command, wait) {
         cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, NULL, places, NULL),
                      ESK_OK);
         gl.GetGraphicsResetStatus = NULL;
-        cr_assert_eq(esk_gl_wait(&gl, &r, 0, 5, poll, &error), ESK_TIMEOUT);
+        cr_assert_eq(esk_gl_wait(&gl, &r, 0, 5, poll, NULL, &error), ESK_TIMEOUT);
         cr_assert_str_eq(esk_error_message(&error),
                          "stage 0 did not finish within 5 ms; in flight: 'one', 'two'");
         gl.GetGraphicsResetStatus = reset_status;
-        cr_assert_eq(esk_gl_wait(&gl, &r, 0, 5, poll, &error), ESK_DEVICE_LOST);
+        cr_assert_eq(esk_gl_wait(&gl, &r, 0, 5, poll, NULL, &error), ESK_DEVICE_LOST);
         esk_error_clear(&error);
         esk_gl_record_finish(&r);
     }

@@ -1,0 +1,58 @@
+/* Running a session: at once or by a queue, with options. */
+#ifndef ESKER_RUN_H
+#define ESKER_RUN_H
+
+#include "esker/session.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Stopping runs. The counterpart of RunOptionsSetTerminate. ---- */
+
+/* A switch that any number of runs watch. Thread-safe. */
+typedef struct esk_terminate esk_terminate;
+
+ESK_API esk_status esk_terminate_create(esk_terminate **terminate, esk_error *error);
+/* on: each run that watches it fails with CANCELLED, within the commands of one flush
+ * (option maxNumPendingDispatches) or one operator on the CPU; runs that start while it is
+ * on do so at once. off: runs may start again. Its session stays usable. */
+ESK_API void esk_terminate_set(esk_terminate *terminate, bool on);
+ESK_API bool esk_terminate_is_set(const esk_terminate *terminate);
+/* No run may watch it any more. NULL is allowed. */
+ESK_API void esk_terminate_destroy(esk_terminate *terminate);
+
+/* ---- Options of one run; everything is borrowed until the run has ended. ---- */
+typedef struct esk_run_options {
+    size_t struct_size;       /* sizeof(esk_run_options) */
+    const char *tag;          /* names the run in errors, logs and traces; may be NULL */
+    esk_terminate *terminate; /* may be NULL */
+    int gpu_graph_id;         /* of a session with enableGraphCapture: which of its graphs
+                                 is recorded by the first run with this id and replayed by
+                                 those after it; -1: run without */
+    bool profile;             /* this run leaves a record, also when the session does not
+                                 profile */
+} esk_run_options;
+
+#define esk_run_options(...)                                                                \
+    (&(esk_run_options){.struct_size = sizeof(esk_run_options), __VA_ARGS__})
+
+/* ---- Running ---- */
+
+/* Runs the model on tensors. options may be NULL.
+ * input_names[n_inputs], inputs[n_inputs]: every input without default, in any order;
+ * output_names[n_outputs]: the wanted ones; NULL and 0: all, in the model's order.
+ * outputs: room for that many. On entry an element may be NULL (the run makes a value) or a
+ * value of the right type and shape, which is filled: so a steady run allocates nothing.
+ * On failure no element of `outputs` is changed. Blocks until the results are there.
+ * Errors: INVALID_ARGUMENT (names, types, shapes: with what the model declares),
+ * UNSUPPORTED, FALLBACK, CANCELLED, DEVICE_LOST, TIMEOUT, OUT_OF_MEMORY. */
+ESK_API esk_status esk_session_run(esk_session *session, const esk_run_options *options,
+                                   const char *const *input_names, esk_value *const *inputs,
+                                   size_t n_inputs, const char *const *output_names,
+                                   esk_value **outputs, size_t n_outputs, esk_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

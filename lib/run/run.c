@@ -1,0 +1,216 @@
+/* Runs as callers ask for them. In: names and values; out: values. Must not know plans,
+ * GL or EGL. */
+#include "esker/run.h"
+
+#include "base/mem.h"
+#include "run/session.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+
+/* ---- stopping ---- */
+
+struct esk_terminate {
+    atomic_bool on;
+};
+
+esk_status esk_terminate_create(esk_terminate **terminate, esk_error *error) {
+    struct esk_terminate *made = esk_calloc(1, sizeof *made);
+    if (!made)
+        return esk_fail_memory(error, "a terminate switch");
+    atomic_init(&made->on, false);
+    *terminate = made;
+    return ESK_OK;
+}
+
+void esk_terminate_set(esk_terminate *terminate, bool on) {
+    atomic_store_explicit(&terminate->on, on, memory_order_relaxed);
+}
+
+bool esk_terminate_is_set(const esk_terminate *terminate) {
+    return atomic_load_explicit(&terminate->on, memory_order_relaxed);
+}
+
+void esk_terminate_destroy(esk_terminate *terminate) {
+    esk_free(terminate);
+}
+
+/* ---- running ---- */
+
+static esk_status find_input(const struct esk_graph *graph, const char *name, uint32_t *index,
+                             esk_error *error) {
+    for (uint32_t i = 0; name && i < graph->n_inputs; i++)
+        if (strcmp(graph->vars[graph->inputs[i]]->name, name) == 0) {
+            *index = i;
+            return ESK_OK;
+        }
+    struct esk_text known = {0};
+    for (uint32_t i = 0; i < graph->n_inputs; i++)
+        esk_text_add(&known, "%s'%s'", i ? ", " : "", graph->vars[graph->inputs[i]]->name);
+    esk_fail(error, ESK_INVALID_ARGUMENT, "the model has no input '%s'; it has %s",
+             name ? name : "NULL", esk_text_str(&known));
+    esk_text_finish(&known);
+    return ESK_INVALID_ARGUMENT;
+}
+
+static esk_status check_input(const struct esk_var *var, const struct esk_tensor *tensor,
+                              esk_error *error) {
+    bool good = var->dtype == tensor->dtype &&
+                (var->rank < 0 || var->rank == tensor->rank);
+    for (int a = 0; good && a < var->rank; a++)
+        good = var->dim[a] < 0 || var->dim[a] == tensor->dim[a];
+    if (good)
+        return ESK_OK;
+    struct esk_text text = {0};
+    esk_shape_print(&text, var->dtype, var->rank, var->dim);
+    esk_text_add(&text, ", it was given ");
+    esk_shape_print(&text, tensor->dtype, tensor->rank, tensor->dim);
+    esk_fail(error, ESK_INVALID_ARGUMENT, "input '%s' is %s", var->name,
+             esk_text_str(&text));
+    esk_text_finish(&text);
+    return ESK_INVALID_ARGUMENT;
+}
+
+static esk_status take_inputs(const esk_session *session, const char *const *names,
+                              esk_value *const *values, size_t count,
+                              struct esk_bind_input *inputs, esk_error *error) {
+    const struct esk_graph *graph = session->exec->graph;
+    for (uint32_t i = 0; i < graph->n_inputs; i++)
+        inputs[i].tensor.rank = -1;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t at;
+        ESK_TRY(find_input(graph, names[i], &at, error));
+        if (!values[i])
+            return esk_fail(error, ESK_INVALID_ARGUMENT, "input '%s': its value is NULL",
+                            names[i]);
+        ESK_TRY(check_input(graph->vars[graph->inputs[at]], &values[i]->tensor, error));
+        inputs[at].tensor = values[i]->tensor;
+    }
+    for (uint32_t i = 0; i < graph->n_inputs; i++) {
+        const struct esk_var *var = graph->vars[graph->inputs[i]];
+        if (inputs[i].tensor.rank < 0 && !(var->flags & ESK_VAR_INITIALIZER))
+            return esk_fail(error, ESK_INVALID_ARGUMENT, "input '%s' is missing", var->name);
+    }
+    /* one free dimension has one size in a run */
+    for (uint32_t i = 0; i < graph->n_inputs; i++)
+        for (uint32_t j = 0; j < i; j++) {
+            const struct esk_var *a = graph->vars[graph->inputs[i]];
+            const struct esk_var *b = graph->vars[graph->inputs[j]];
+            for (int p = 0; a->dim_name && p < inputs[i].tensor.rank && p < a->rank; p++)
+                for (int q = 0; b->dim_name && q < inputs[j].tensor.rank && q < b->rank; q++)
+                    if (a->dim_name[p] && b->dim_name[q] &&
+                        strcmp(a->dim_name[p], b->dim_name[q]) == 0 &&
+                        inputs[i].tensor.dim[p] != inputs[j].tensor.dim[q])
+                        esk_log(&session->env->logger, ESK_LOG_WARNING,
+                                "free dimension '%s' is %lld in input '%s' and %lld in '%s'",
+                                a->dim_name[p], (long long)inputs[i].tensor.dim[p], a->name,
+                                (long long)inputs[j].tensor.dim[q], b->name);
+        }
+    return ESK_OK;
+}
+
+static esk_status take_outputs(const esk_session *session, const char *const *names,
+                               esk_value **values, size_t count, struct esk_result *results,
+                               uint32_t *indexes, esk_error *error) {
+    const struct esk_graph *graph = session->exec->graph;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t at = (uint32_t)i;
+        if (names) {
+            at = 0;
+            while (at < graph->n_outputs && names[i] &&
+                   strcmp(esk_model_output(session->model, at)->name, names[i]) != 0)
+                at++;
+        }
+        if (at >= graph->n_outputs || (names && !names[i]))
+            return esk_fail(error, ESK_INVALID_ARGUMENT, "the model has no output '%s'",
+                            names && names[i] ? names[i] : "NULL");
+        if (results[at].wanted)
+            return esk_fail(error, ESK_INVALID_ARGUMENT, "output '%s' is asked for twice",
+                            esk_model_output(session->model, at)->name);
+        results[at] = (struct esk_result){true, values[i]};
+        indexes[i] = at;
+    }
+    return ESK_OK;
+}
+
+enum { FEW = 16 }; /* inputs and outputs that need no heap */
+
+/* The options as this library knows them: what a caller's older struct lacks is zero. */
+static esk_status take_options(const esk_run_options *options, struct esk_run_call *call,
+                               esk_error *error) {
+    enum { FIRST_SIZE = offsetof(esk_run_options, profile) + 1 };
+    esk_run_options all = {.struct_size = sizeof all};
+    if (options && (options->struct_size < FIRST_SIZE || options->struct_size > sizeof all))
+        return esk_fail(error, ESK_INVALID_ARGUMENT,
+                        "esk_run_options.struct_size is %zu, this library knows %d to %zu",
+                        options->struct_size, FIRST_SIZE, sizeof all);
+    if (options)
+        memcpy(&all, options, options->struct_size);
+    if (all.gpu_graph_id < -1)
+        return esk_fail(error, ESK_INVALID_ARGUMENT,
+                        "gpu_graph_id is %d; it is -1 (none) or more", all.gpu_graph_id);
+    *call = (struct esk_run_call){
+        .tag = all.tag,
+        .stop = all.terminate ? &all.terminate->on : NULL,
+        .graph_id = all.gpu_graph_id,
+        .profile = all.profile,
+    };
+    return ESK_OK;
+}
+
+esk_status esk_session_run(esk_session *session, const esk_run_options *options,
+                           const char *const *input_names, esk_value *const *inputs,
+                           size_t n_inputs, const char *const *output_names,
+                           esk_value **outputs, size_t n_outputs, esk_error *error) {
+    struct esk_run_call call;
+    ESK_TRY(take_options(options, &call, error));
+    const struct esk_graph *graph = session->exec->graph;
+    if (!output_names && !n_outputs)
+        n_outputs = graph->n_outputs;
+    if (!outputs || (n_inputs && (!input_names || !inputs)))
+        return esk_fail(error, ESK_INVALID_ARGUMENT, "esk_session_run: an array is NULL");
+    struct esk_bind_input few_in[FEW], *in = few_in;
+    struct esk_result few_results[FEW], *results = few_results;
+    uint32_t few_indexes[FEW], *indexes = few_indexes;
+    if (graph->n_inputs > FEW)
+        in = esk_calloc(graph->n_inputs, sizeof *in);
+    if (graph->n_outputs > FEW)
+        results = esk_calloc(graph->n_outputs, sizeof *results);
+    if (n_outputs > FEW)
+        indexes = esk_calloc(n_outputs, sizeof *indexes);
+    esk_status status = ESK_OK;
+    if (!in || !results || !indexes)
+        status = esk_fail_memory(error, "a run");
+    if (results == few_results)
+        memset(few_results, 0, sizeof few_results);
+    if (status == ESK_OK)
+        status = take_inputs(session, input_names, inputs, n_inputs, in, error);
+    if (status == ESK_OK)
+        status = take_outputs(session, output_names, outputs, n_outputs, results, indexes,
+                              error);
+    if (status == ESK_OK)
+        status = esk_exec_run(session->exec, in, results, &call, error);
+    for (size_t i = 0; results && indexes && i < n_outputs; i++) {
+        if (status != ESK_OK)
+            break;
+        outputs[i] = results[indexes[i]].value;
+    }
+    if (status != ESK_OK && results)
+        for (uint32_t i = 0; i < graph->n_outputs; i++) {
+            bool callers = false;
+            for (size_t j = 0; j < n_outputs; j++)
+                callers |= outputs[j] == results[i].value;
+            if (!callers)
+                esk_value_destroy(results[i].value);
+        }
+    if (in != few_in)
+        esk_free(in);
+    if (results != few_results)
+        esk_free(results);
+    if (indexes != few_indexes)
+        esk_free(indexes);
+    if (status != ESK_OK && call.tag)
+        esk_error_prefix(error, "run '%s'", call.tag);
+    return status;
+}

@@ -1,0 +1,16 @@
+/* The session surface: what docs/porting.md promises, one test or more each. */
+#include "surface.h"
+#include "table.h"
+
+static const struct table_test tests[] = {
+#define ROW(name) {#name, name}
+    ROW(run_options_sizes),
+    ROW(run_tag_is_in_the_error),
+    ROW(terminate_before_a_run),
+    ROW(terminate_in_flight),
+#undef ROW
+};
+
+int main(int argc, char **argv) {
+    return table_main(tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
+}

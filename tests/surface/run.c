@@ -1,0 +1,143 @@
+/* Run options. In: small models; out: statuses and messages as the header says. */
+#include "surface.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <time.h>
+
+static const char small_case[] = "Relu(float[2,3]) | Exp()";
+
+static bool small_session(struct scene *s, const char *provider, struct op_case **made,
+                          esk_session **session) {
+    esk_env *env;
+
+    MUST(scene_env(s, &env));
+    MUST(scene_case(s, small_case, made));
+    return scene_session(s, env, (*made)->model, provider, NULL, session);
+}
+
+/* One run of the case with these options; the status. */
+static esk_status run(struct op_case *made, esk_session *session,
+                      const esk_run_options *options, esk_error *error) {
+    esk_value *y = NULL;
+    esk_status status =
+        esk_session_run(session, options, made->inputs.names, made->inputs.values,
+                        made->inputs.count, NULL, &y, 1, error);
+
+    esk_value_destroy(y);
+    return status;
+}
+
+bool run_options_sizes(struct scene *s) {
+    struct op_case *made;
+    esk_session *session;
+    esk_error error = ESK_ERROR_INIT;
+    esk_run_options options = {.struct_size = 8};
+
+    MUST(small_session(s, "CPU", &made, &session));
+    CHECK(s, run(made, session, &options, &error) == ESK_INVALID_ARGUMENT,
+          "a struct of 8 bytes was taken");
+    options.struct_size = sizeof(options) + 8;
+    CHECK(s, run(made, session, &options, &error) == ESK_INVALID_ARGUMENT,
+          "a struct larger than the library's was taken");
+    options = *esk_run_options(.gpu_graph_id = -2);
+    CHECK(s, run(made, session, &options, &error) == ESK_INVALID_ARGUMENT,
+          "gpu_graph_id -2 was taken");
+    esk_error_clear(&error);
+    CHECK(s, run(made, session, esk_run_options(.gpu_graph_id = -1), &error) == ESK_OK,
+          "%s", esk_error_message(&error));
+    return true;
+}
+
+bool run_tag_is_in_the_error(struct scene *s) {
+    struct op_case *made;
+    esk_session *session;
+    esk_error error = ESK_ERROR_INIT;
+    esk_value *y = NULL;
+    const char *name = "nobody";
+
+    MUST(small_session(s, "CPU", &made, &session));
+    esk_session_run(session, esk_run_options(.tag = "frame 7"), &name,
+                    made->inputs.values, 1, NULL, &y, 1, &error);
+    CHECK(s, strstr(esk_error_message(&error), "frame 7"), "no tag in '%s'",
+          esk_error_message(&error));
+    esk_error_clear(&error);
+    return true;
+}
+
+bool terminate_before_a_run(struct scene *s) {
+    static const char *const providers[] = {"CPU", "GLCompute"};
+
+    for (int i = 0; i < 2; i++) {
+        struct op_case *made;
+        esk_session *session;
+        esk_error error = ESK_ERROR_INIT;
+        esk_terminate *stop;
+        esk_status status;
+
+        MUST(small_session(s, providers[i], &made, &session));
+        CHECK(s, esk_terminate_create(&stop, NULL) == ESK_OK, "no switch");
+        scene_keep(s, stop, (void (*)(void *))esk_terminate_destroy);
+        esk_terminate_set(stop, true);
+        status = run(made, session, esk_run_options(.terminate = stop), &error);
+        CHECK(s, status == ESK_CANCELLED, "%s: a terminated run gave %s", providers[i],
+              esk_status_name(status));
+        esk_error_clear(&error);
+        esk_terminate_set(stop, false);
+        status = run(made, session, esk_run_options(.terminate = stop), &error);
+        CHECK(s, status == ESK_OK, "%s: after it was unset: %s", providers[i],
+              esk_error_message(&error));
+    }
+    return true;
+}
+
+static void *stop_soon(void *user) {
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    esk_terminate_set(user, true);
+    return NULL;
+}
+
+static double seconds(void) {
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* A chain of products that takes much longer than the 20 ms after which it is stopped. */
+bool terminate_in_flight(struct scene *s) {
+    static const char *const providers[] = {"GLCompute", "CPU"};
+    enum { LINKS = 64 };
+    char text[64 + LINKS * 40];
+    size_t at = (size_t)snprintf(text, sizeof(text), "MatMul(float[1024,1024], "
+                                                     "float[1024,1024])");
+
+    for (int i = 1; i < LINKS; i++)
+        at += (size_t)snprintf(text + at, sizeof(text) - at,
+                               " | Softmax() | MatMul($, @1)");
+    (void)at;
+    for (int i = 0; i < 2; i++) {
+        struct op_case *made;
+        esk_env *env;
+        esk_session *session;
+        esk_error error = ESK_ERROR_INIT;
+        esk_terminate *stop;
+        esk_status status;
+        pthread_t thread;
+
+        MUST(scene_env(s, &env));
+        MUST(scene_case(s, text, &made));
+        MUST(scene_session(s, env, made->model, providers[i], NULL, &session));
+        CHECK(s, esk_terminate_create(&stop, NULL) == ESK_OK, "no switch");
+        scene_keep(s, stop, (void (*)(void *))esk_terminate_destroy);
+        double start = seconds();
+        CHECK(s, !pthread_create(&thread, NULL, stop_soon, stop), "no thread");
+        status = run(made, session, esk_run_options(.terminate = stop), &error);
+        double took = seconds() - start;
+        pthread_join(thread, NULL);
+        CHECK(s, status == ESK_CANCELLED, "%s: a run terminated after 20 ms gave %s after "
+              "%.3f s", providers[i], esk_status_name(status), took);
+        esk_error_clear(&error);
+    }
+    return true;
+}
