@@ -203,10 +203,10 @@ static void print_placement(const struct info *info) {
         printf("nodes\n");
     for (size_t i = 0; info->nodes && i < count; i++)
         print_node(esk_placement_get(info->placement, i), true);
-    printf("plan\n  %u stages, %u commands\n  activations %" PRIu64
+    printf("plan\n  %u stages, %u commands, %u barriers\n  activations %" PRIu64
            " bytes at most, lower bound %" PRIu64 "\n  weights %" PRIu64
            " bytes on the device\n",
-           stats->stages, stats->commands, stats->activation_peak,
+           stats->stages, stats->commands, stats->barriers, stats->activation_peak,
            stats->activation_lower_bound, stats->weight_bytes);
 }
 
@@ -293,6 +293,7 @@ static json_t *plan_tree(const esk_session_stats *stats) {
 
     json_object_set_new(tree, "stages", json_integer(stats->stages));
     json_object_set_new(tree, "commands", json_integer(stats->commands));
+    json_object_set_new(tree, "barriers", json_integer(stats->barriers));
     json_object_set_new(tree, "activation_peak",
                         json_integer((json_int_t)stats->activation_peak));
     json_object_set_new(tree, "activation_lower_bound",

@@ -122,7 +122,8 @@ typedef struct esk_session_stats {
     uint64_t weight_bytes;  /* forms held by the device */
     /* newest plan */
     uint32_t nodes, device_nodes, host_nodes, known_nodes, fallbacks, stages, commands;
-    uint64_t activation_peak, activation_lower_bound;
+    uint64_t activation_peak, activation_lower_bound; /* bytes: allocated; most alive at once */
+    uint32_t barriers; /* commands that wait for what earlier ones wrote */
 } esk_session_stats;
 
 ESK_API esk_status esk_session_get_stats(esk_session *session, esk_session_stats *stats,

@@ -40,6 +40,7 @@ static esk_status add_buffer(struct chooser *c, struct esk_buffer buffer, uint32
                   sizeof *c->buffer_stage))
         return esk_fail_memory(c->error, "buffers");
     buffer.first = UINT32_MAX;
+    buffer.parent = ESK_NONE;
     buffer.place.slot = ESK_SLOT_ACTIVATION;
     plan->buffers[plan->n_buffers] = buffer;
     c->buffer_stage[plan->n_buffers] = stage;

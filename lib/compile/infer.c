@@ -134,6 +134,9 @@ esk_status esk_sweep(struct esk_graph *graph, const bool *keep, esk_error *error
             node->dead = true;
         if (node->dead)
             continue;
+        for (uint32_t i = node->op ? node->op->min_out : node->n_out; i < node->n_out; i++)
+            if (node->out[i] != ESK_NONE && !needed[node->out[i]])
+                node->out[i] = ESK_NONE; /* an optional output that nobody reads */
         for (uint32_t i = 0; i < node->n_in; i++)
             if (node->in[i] != ESK_NONE)
                 needed[node->in[i]] = true;

@@ -74,7 +74,7 @@ static void give_slots(struct esk_plan *plan) {
         for (uint32_t b = 0; b < plan->n_buffers; b++) {
             struct esk_buffer *buffer = &plan->buffers[b];
             if (buffer->var == graph->inputs[i] && buffer->layout == ESK_LAYOUT_DENSE &&
-                buffer->place.slot == ESK_SLOT_ACTIVATION)
+                buffer->place.slot == ESK_SLOT_ACTIVATION && buffer->parent == ESK_NONE)
                 buffer->place = (struct esk_place){ESK_SLOT_INPUT, i, 0, buffer->bytes};
         }
     for (uint32_t i = 0; i < plan->n_outputs; i++) {
@@ -82,53 +82,157 @@ static void give_slots(struct esk_plan *plan) {
         if (output->from != ESK_OUTPUT_DEVICE || ESK_COMMAND_IS_FORM(output->buffer))
             continue;
         struct esk_buffer *buffer = &plan->buffers[output->buffer];
-        if (buffer->place.slot == ESK_SLOT_ACTIVATION)
+        if (buffer->place.slot == ESK_SLOT_ACTIVATION && buffer->parent == ESK_NONE)
             buffer->place = (struct esk_place){ESK_SLOT_OUTPUT, i, 0, buffer->bytes};
     }
 }
 
-static esk_status place_buffers(struct esk_plan *plan, uint64_t max_slab, esk_error *error) {
-    struct esk_interval *items = esk_calloc(plan->n_buffers + 1u, sizeof *items);
-    if (!items)
-        return esk_fail_memory(error, "memory planning");
-    uint32_t n = 0;
+/* When the bytes of a buffer and of all that lie inside it are in use. */
+struct span {
+    uint32_t first, last;
+};
+
+static uint32_t root_of(const struct esk_plan *plan, uint32_t buffer) {
+    while (plan->buffers[buffer].parent != ESK_NONE)
+        buffer = plan->buffers[buffer].parent;
+    return buffer;
+}
+
+static uint64_t offset_in_root(const struct esk_plan *plan, uint32_t buffer) {
+    uint64_t offset = 0;
+    for (; plan->buffers[buffer].parent != ESK_NONE; buffer = plan->buffers[buffer].parent)
+        offset += plan->buffers[buffer].offset;
+    return offset;
+}
+
+static void find_spans(const struct esk_plan *plan, struct span *spans) {
+    for (uint32_t i = 0; i < plan->n_buffers; i++)
+        spans[i] = (struct span){UINT32_MAX, 0};
     for (uint32_t i = 0; i < plan->n_buffers; i++) {
-        struct esk_buffer *buffer = &plan->buffers[i];
+        const struct esk_buffer *buffer = &plan->buffers[i];
+        struct span *span = &spans[root_of(plan, i)];
         if (buffer->first == UINT32_MAX)
-            buffer->first = buffer->last = 0; /* nothing touches it: an empty tensor */
-        if (buffer->place.slot == ESK_SLOT_ACTIVATION)
-            items[n++] = (struct esk_interval){
-                .bytes = buffer->bytes, .first = buffer->first, .last = buffer->last};
-    }
-    esk_status status = esk_assign_offsets(items, n, ALIGN, max_slab, &plan->slab_bytes,
-                                           &plan->n_slabs, error);
-    n = 0;
-    for (uint32_t i = 0; status == ESK_OK && i < plan->n_buffers; i++) {
-        struct esk_buffer *buffer = &plan->buffers[i];
-        if (buffer->place.slot != ESK_SLOT_ACTIVATION)
             continue;
-        buffer->place = (struct esk_place){ESK_SLOT_ACTIVATION, items[n].slab,
-                                           items[n].offset, buffer->bytes};
-        n++;
+        if (buffer->first < span->first)
+            span->first = buffer->first;
+        if (buffer->last > span->last)
+            span->last = buffer->last;
     }
-    /* the most that lives at one time, by a sweep over the clock */
+}
+
+/* Operand `in` of the command may give its bytes to operand `out`: it ends here, nothing
+ * else of the command lies in it, and the two are alike. */
+static bool can_take(const struct esk_plan *plan, const struct span *spans,
+                     const struct esk_command *command, uint32_t time, uint32_t in,
+                     uint32_t out) {
+    uint32_t a = command->buffers[in], y = command->buffers[out];
+    if (ESK_COMMAND_IS_FORM(a) || ESK_COMMAND_IS_FORM(y))
+        return false;
+    const struct esk_buffer *from = &plan->buffers[a], *to = &plan->buffers[y];
+    uint32_t root = root_of(plan, a);
+    if (root == y || to->parent != ESK_NONE || from->bytes != to->bytes ||
+        from->storage != to->storage || plan->buffers[root].bytes != to->bytes ||
+        plan->buffers[root].place.slot != ESK_SLOT_ACTIVATION ||
+        to->place.slot != ESK_SLOT_ACTIVATION || spans[root].last != time ||
+        spans[y].first != time)
+        return false;
+    for (uint32_t j = 0; j < command->kernel->n_operands; j++)
+        if (j != in && j != out && !ESK_COMMAND_IS_FORM(command->buffers[j]) &&
+            root_of(plan, command->buffers[j]) == root &&
+            !(command->kernel->operands[j].in_place && command->buffers[j] == a))
+            return false;
+    return true;
+}
+
+/* Outputs take the places of inputs that end there. */
+static void take_places(struct esk_plan *plan, struct span *spans) {
+    for (uint32_t s = 0; s < plan->n_stages; s++)
+        for (uint32_t i = 0; i < plan->stages[s].n_commands; i++) {
+            uint32_t at = plan->stages[s].first_command + i;
+            const struct esk_command *command = &plan->commands[at];
+            const struct esk_kernel *k = command->kernel;
+            for (uint32_t out = 0; out < k->n_operands; out++)
+                for (uint32_t in = 0; in < k->n_operands; in++) {
+                    if (k->operands[out].access != ESK_WRITE || !k->operands[in].in_place ||
+                        !can_take(plan, spans, command, time_of(at, s), in, out))
+                        continue;
+                    uint32_t y = command->buffers[out],
+                             root = root_of(plan, command->buffers[in]);
+                    plan->buffers[y].parent = root;
+                    plan->buffers[y].offset = 0;
+                    spans[root].last = spans[y].last;
+                }
+        }
+}
+
+/* The most that lives at one time, by a sweep over the clock. */
+static esk_status find_lower_bound(struct esk_plan *plan, const struct esk_interval *items,
+                                   uint32_t n, esk_error *error) {
     uint32_t ticks = plan->n_stages ? end_of(plan, plan->n_stages - 1) + 2 : 2;
-    int64_t *change = status == ESK_OK ? esk_calloc(ticks + 1u, sizeof *change) : NULL;
-    if (status == ESK_OK && !change)
-        status = esk_fail_memory(error, "memory planning");
-    for (uint32_t i = 0; change && i < n; i++) {
+    int64_t live = 0, *change = esk_calloc(ticks + 1u, sizeof *change);
+    if (!change)
+        return esk_fail_memory(error, "memory planning");
+    for (uint32_t i = 0; i < n; i++) {
         change[items[i].first] += (int64_t)items[i].bytes;
         change[items[i].last + 1] -= (int64_t)items[i].bytes;
     }
-    int64_t live = 0;
-    for (uint32_t t = 0; change && t < ticks; t++) {
+    for (uint32_t t = 0; t < ticks; t++) {
         live += change[t];
         if (live > (int64_t)plan->lower_bound)
             plan->lower_bound = (uint64_t)live;
     }
-    for (uint32_t i = 0; status == ESK_OK && i < plan->n_slabs; i++)
-        plan->peak += plan->slab_bytes[i];
     esk_free(change);
+    return ESK_OK;
+}
+
+static esk_status place_buffers(struct esk_plan *plan, uint64_t max_slab, esk_error *error) {
+    struct esk_interval *items = esk_calloc(plan->n_buffers + 1u, sizeof *items);
+    struct span *spans = esk_calloc(plan->n_buffers + 1u, sizeof *spans);
+    esk_status status = ESK_OK;
+    uint32_t n = 0;
+    if (!items || !spans) {
+        status = esk_fail_memory(error, "memory planning");
+        goto done;
+    }
+    find_spans(plan, spans);
+    take_places(plan, spans);
+    for (uint32_t i = 0; i < plan->n_buffers; i++) {
+        struct esk_buffer *buffer = &plan->buffers[i];
+        if (buffer->first == UINT32_MAX)
+            buffer->first = buffer->last = 0; /* nothing touches it: an empty tensor */
+        if (spans[i].first == UINT32_MAX)
+            spans[i] = (struct span){0, 0};
+        if (buffer->place.slot == ESK_SLOT_ACTIVATION && buffer->parent == ESK_NONE)
+            items[n++] = (struct esk_interval){
+                .bytes = buffer->bytes, .first = spans[i].first, .last = spans[i].last};
+    }
+    status = esk_assign_offsets(items, n, ALIGN, max_slab, &plan->slab_bytes,
+                                &plan->n_slabs, error);
+    if (status == ESK_OK)
+        status = find_lower_bound(plan, items, n, error);
+    if (status != ESK_OK)
+        goto done;
+    n = 0;
+    for (uint32_t i = 0; i < plan->n_buffers; i++) {
+        struct esk_buffer *buffer = &plan->buffers[i];
+        if (buffer->place.slot == ESK_SLOT_ACTIVATION && buffer->parent == ESK_NONE) {
+            buffer->place = (struct esk_place){ESK_SLOT_ACTIVATION, items[n].slab,
+                                               items[n].offset, buffer->bytes};
+            n++;
+        }
+    }
+    for (uint32_t i = 0; i < plan->n_buffers; i++) {
+        struct esk_buffer *buffer = &plan->buffers[i];
+        if (buffer->parent == ESK_NONE)
+            continue;
+        buffer->place = plan->buffers[root_of(plan, i)].place;
+        buffer->place.offset += offset_in_root(plan, i);
+        buffer->place.bytes = buffer->bytes;
+    }
+    for (uint32_t i = 0; i < plan->n_slabs; i++)
+        plan->peak += plan->slab_bytes[i];
+done:
+    esk_free(spans);
     esk_free(items);
     return status;
 }
@@ -170,6 +274,7 @@ static esk_status set_barriers(struct esk_plan *plan, esk_error *error) {
                 }
                 list[n++] = mine;
             }
+            plan->n_barriers += command->barrier;
             if (command->barrier && before) {
                 memmove(list, list + before, (n - before) * sizeof *list);
                 n -= before;

@@ -31,6 +31,9 @@ struct esk_operand {
     enum esk_layout layout; /* VAR: which of the var's layouts is meant */
     esk_dtype dtype;        /* narrow types are wrapped, wide halves rounded, on STORE */
     uint64_t offset;        /* bytes into the tensor, a multiple of the view's unit: a part */
+    bool in_place;          /* READ: of it each invocation reads only the units that it then
+                               stores into Y, which may take its bytes; no other
+                               invocation stores these */
 };
 
 /* One 32-bit word of a kernel's parameter block. */

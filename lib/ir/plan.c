@@ -69,8 +69,9 @@ static void print_command(const struct esk_plan *plan, uint32_t index,
 }
 
 void esk_plan_print(const struct esk_plan *plan, struct esk_text *text) {
-    esk_text_add(text, "plan: %u stages, %u commands, %u buffers, %u forms\n",
-                 plan->n_stages, plan->n_commands, plan->n_buffers, plan->n_forms);
+    esk_text_add(text, "plan: %u stages, %u commands, %u barriers, %u buffers, %u forms\n",
+                 plan->n_stages, plan->n_commands, plan->n_barriers, plan->n_buffers,
+                 plan->n_forms);
     esk_text_add(text, "activations: %llu bytes in %u slabs, lower bound %llu\n",
                  (unsigned long long)plan->peak, plan->n_slabs,
                  (unsigned long long)plan->lower_bound);
@@ -97,6 +98,8 @@ void esk_plan_print(const struct esk_plan *plan, struct esk_text *text) {
                                                      : "scratch",
                      (unsigned long long)b->bytes, b->first, b->last);
         print_place(plan, i, text);
+        if (b->parent != ESK_NONE)
+            esk_text_add(text, " in buffer %u", b->parent);
         esk_text_add(text, "\n");
     }
     for (uint32_t i = 0; i < plan->n_forms; i++) {

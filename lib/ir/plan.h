@@ -22,13 +22,17 @@ struct esk_place {
     uint64_t offset, bytes;
 };
 
-/* One tensor in one layout on the device. Several vars may share a buffer (aliases). */
+/* One tensor in one layout on the device. Several vars may share a buffer (aliases). A
+ * buffer may lie inside another, its parent: a range of it (a Slice, a part of a Concat), or
+ * all of it (an output that takes the place of an input which ends there). */
 struct esk_buffer {
     esk_id var;            /* the var that made it; ESK_NONE for scratch */
     enum esk_layout layout;
     enum esk_storage storage;
     esk_dtype dtype;
     uint64_t bytes;
+    uint32_t parent;       /* the buffer whose bytes these are; ESK_NONE: it has its own */
+    uint64_t offset;       /* into the parent, in bytes */
     uint32_t first, last;  /* first and last command that touch it, counted over all stages */
     struct esk_place place;
 };
@@ -108,6 +112,7 @@ struct esk_plan {
     uint32_t n_slabs;
     uint64_t constant_bytes;
     uint64_t peak, lower_bound; /* activation bytes: allocated; most alive at one step */
+    uint32_t n_barriers;
     uint32_t n_device_nodes, n_host_nodes, n_known_nodes;
     uint32_t n_fallbacks; /* host nodes that strict mode would refuse */
     struct esk_cut cut;

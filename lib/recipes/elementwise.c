@@ -290,8 +290,10 @@ void esk_epilogue_emit(struct esk_ctx *c, const struct esk_recipe *r, struct esk
         define_functions(k, text);
         esk_text_add(&k->defines, "#define EPILOGUE(v, at) (%s)\n", text);
         scalars_emit(&scalars, k);
-        if (reads_extra)
+        if (reads_extra) {
             esk_kernel_var(k, "E", c->graph, group->extra, r->out_layout[0], ESK_READ, view);
+            k->operands[k->n_operands - 1].in_place = true;
+        }
         k->flops += (double)esk_var_count(c->graph->vars[group->output]) * group->n_members;
         c->group_taken = true;
     }
@@ -525,6 +527,7 @@ static void emit_kernel(struct esk_ctx *c, struct esk_recipe *r, const struct sp
                                                      s->view == ESK_VEC4));
         esk_kernel_var(k, operand[i], c->graph, source->id, source->layout, ESK_READ,
                        source->view);
+        k->operands[i].in_place = source->kind == KIND_FLAT && source->view == s->view;
         bytes += (double)esk_storage_bytes(k->operands[i].storage, source->layout,
                                            source->var->rank, source->var->dim);
     }

@@ -22,8 +22,10 @@ esk_status esk_elementwise_expr(struct esk_ctx *c, const char *glsl, uint32_t n_
  *                        index, as Y's view has it)
  * with its parameters and, for a residual, one more operand "E" in Y's layout and view. The
  * shader must apply it exactly once to each value that it stores into Y, before masking pad
- * lanes. Without a group it does nothing (the prelude's EPILOGUE is the identity). Call it
- * after all other operands were added. Sets c->group_taken. */
+ * lanes; no two invocations may store the same unit, for Y may lie where E does (tiles that
+ * overlap at an edge must guard their stores). Without a group it does nothing (the prelude's
+ * EPILOGUE is the identity). Call it after all other operands were added. Sets
+ * c->group_taken. */
 void esk_epilogue_emit(struct esk_ctx *c, const struct esk_recipe *r, struct esk_kernel *k,
                        enum esk_view view);
 

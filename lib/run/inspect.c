@@ -112,6 +112,7 @@ static void add_plan(esk_session_stats *stats, const struct esk_plan *plan) {
     stats->fallbacks += plan->n_fallbacks;
     stats->stages += plan->n_stages;
     stats->commands += plan->n_commands;
+    stats->barriers += plan->n_barriers;
     if (plan->peak > stats->activation_peak)
         stats->activation_peak = plan->peak;
     if (plan->lower_bound > stats->activation_lower_bound)

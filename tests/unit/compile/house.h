@@ -76,13 +76,16 @@ static inline void add_ints(esk_model *model, const char *name, int64_t count,
 /* in: names with spaces between; the node has its output's name. */
 static inline void add_node(esk_model *model, const char *op, const char *in,
                             const char *out) {
-    char copy[256], *next = copy;
-    const char *names[8];
-    size_t n = 0;
+    char copy[256], outs[256], *next = copy, *rest = outs;
+    const char *names[8], *made[8];
+    size_t n = 0, n_out = 0;
     snprintf(copy, sizeof copy, "%s", in);
+    snprintf(outs, sizeof outs, "%s", out);
     while (next && *next)
         names[n++] = strsep(&next, " ");
-    OK(esk_model_add_node(model, "", op, out, names, n, &out, 1, NULL, 0, &error));
+    while (rest && *rest)
+        made[n_out++] = strsep(&rest, " ");
+    OK(esk_model_add_node(model, "", op, made[0], names, n, made, n_out, NULL, 0, &error));
 }
 
 static inline void add_output(esk_model *model, const char *name) {
