@@ -172,6 +172,7 @@ static esk_status gl_open(const struct esk_device_options *options,
             esk_gl_programs_init(&device->programs, &device->gl, esk_shaders,
                                  &device->counters);
             device->programs.labels = options->debug;
+            esk_gl_warm_init(&device->warm, device->egl, &device->gl, &device->logger);
         }
         esk_gl_device_restore(device, &saved);
     }

@@ -9,6 +9,7 @@
 #include "glcompute/egl.h"
 #include "glcompute/limits.h"
 #include "glcompute/program.h"
+#include "glcompute/warm.h"
 #include "ir/provider.h"
 
 #include <pthread.h>
@@ -28,6 +29,7 @@ struct esk_device {
     struct esk_gl_weights weights;
     struct esk_gl_programs programs;
     struct esk_gl_timer *timer; /* made by the first watched stage */
+    struct esk_gl_warm warm;
     bool lost; /* nothing can be done with it any more but freeing */
 };
 

@@ -27,28 +27,6 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
-/* Errors. */
-
-#define ROW(name) \
-    { EGL_##name, "EGL_" #name }
-static const struct {
-    unsigned code;
-    const char *name;
-} error_names[] = {ROW(SUCCESS),       ROW(NOT_INITIALIZED),     ROW(BAD_ACCESS),
-                   ROW(BAD_ALLOC),     ROW(BAD_ATTRIBUTE),       ROW(BAD_CONFIG),
-                   ROW(BAD_CONTEXT),   ROW(BAD_CURRENT_SURFACE), ROW(BAD_DISPLAY),
-                   ROW(BAD_MATCH),     ROW(BAD_NATIVE_PIXMAP),   ROW(BAD_NATIVE_WINDOW),
-                   ROW(BAD_PARAMETER), ROW(BAD_SURFACE),         ROW(CONTEXT_LOST),
-                   ROW(BAD_DEVICE_EXT)};
-#undef ROW
-
-const char *esk_egl_error_name(unsigned code) {
-    for (size_t i = 0; i < COUNT_OF(error_names); i++)
-        if (error_names[i].code == code)
-            return error_names[i].name;
-    return "unknown EGL error";
-}
-
 /* The library. */
 
 #define EGL_LIST(X)                                         \
@@ -102,6 +80,7 @@ struct esk_egl_priv {
     void *gbm_device; /* owned; NULL off the gbm rung */
     int fd;           /* owned; -1 off the gbm rung */
     EGLSurface surface;
+    EGLConfig config; /* of the context */
     bool owns_display;      /* initialised, and ours alone: terminate it */
     bool symbols_first;     /* eglGetProcAddress does not promise core functions */
     void *gles;             /* libGLESv2's handle, loaded on demand; may be NULL */
@@ -324,6 +303,7 @@ static bool create_context(const struct walk *walk, struct esk_egl *egl,
         egl->context =
             try_context(egl, config, options->share_context, now & ROBUST, now & DEBUG);
         if (egl->context) {
+            egl->priv->config = config;
             egl->robust = now & ROBUST;
             egl->debug = now & DEBUG;
             return true;
@@ -903,6 +883,37 @@ static esk_status fail_call(struct esk_egl *egl, const char *call, esk_error *er
     unsigned code = (unsigned)egl->priv->api.GetError();
     return esk_fail(error, code == EGL_CONTEXT_LOST ? ESK_DEVICE_LOST : ESK_DEVICE_ERROR,
                     "%s failed: %s (0x%04x)", call, esk_egl_error_name(code), code);
+}
+
+esk_status esk_egl_twin(const struct esk_egl *egl, struct esk_egl **result,
+                        esk_error *error) {
+    struct esk_egl *twin = esk_calloc(1, sizeof *twin);
+    struct esk_egl_priv *priv = esk_calloc(1, sizeof *priv);
+    esk_status status = !twin || !priv      ? esk_fail_memory(error, "a second context")
+                        : egl->priv->surface ? esk_fail(error, ESK_UNSUPPORTED,
+                                                       "contexts need a surface each")
+                                             : ESK_OK;
+    if (status == ESK_OK) {
+        *twin = *egl;
+        twin->priv = priv;
+        *priv = *egl->priv;
+        priv->owns_display = false;
+        priv->gbm_device = priv->gles = NULL;
+        priv->fd = -1;
+        EGLenum api = priv->api.QueryAPI();
+        priv->api.BindAPI(EGL_OPENGL_ES_API);
+        twin->context = try_context(twin, priv->config, egl->context, egl->robust, false);
+        if (!twin->context)
+            status = fail_call(twin, "eglCreateContext", error);
+        priv->api.BindAPI(api);
+    }
+    if (status == ESK_OK) {
+        *result = twin;
+        return ESK_OK;
+    }
+    esk_free(priv);
+    esk_free(twin);
+    return status;
 }
 
 esk_status esk_egl_make_current(struct esk_egl *egl, struct esk_egl_saved *saved,

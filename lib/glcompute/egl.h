@@ -91,6 +91,11 @@ struct esk_egl {
 esk_status esk_egl_open(const struct esk_egl_options *options, uint32_t index,
                         struct esk_egl **egl, esk_error *error);
 
+/* A second context of the same display that shares objects with the first: for another
+ * thread. Closed with esk_egl_close, before the first. */
+esk_status esk_egl_twin(const struct esk_egl *egl, struct esk_egl **twin,
+                        esk_error *error);
+
 /* Destroys the context; NULL is allowed. It must not be current in any thread. */
 void esk_egl_close(struct esk_egl *egl);
 

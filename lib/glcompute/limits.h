@@ -22,7 +22,8 @@
     X(FLUSH_EACH, 3, "glFlush after each dispatch")                        \
     X(POLL_FENCE, 4, "poll glGetSynciv, do not block in glClientWaitSync") \
     X(PBUFFER, 5, "make current with a pbuffer, never without a surface")  \
-    X(SLOW_DEVICE, 6, "for tests only: orders of magnitude slower than others")
+    X(SLOW_DEVICE, 6, "for tests only: orders of magnitude slower than others") \
+    X(LATE_COMPILE, 7, "programs are compiled when first dispatched")
 
 enum esk_gl_quirk {
 #define ESK_GL_QUIRK_ENUM(name, bit, text) ESK_QUIRK_##name = 1 << (bit),

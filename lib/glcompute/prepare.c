@@ -109,6 +109,8 @@ static esk_status prepare_current(struct esk_prepared *p, esk_error *error) {
     ESK_TRY(status);
     device->counters.recorded += p->record.n_commands;
     ESK_TRY(prepare_programs(p, error));
+    if (device->info.quirks & ESK_QUIRK_LATE_COMPILE)
+        esk_gl_warm_up(&device->warm, &device->gl, &p->record);
     for (uint32_t i = 0; i < p->record.n_slots; i++) { /* views of what stays */
         const struct esk_gl_slot *slot = &p->record.slots[i];
         struct esk_gl_buffer *buffer = NULL;

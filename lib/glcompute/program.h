@@ -46,6 +46,7 @@ struct esk_gl_program {
     struct esk_gl_program *next; /* of its bucket */
     GLuint shader;               /* 0 once linked */
     bool pending;                /* started, status not asked */
+    bool warm;                   /* see glcompute/warm.h */
 };
 
 /* One per device; under its lock, context current. Zeroed memory is an empty cache.

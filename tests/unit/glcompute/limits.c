@@ -106,10 +106,12 @@ Test(limits, quirks) {
         const char *renderer, *version;
         uint32_t quirks;
     } rows[] = {
-        {llvmpipe, "OpenGL ES 3.2 Mesa 22.3.6", OLD},
-        {llvmpipe, "OpenGL ES 3.2 Mesa 25.0.7", OLD},
-        {llvmpipe, "OpenGL ES 3.2 Mesa 25.1.0", ESK_QUIRK_SLOW_SHARED},
-        {llvmpipe, "OpenGL ES 3.2 Mesa 26.0.1", ESK_QUIRK_SLOW_SHARED},
+        {llvmpipe, "OpenGL ES 3.2 Mesa 22.3.6", OLD | ESK_QUIRK_LATE_COMPILE},
+        {llvmpipe, "OpenGL ES 3.2 Mesa 25.0.7", OLD | ESK_QUIRK_LATE_COMPILE},
+        {llvmpipe, "OpenGL ES 3.2 Mesa 25.1.0",
+         ESK_QUIRK_SLOW_SHARED | ESK_QUIRK_LATE_COMPILE},
+        {llvmpipe, "OpenGL ES 3.2 Mesa 26.0.1",
+         ESK_QUIRK_SLOW_SHARED | ESK_QUIRK_LATE_COMPILE},
         {"zink (llvmpipe (LLVM 15.0.6, 256 bits))", "OpenGL ES 3.2 Mesa 22.3.6", OLD},
         {"ANGLE (Mesa, Vulkan 1.3 (llvmpipe (LLVM 15)))",
          "OpenGL ES 3.1.0 (ANGLE 2.1.22 git hash: 0)",
