@@ -52,6 +52,38 @@ ESK_API esk_status esk_session_run(esk_session *session, const esk_run_options *
                                    size_t n_inputs, const char *const *output_names,
                                    esk_value **outputs, size_t n_outputs, esk_error *error);
 
+/* ---- Running later. The counterpart of RunAsync. ---- */
+
+/* What is under way: a run or a copy. Thread-safe. */
+typedef struct esk_async esk_async;
+
+/* Called once, by the session's own thread: status and error of the run, and the array of
+ * outputs that the run was given, filled on success. A run whose session is destroyed before
+ * its turn has status CANCELLED; it is then called by the thread that destroys. It may
+ * start runs and destroy the session; it must not wait for its own handle. */
+typedef void (*esk_run_fn)(void *user, esk_status status, const esk_error *error,
+                           esk_value **outputs, size_t n_outputs);
+
+/* As esk_session_run, but returns when names, types and shapes were checked; the run stands
+ * in the session's queue and a thread of the session takes one after the other. The array
+ * `outputs`, all values and what `options` points to are the library's until the run has
+ * ended; the arrays of names and inputs are not. fn, async: either, both or none; *async is
+ * the caller's to destroy. */
+ESK_API esk_status esk_session_run_async(esk_session *session,
+                                         const esk_run_options *options,
+                                         const char *const *input_names,
+                                         esk_value *const *inputs, size_t n_inputs,
+                                         const char *const *output_names,
+                                         esk_value **outputs, size_t n_outputs,
+                                         esk_run_fn fn, void *user, esk_async **async,
+                                         esk_error *error);
+
+/* Waits until it has ended (the callback too) and gives its status and error. timeout_ms: 0
+ * just looks, -1 waits without end; TIMEOUT when it has not ended by then. */
+ESK_API esk_status esk_async_wait(esk_async *async, int64_t timeout_ms, esk_error *error);
+/* Lets go of the handle; what is under way goes on. NULL is allowed. */
+ESK_API void esk_async_destroy(esk_async *async);
+
 #ifdef __cplusplus
 }
 #endif

@@ -58,7 +58,8 @@ ESK_API esk_status esk_session_create_from_memory(esk_env *env, const void *byte
                                                   const esk_session_options *options,
                                                   esk_session **session, esk_error *error);
 
-/* No run may be in flight. NULL is allowed. */
+/* No esk_session_run may be in flight. Runs in its queue are cancelled, but for the one at
+ * work, which is waited for. NULL is allowed. */
 ESK_API void esk_session_destroy(esk_session *session);
 
 /* ---- Model facts; strings and arrays live as long as the session. ---- */

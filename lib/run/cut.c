@@ -268,17 +268,15 @@ esk_status esk_cut_run(struct esk_exec *exec, struct esk_entry *entry,
     for (uint32_t i = 0; status == ESK_OK && i < cut->rest->n_inputs; i++)
         inputs[i].tensor = state->host[cut->rest->inputs[i]];
     uint32_t n = 0;
-    for (uint32_t i = 0; status == ESK_OK && i < plan->n_outputs; i++)
+    for (uint32_t i = 0; later && i < plan->n_outputs; i++)
         if (plan->outputs[i].from == ESK_OUTPUT_LATER)
             later[n++] = results[i];
     if (status == ESK_OK)
         status = esk_exec_run(entry->rest, inputs, later, call, error);
     n = 0;
     for (uint32_t i = 0; later && i < plan->n_outputs; i++)
-        if (plan->outputs[i].from == ESK_OUTPUT_LATER)
-            results[i].value = n < cut->rest->n_outputs && later[n].value ? later[n].value
-                                                                          : results[i].value,
-            n++;
+        if (plan->outputs[i].from == ESK_OUTPUT_LATER && n < cut->rest->n_outputs)
+            results[i] = later[n++];
     esk_free(inputs);
     esk_free(later);
     bag_finish(&bag);

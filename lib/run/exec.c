@@ -197,8 +197,10 @@ static esk_status set_host(const struct esk_exec *exec, const struct esk_entry *
             continue;
         const struct esk_tensor *host = &state->host[output->var];
         esk_value **value = &results[i].value;
-        if (!*value)
+        if (!*value) {
             ESK_TRY(esk_value_create(host->dtype, host->rank, host->dim, value, error));
+            results[i].made = true;
+        }
         const struct esk_tensor *tensor = &(*value)->tensor;
         if (tensor->dtype != host->dtype ||
             !esk_shape_equal(tensor->rank, tensor->dim, host->rank, host->dim)) {

@@ -71,6 +71,7 @@ void esk_exec_release(struct esk_exec *exec, struct esk_entry *entry);
  * NULL, made (the caller destroys it, on failure too). */
 struct esk_result {
     bool wanted;
+    bool made; /* by the run */
     esk_value *value;
 };
 esk_status esk_exec_run(struct esk_exec *exec, const struct esk_bind_input *inputs,

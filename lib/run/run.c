@@ -3,7 +3,7 @@
 #include "esker/run.h"
 
 #include "base/mem.h"
-#include "run/session.h"
+#include "run/request.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
@@ -128,18 +128,17 @@ static esk_status take_outputs(const esk_session *session, const char *const *na
         if (results[at].wanted)
             return esk_fail(error, ESK_INVALID_ARGUMENT, "output '%s' is asked for twice",
                             esk_model_output(session->model, at)->name);
-        results[at] = (struct esk_result){true, values[i]};
+        results[at] = (struct esk_result){.wanted = true, .value = values[i]};
         indexes[i] = at;
     }
     return ESK_OK;
 }
 
-enum { FEW = 16 }; /* inputs and outputs that need no heap */
-
 /* The options as this library knows them: what a caller's older struct lacks is zero. */
 static esk_status take_options(const esk_run_options *options, struct esk_run_call *call,
                                esk_error *error) {
     enum { FIRST_SIZE = offsetof(esk_run_options, profile) + 1 };
+    *call = (struct esk_run_call){0};
     esk_run_options all = {.struct_size = sizeof all};
     if (options && (options->struct_size < FIRST_SIZE || options->struct_size > sizeof all))
         return esk_fail(error, ESK_INVALID_ARGUMENT,
@@ -159,58 +158,82 @@ static esk_status take_options(const esk_run_options *options, struct esk_run_ca
     return ESK_OK;
 }
 
+void esk_request_finish(struct esk_request *r) {
+    if (r->in != r->few_in)
+        esk_free(r->in);
+    if (r->results != r->few_results)
+        esk_free(r->results);
+    if (r->indexes != r->few_indexes)
+        esk_free(r->indexes);
+}
+
+esk_status esk_request_init(struct esk_request *r, esk_session *session,
+                            const esk_run_options *options, esk_error *error) {
+    const struct esk_graph *graph = session->exec->graph;
+    r->session = session;
+    r->in = r->few_in;
+    r->results = r->few_results;
+    r->indexes = r->few_indexes;
+    r->outputs = NULL;
+    r->n_outputs = 0;
+    memset(r->few_results, 0, sizeof r->few_results);
+    ESK_TRY(take_options(options, &r->call, error));
+    if (graph->n_inputs > ESK_REQUEST_FEW)
+        r->in = esk_calloc(graph->n_inputs, sizeof *r->in);
+    if (graph->n_outputs > ESK_REQUEST_FEW) {
+        r->results = esk_calloc(graph->n_outputs, sizeof *r->results);
+        r->indexes = esk_calloc(graph->n_outputs, sizeof *r->indexes);
+    }
+    return r->in && r->results && r->indexes ? ESK_OK : esk_fail_memory(error, "a run");
+}
+
+esk_status esk_request_take(struct esk_request *r, const char *const *input_names,
+                            esk_value *const *inputs, size_t n_inputs,
+                            const char *const *output_names, esk_value **outputs,
+                            size_t n_outputs, esk_error *error) {
+    if (!output_names && !n_outputs)
+        n_outputs = r->session->exec->graph->n_outputs;
+    if (!outputs || (n_inputs && (!input_names || !inputs)))
+        return esk_fail(error, ESK_INVALID_ARGUMENT, "a run: an array is NULL");
+    ESK_TRY(take_inputs(r->session, input_names, inputs, n_inputs, r->in, error));
+    ESK_TRY(take_outputs(r->session, output_names, outputs, n_outputs, r->results,
+                         r->indexes, error));
+    r->outputs = outputs;
+    r->n_outputs = n_outputs;
+    return ESK_OK;
+}
+
+esk_status esk_request_run(struct esk_request *r, esk_error *error) {
+    const struct esk_graph *graph = r->session->exec->graph;
+    esk_status status = esk_exec_run(r->session->exec, r->in, r->results, &r->call, error);
+    if (status == ESK_OK) {
+        for (size_t i = 0; i < r->n_outputs; i++)
+            r->outputs[i] = r->results[r->indexes[i]].value;
+        return ESK_OK;
+    }
+    for (uint32_t i = 0; i < graph->n_outputs; i++)
+        if (r->results[i].made) {
+            esk_value_destroy(r->results[i].value);
+            r->results[i].value = NULL;
+        }
+    return r->call.tag ? esk_error_prefix(error, "run '%s'", r->call.tag) : status;
+}
+
 esk_status esk_session_run(esk_session *session, const esk_run_options *options,
                            const char *const *input_names, esk_value *const *inputs,
                            size_t n_inputs, const char *const *output_names,
                            esk_value **outputs, size_t n_outputs, esk_error *error) {
-    struct esk_run_call call;
-    ESK_TRY(take_options(options, &call, error));
-    const struct esk_graph *graph = session->exec->graph;
-    if (!output_names && !n_outputs)
-        n_outputs = graph->n_outputs;
-    if (!outputs || (n_inputs && (!input_names || !inputs)))
-        return esk_fail(error, ESK_INVALID_ARGUMENT, "esk_session_run: an array is NULL");
-    struct esk_bind_input few_in[FEW], *in = few_in;
-    struct esk_result few_results[FEW], *results = few_results;
-    uint32_t few_indexes[FEW], *indexes = few_indexes;
-    if (graph->n_inputs > FEW)
-        in = esk_calloc(graph->n_inputs, sizeof *in);
-    if (graph->n_outputs > FEW)
-        results = esk_calloc(graph->n_outputs, sizeof *results);
-    if (n_outputs > FEW)
-        indexes = esk_calloc(n_outputs, sizeof *indexes);
-    esk_status status = ESK_OK;
-    if (!in || !results || !indexes)
-        status = esk_fail_memory(error, "a run");
-    if (results == few_results)
-        memset(few_results, 0, sizeof few_results);
+    if (!session)
+        return esk_fail(error, ESK_INVALID_ARGUMENT, "esk_session_run: session is NULL");
+    struct esk_request request;
+    esk_status status = esk_request_init(&request, session, options, error);
     if (status == ESK_OK)
-        status = take_inputs(session, input_names, inputs, n_inputs, in, error);
+        status = esk_request_take(&request, input_names, inputs, n_inputs, output_names,
+                                  outputs, n_outputs, error);
     if (status == ESK_OK)
-        status = take_outputs(session, output_names, outputs, n_outputs, results, indexes,
-                              error);
-    if (status == ESK_OK)
-        status = esk_exec_run(session->exec, in, results, &call, error);
-    for (size_t i = 0; results && indexes && i < n_outputs; i++) {
-        if (status != ESK_OK)
-            break;
-        outputs[i] = results[indexes[i]].value;
-    }
-    if (status != ESK_OK && results)
-        for (uint32_t i = 0; i < graph->n_outputs; i++) {
-            bool callers = false;
-            for (size_t j = 0; j < n_outputs; j++)
-                callers |= outputs[j] == results[i].value;
-            if (!callers)
-                esk_value_destroy(results[i].value);
-        }
-    if (in != few_in)
-        esk_free(in);
-    if (results != few_results)
-        esk_free(results);
-    if (indexes != few_indexes)
-        esk_free(indexes);
-    if (status != ESK_OK && call.tag)
-        esk_error_prefix(error, "run '%s'", call.tag);
+        status = esk_request_run(&request, error);
+    else if (request.call.tag)
+        esk_error_prefix(error, "run '%s'", request.call.tag);
+    esk_request_finish(&request);
     return status;
 }

@@ -186,6 +186,11 @@ static esk_status create_over(esk_env *env, struct esk_model *model,
         esk_model_destroy(model);
         return esk_fail_memory(error, "a session");
     }
+    if (pthread_mutex_init(&made->lock, NULL)) {
+        esk_free(made);
+        esk_model_destroy(model);
+        return esk_fail(error, ESK_INTERNAL, "a mutex cannot be made");
+    }
     made->env = env;
     made->model = model;
     esk_status status = create(made, options, error);
@@ -231,9 +236,8 @@ esk_status esk_session_create_from_model(esk_env *env, const esk_model *model,
     return create_over(env, copy, options, session, error);
 }
 
-void esk_session_destroy(esk_session *session) {
-    if (!session)
-        return;
+static void destroy(void *user) {
+    struct esk_session *session = user;
     esk_exec_destroy(session->exec);
     if (session->device)
         esk_env_release(session->env, session->device);
@@ -241,7 +245,13 @@ void esk_session_destroy(esk_session *session) {
     esk_free(session->lists[0]);
     esk_free(session->lists[1]);
     esk_model_destroy(session->model);
+    pthread_mutex_destroy(&session->lock);
     esk_free(session);
+}
+
+void esk_session_destroy(esk_session *session) {
+    if (session)
+        esk_queue_destroy(session->queue, destroy, session);
 }
 
 esk_status esk_session_plan(esk_session *session, int64_t fallback_size, esk_error *error) {

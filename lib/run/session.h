@@ -6,6 +6,7 @@
 #include "front/model.h"
 #include "run/env.h"
 #include "run/exec.h"
+#include "run/queue.h"
 
 struct esk_dim_override {
     char *name; /* owned */
@@ -26,6 +27,8 @@ struct esk_session {
     struct esk_open_device *device; /* NULL: CPU only */
     struct esk_exec_shared shared;
     struct esk_exec *exec; /* owned */
+    pthread_mutex_t lock;  /* guards `queue` */
+    struct esk_queue *queue; /* owned; NULL until something is queued */
     char **lists[2];       /* owned: host names, disabled passes; NULL-terminated */
 };
 

@@ -8,6 +8,10 @@ static const struct table_test tests[] = {
     ROW(run_tag_is_in_the_error),
     ROW(terminate_before_a_run),
     ROW(terminate_in_flight),
+    ROW(async_runs_give_the_same),
+    ROW(async_argument_errors_come_at_once),
+    ROW(destroy_while_runs_are_queued),
+    ROW(threads_times_sessions),
 #undef ROW
 };
 

@@ -12,4 +12,10 @@ bool run_tag_is_in_the_error(struct scene *s);
 bool terminate_before_a_run(struct scene *s);
 bool terminate_in_flight(struct scene *s);
 
+/* queue.c: runs by the queue, threads */
+bool async_runs_give_the_same(struct scene *s);
+bool async_argument_errors_come_at_once(struct scene *s);
+bool destroy_while_runs_are_queued(struct scene *s);
+bool threads_times_sessions(struct scene *s);
+
 #endif

@@ -1,0 +1,205 @@
+/* Runs by the queue: order, callbacks, handles, the end of a session while runs wait. In:
+ * small models; out: results as of runs at once. */
+#include "surface.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+enum { RUNS = 24 };
+
+struct landed {
+    atomic_int ok, cancelled, other;
+    atomic_bool queued; /* all runs are in the queue */
+    esk_session *to_destroy; /* by the first callback */
+};
+
+static void land(void *user, esk_status status, const esk_error *error,
+                 esk_value **outputs, size_t n_outputs) {
+    struct landed *landed = user;
+    esk_session *session = landed->to_destroy;
+
+    (void)error;
+    for (size_t i = 0; i < n_outputs; i++)
+        if (status != ESK_OK && outputs[i])
+            atomic_fetch_add(&landed->other, 1);
+    atomic_fetch_add(status == ESK_OK          ? &landed->ok
+                     : status == ESK_CANCELLED ? &landed->cancelled
+                                               : &landed->other,
+                     1);
+    landed->to_destroy = NULL;
+    while (session && !atomic_load(&landed->queued))
+        sched_yield();
+    esk_session_destroy(session);
+}
+
+static bool open_two(struct scene *s, struct op_case **made, esk_session **sessions) {
+    static const char *const providers[] = {"GLCompute", "CPU"};
+    esk_env *env;
+
+    MUST(scene_env(s, &env));
+    MUST(scene_case(s, "MatMul(float[64,64], float[64,64]!) | Softmax()", made));
+    for (int i = 0; i < 2; i++)
+        MUST(scene_session(s, env, (*made)->model, providers[i], NULL, &sessions[i]));
+    return true;
+}
+
+bool async_runs_give_the_same(struct scene *s) {
+    struct op_case *made;
+    esk_session *sessions[2];
+    esk_error error = ESK_ERROR_INIT;
+
+    MUST(open_two(s, &made, sessions));
+    for (int p = 0; p < 2; p++) {
+        struct landed landed = {.ok = 0};
+        esk_value *expected, *outputs[RUNS] = {NULL};
+        esk_async *asyncs[RUNS];
+
+        MUST(scene_run(s, sessions[p], &expected, 1, made->inputs.values[0]));
+        for (int i = 0; i < RUNS; i++)
+            if (esk_session_run_async(sessions[p], NULL, made->inputs.names,
+                                      made->inputs.values, 1, NULL, &outputs[i], 0, land,
+                                      &landed, &asyncs[i], &error) != ESK_OK)
+                return fault_take(s->fault, "run_async", &error);
+        for (int i = 0; i < RUNS; i++) {
+            esk_status status = esk_async_wait(asyncs[i], -1, &error);
+
+            esk_async_destroy(asyncs[i]);
+            if (status != ESK_OK)
+                return fault_take(s->fault, "wait", &error);
+            scene_keep(s, outputs[i], (void (*)(void *))esk_value_destroy);
+            MUST(scene_same_bytes(s, "async", outputs[i], expected));
+        }
+        CHECK(s, atomic_load(&landed.ok) == RUNS, "%d callbacks of %d",
+              atomic_load(&landed.ok), RUNS);
+    }
+    return true;
+}
+
+bool async_argument_errors_come_at_once(struct scene *s) {
+    struct op_case *made;
+    esk_session *sessions[2];
+    esk_error error = ESK_ERROR_INIT;
+    esk_value *y = NULL;
+    const char *name = "nobody";
+
+    MUST(open_two(s, &made, sessions));
+    CHECK(s,
+          esk_session_run_async(sessions[1], NULL, &name, made->inputs.values, 1, NULL, &y,
+                                0, NULL, NULL, NULL, &error) == ESK_INVALID_ARGUMENT,
+          "an unknown input was queued");
+    CHECK(s, strstr(esk_error_message(&error), "nobody"), "'%s'",
+          esk_error_message(&error));
+    esk_error_clear(&error);
+    return true;
+}
+
+/* Sessions that nothing else owns: these tests destroy them themselves. */
+static bool own_session(struct scene *s, struct op_case **made, esk_session **session) {
+    esk_env *env;
+    esk_error error = ESK_ERROR_INIT;
+
+    MUST(scene_env(s, &env));
+    MUST(scene_case(s, "MatMul(float[256,256], float[256,256]!) | Softmax()", made));
+    if (esk_session_create_from_model(env, (*made)->model, NULL, session, &error) != ESK_OK)
+        return fault_take(s->fault, "session", &error);
+    return true;
+}
+
+bool destroy_while_runs_are_queued(struct scene *s) {
+    for (int from_callback = 0; from_callback < 2; from_callback++) {
+        struct op_case *made;
+        esk_session *session;
+        esk_error error = ESK_ERROR_INIT;
+        struct landed landed = {.ok = 0};
+        esk_value *outputs[RUNS] = {NULL};
+        esk_async *last = NULL;
+
+        MUST(own_session(s, &made, &session));
+        landed.to_destroy = from_callback ? session : NULL;
+        for (int i = 0; i < RUNS; i++)
+            if (esk_session_run_async(session, NULL, made->inputs.names,
+                                      made->inputs.values, 1, NULL, &outputs[i], 0, land,
+                                      &landed, i == RUNS - 1 ? &last : NULL,
+                                      &error) != ESK_OK)
+                return fault_take(s->fault, "run_async", &error);
+        atomic_store(&landed.queued, true);
+        if (!from_callback)
+            esk_session_destroy(session);
+        esk_async_wait(last, -1, NULL);
+        esk_async_destroy(last);
+        int ok = atomic_load(&landed.ok), cancelled = atomic_load(&landed.cancelled);
+        CHECK(s, ok + cancelled == RUNS && !atomic_load(&landed.other) && cancelled,
+              "%d done, %d cancelled of %d", ok, cancelled, RUNS);
+        for (int i = 0; i < RUNS; i++)
+            esk_value_destroy(outputs[i]);
+    }
+    return true;
+}
+
+/* ---- threads × sessions ---- */
+
+struct caller {
+    esk_session *const *sessions;
+    size_t n_sessions, first;
+    struct op_case *made;
+    esk_value *const *expected;
+    bool good;
+};
+
+static void *call_all(void *user) {
+    struct caller *c = user;
+
+    c->good = true;
+    for (int i = 0; i < 30 && c->good; i++) {
+        size_t at = (c->first + (size_t)i) % c->n_sessions;
+        esk_value *outputs[2] = {NULL};
+        esk_async *async = NULL;
+        esk_status now, later;
+
+        later = esk_session_run_async(c->sessions[at], NULL, c->made->inputs.names,
+                                      c->made->inputs.values, 1, NULL, &outputs[0], 0, NULL,
+                                      NULL, &async, NULL);
+        now = esk_session_run(c->sessions[at], NULL, c->made->inputs.names,
+                              c->made->inputs.values, 1, NULL, &outputs[1], 0, NULL);
+        if (later == ESK_OK)
+            later = esk_async_wait(async, -1, NULL);
+        esk_async_destroy(async);
+        for (int o = 0; o < 2; o++) {
+            c->good = c->good && now == ESK_OK && later == ESK_OK &&
+                      !memcmp(esk_value_const_data(outputs[o]),
+                              esk_value_const_data(c->expected[at]),
+                              esk_value_size(c->expected[at]));
+            esk_value_destroy(outputs[o]);
+        }
+    }
+    return NULL;
+}
+
+bool threads_times_sessions(struct scene *s) {
+    enum { THREADS = 6, SESSIONS = 5 };
+    struct op_case *made;
+    esk_session *sessions[SESSIONS];
+    esk_value *expected[SESSIONS];
+    struct caller callers[THREADS];
+    pthread_t threads[THREADS];
+    esk_env *envs[2];
+
+    for (int i = 0; i < 2; i++)
+        MUST(scene_env(s, &envs[i]));
+    MUST(scene_case(s, "MatMul(float[16,32], float[32,24]!) | Softmax()", &made));
+    for (int i = 0; i < SESSIONS; i++) {
+        MUST(scene_session(s, envs[i % 2], made->model, i % 3 == 2 ? "CPU" : "GLCompute",
+                           NULL, &sessions[i]));
+        MUST(scene_run(s, sessions[i], &expected[i], 1, made->inputs.values[0]));
+    }
+    for (int i = 0; i < THREADS; i++) {
+        callers[i] = (struct caller){sessions, SESSIONS, (size_t)i, made, expected, false};
+        CHECK(s, !pthread_create(&threads[i], NULL, call_all, &callers[i]), "no thread");
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < THREADS; i++)
+        CHECK(s, callers[i].good, "thread %d: a run failed or gave another result", i);
+    return true;
+}
