@@ -5,6 +5,7 @@
 #include "esker/env.h"
 #include "esker/log.h"
 #include "esker/model.h"
+#include "esker/profile.h"
 #include "esker/provider.h"
 #include "esker/run.h"
 #include "esker/session.h"

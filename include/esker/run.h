@@ -2,7 +2,7 @@
 #ifndef ESKER_RUN_H
 #define ESKER_RUN_H
 
-#include "esker/session.h"
+#include "esker/profile.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,8 +30,8 @@ typedef struct esk_run_options {
     int gpu_graph_id;         /* of a session with enableGraphCapture: which of its graphs
                                  is recorded by the first run with this id and replayed by
                                  those after it; -1: run without */
-    bool profile;             /* this run leaves a record, also when the session does not
-                                 profile */
+    esk_profile *profile;     /* gets the records of this run, instead of the session's own
+                                 profile; NULL: none (esker/profile.h) */
 } esk_run_options;
 
 #define esk_run_options(...)                                                                \

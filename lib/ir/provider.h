@@ -62,7 +62,8 @@ struct esk_run_call {
     const char *tag;        /* NULL: none */
     const atomic_bool *stop; /* when true the run ends with CANCELLED; NULL: none */
     int graph_id;           /* of a captured graph; -1: none */
-    bool profile;           /* its commands are timed */
+    struct esk_profile *profile; /* the runner's; NULL: the run is not profiled */
+    uint32_t run;           /* its number in the profile */
 };
 
 struct esk_provider {

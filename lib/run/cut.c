@@ -2,6 +2,7 @@
  * control flow through their state machines), then the rest runs with what they made. In: a
  * run's host tensors; out: the results that come later. Must not know operators by name. */
 #include "run/exec.h"
+#include "run/trace.h"
 
 #include "base/mem.h"
 
@@ -239,6 +240,7 @@ static esk_status run_between(struct esk_exec *exec, const struct esk_plan *plan
     struct esk_tensor *out = ESK_ARENA_ARRAY(&scratch, struct esk_tensor, node->n_out);
     esk_status status = in && out ? esk_run_stopped(call, error)
                                   : esk_fail_memory(error, node->name);
+    uint64_t start = call->profile ? esk_trace_now() : 0;
     for (uint32_t i = 0; status == ESK_OK && i < node->n_in; i++)
         if (node->in[i] != ESK_NONE)
             in[i] = state->host[node->in[i]];
@@ -247,6 +249,8 @@ static esk_status run_between(struct esk_exec *exec, const struct esk_plan *plan
         status = run_machine(&m, state->host, out);
     } else if (status == ESK_OK)
         status = run_sized(plan, node, in, out, bag, error);
+    if (status == ESK_OK)
+        esk_trace_host(call->profile, call->run, plan->graph, node, start);
     for (uint32_t i = 0; status == ESK_OK && i < node->n_out; i++)
         if (node->out[i] != ESK_NONE)
             state->host[node->out[i]] = out[i];

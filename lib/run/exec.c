@@ -2,6 +2,7 @@
  * out: values. Must not know operators by name, GL or EGL. A steady run allocates nothing
  * but the values that the caller did not bring. */
 #include "run/exec.h"
+#include "run/trace.h"
 
 #include "base/mem.h"
 
@@ -248,21 +249,41 @@ esk_status esk_run_stopped(const struct esk_run_call *call, esk_error *error) {
     return ESK_OK;
 }
 
+/* `times`: NULL unless the run is profiled. */
 static esk_status run_stages(struct esk_exec *exec, struct esk_entry *entry,
                              struct esk_run_state *state, const struct esk_run_call *call,
-                             esk_error *error) {
+                             const struct esk_times *times, esk_error *error) {
     const struct esk_plan *plan = entry->plan;
+    const struct esk_provider *provider = exec->shared->provider;
     for (uint32_t s = 0; s < plan->n_stages; s++) {
         const struct esk_stage *stage = &plan->stages[s];
+        uint32_t timed = times ? times->count : 0;
         if (state->lease && (stage->n_commands || stage->n_uploads || stage->n_readbacks))
-            ESK_TRY(exec->shared->provider->run_stage(state->lease, s, state->host, call,
-                                                      error));
+            ESK_TRY(provider->run_stage(state->lease, s, state->host, call, error));
+        if (times)
+            esk_trace_commands(call->profile, call->run, plan, provider, times, timed);
         for (uint32_t i = 0; i < stage->n_host_nodes; i++) {
+            uint64_t start = call->profile ? esk_trace_now() : 0;
             ESK_TRY(esk_run_stopped(call, error));
             ESK_TRY(run_host_node(plan, state, stage->host_nodes[i], error));
+            esk_trace_host(call->profile, call->run, plan->graph,
+                           plan->graph->nodes[stage->host_nodes[i]], start);
         }
     }
     return ESK_OK;
+}
+
+static esk_status run_profiled(struct esk_exec *exec, struct esk_entry *entry,
+                               struct esk_run_state *state, const struct esk_run_call *call,
+                               esk_error *error) {
+    const struct esk_provider *provider = exec->shared->provider;
+    struct esk_times times;
+    if (!state->lease)
+        return run_stages(exec, entry, state, call, NULL, error);
+    ESK_TRY(esk_trace_watch(entry->plan, provider, state->lease, &times, error));
+    esk_status status = run_stages(exec, entry, state, call, &times, error);
+    esk_trace_unwatch(provider, state->lease, &times);
+    return status;
 }
 
 /* Outputs that are inputs, constants, or given out twice. */
@@ -284,12 +305,15 @@ esk_status esk_exec_run(struct esk_exec *exec, const struct esk_bind_input *inpu
     struct esk_entry *entry;
     struct esk_run_state *state;
     ESK_TRY(esk_run_stopped(call, error));
+    uint64_t start = call->profile ? esk_trace_now() : 0;
     ESK_TRY(esk_exec_entry(exec, inputs, false, &entry, error));
+    esk_trace_phase(call->profile, call->run, "bind", start);
     esk_status status = esk_state_take(exec, entry, &state, error);
     if (status == ESK_OK) {
         status = set_host(exec, entry, state, inputs, results, error);
         if (status == ESK_OK)
-            status = run_stages(exec, entry, state, call, error);
+            status = call->profile ? run_profiled(exec, entry, state, call, error)
+                                   : run_stages(exec, entry, state, call, NULL, error);
         if (status == ESK_OK)
             copy_results(entry->plan, state, results);
         if (status == ESK_OK && entry->rest)

@@ -46,6 +46,10 @@
       "which passes run")                                                                   \
     X(DISABLED, "disabledOptimizers", TEXT, "", "", SESSION,                                \
       "passes to leave out, one a line")                                                    \
+    X(PROFILING, "enableProfiling", BOOL, "0,1", "0", SESSION,                              \
+      "1 records creation and runs; esk_session_end_profiling or the end writes the trace") \
+    X(PROFILE_PREFIX, "profileFilePrefix", TEXT, "", "", SESSION,                           \
+      "how names of traces begin; esker_profile if empty")                                  \
     X(LOG_ID, "logId", TEXT, "", "", SESSION, "text in front of the session's log lines")   \
     X(LAYOUT, "preferredLayout", ENUM, "NHWC|NCHW", "NHWC", LATER, "layout inside the graph") \
     X(CAPTURE, "enableGraphCapture", BOOL, "0,1", "0", LATER, "record once, replay")        \

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "run/request.h"
+#include "run/trace.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
@@ -137,7 +138,7 @@ static esk_status take_outputs(const esk_session *session, const char *const *na
 /* The options as this library knows them: what a caller's older struct lacks is zero. */
 static esk_status take_options(const esk_run_options *options, struct esk_run_call *call,
                                esk_error *error) {
-    enum { FIRST_SIZE = offsetof(esk_run_options, profile) + 1 };
+    enum { FIRST_SIZE = offsetof(esk_run_options, profile) + sizeof(esk_profile *) };
     *call = (struct esk_run_call){0};
     esk_run_options all = {.struct_size = sizeof all};
     if (options && (options->struct_size < FIRST_SIZE || options->struct_size > sizeof all))
@@ -205,7 +206,14 @@ esk_status esk_request_take(struct esk_request *r, const char *const *input_name
 
 esk_status esk_request_run(struct esk_request *r, esk_error *error) {
     const struct esk_graph *graph = r->session->exec->graph;
-    esk_status status = esk_exec_run(r->session->exec, r->in, r->results, &r->call, error);
+    struct esk_run_call *call = &r->call;
+    if (!call->profile &&
+        atomic_load_explicit(&r->session->profiling, memory_order_acquire))
+        call->profile = r->session->profile;
+    uint64_t start = call->profile ? esk_trace_now() : 0;
+    call->run = esk_trace_run(call->profile);
+    esk_status status = esk_exec_run(r->session->exec, r->in, r->results, call, error);
+    esk_trace_phase(call->profile, call->run, "model_run", start);
     if (status == ESK_OK) {
         for (size_t i = 0; i < r->n_outputs; i++)
             r->outputs[i] = r->results[r->indexes[i]].value;

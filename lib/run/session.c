@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "glcompute/glcompute.h"
+#include "run/trace.h"
 
 #include <string.h>
 
@@ -149,6 +150,11 @@ static esk_status create(struct esk_session *session, const esk_session_options 
                         error));
     ESK_TRY(split_lines(session->settings.text[ESK_OPTION_DISABLED], &session->lists[1],
                         error));
+    if (session->settings.number[ESK_OPTION_PROFILING]) {
+        ESK_TRY(esk_profile_create(&session->profile, error));
+        atomic_store(&session->profiling, true);
+    }
+    uint64_t start = session->profile ? esk_trace_now() : 0;
     session->shared = (struct esk_exec_shared){
         .options =
             {
@@ -173,8 +179,10 @@ static esk_status create(struct esk_session *session, const esk_session_options 
             &session->shared.provider->facts(session->shared.device)->limits;
     }
     ESK_TRY(esk_exec_create(&session->shared, session->model->graph, &session->exec, error));
-    return shapes_known(session->model->graph) ? plan_declared(session, 1, false, error)
-                                               : ESK_OK;
+    if (shapes_known(session->model->graph))
+        ESK_TRY(plan_declared(session, 1, false, error));
+    esk_trace_phase(session->profile, 0, "session_initialization", start);
+    return ESK_OK;
 }
 
 /* Takes the model over, on failure too. */
@@ -238,9 +246,11 @@ esk_status esk_session_create_from_model(esk_env *env, const esk_model *model,
 
 static void destroy(void *user) {
     struct esk_session *session = user;
+    esk_session_write_profile(session);
     esk_exec_destroy(session->exec);
     if (session->device)
         esk_env_release(session->env, session->device);
+    esk_profile_destroy(session->profile);
     esk_settings_finish(&session->settings);
     esk_free(session->lists[0]);
     esk_free(session->lists[1]);

@@ -3,10 +3,13 @@
 #define ESK_RUN_SESSION_H
 
 #include "esker/model.h"
+#include "esker/profile.h"
 #include "front/model.h"
 #include "run/env.h"
 #include "run/exec.h"
 #include "run/queue.h"
+
+#include <stdatomic.h>
 
 struct esk_dim_override {
     char *name; /* owned */
@@ -29,6 +32,8 @@ struct esk_session {
     struct esk_exec *exec; /* owned */
     pthread_mutex_t lock;  /* guards `queue` */
     struct esk_queue *queue; /* owned; NULL until something is queued */
+    esk_profile *profile;   /* owned; NULL: the session does not profile */
+    atomic_bool profiling;  /* until its end was asked for */
     char **lists[2];       /* owned: host names, disabled passes; NULL-terminated */
 };
 

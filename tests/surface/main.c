@@ -12,6 +12,9 @@ static const struct table_test tests[] = {
     ROW(async_argument_errors_come_at_once),
     ROW(destroy_while_runs_are_queued),
     ROW(threads_times_sessions),
+    ROW(profile_of_a_run),
+    ROW(profile_on_the_cpu),
+    ROW(profile_of_a_session),
 #undef ROW
 };
 
