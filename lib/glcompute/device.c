@@ -125,6 +125,19 @@ static esk_status read_device(struct esk_device *device, esk_error *error) {
     return esk_gl_status(gl, "opening a device", error);
 }
 
+/* What a binary depends on besides its source. */
+static void keep_programs(struct esk_device *device) {
+    const struct esk_gl_info *info = &device->info;
+    struct esk_text driver = {0};
+    esk_text_add(&driver, "%s\n%s\n%s\n%s", info->vendor, info->renderer, info->version,
+                 info->glsl);
+    if (!driver.failed)
+        esk_gl_programs_keep(&device->programs, device->options.cache_dir,
+                             esk_text_str(&driver), &device->logger);
+    esk_text_finish(&driver);
+    device->options.cache_dir = NULL; /* the caller's */
+}
+
 static void gl_close(struct esk_device *device) {
     if (!device)
         return;
@@ -172,6 +185,7 @@ static esk_status gl_open(const struct esk_device_options *options,
             esk_gl_programs_init(&device->programs, &device->gl, esk_shaders,
                                  &device->counters);
             device->programs.labels = options->debug;
+            keep_programs(device);
             esk_gl_warm_init(&device->warm, device->egl, &device->gl, &device->logger);
         }
         esk_gl_device_restore(device, &saved);

@@ -316,6 +316,19 @@ void esk_gl_programs_init(struct esk_gl_programs *programs, struct esk_gl *gl,
         ESK_GL(gl, MaxShaderCompilerThreads(0xffffffffu)); /* as many as it likes */
 }
 
+void esk_gl_programs_keep(struct esk_gl_programs *programs, const char *folder,
+                          const char *driver, const struct esk_logger *logger) {
+    enum { MOST = sizeof programs->formats / sizeof *programs->formats };
+    struct esk_gl *gl = programs->gl;
+    GLint n = 0;
+    ESK_GL(gl, GetIntegerv(GL_NUM_PROGRAM_BINARY_FORMATS, &n));
+    if (n < 1 || n > MOST)
+        return;
+    programs->n_formats = n;
+    ESK_GL(gl, GetIntegerv(GL_PROGRAM_BINARY_FORMATS, programs->formats));
+    esk_program_cache_init(&programs->cache, folder, driver, logger);
+}
+
 static void destroy(struct esk_gl *gl, struct esk_gl_program *program) {
     if (program->shader)
         ESK_GL(gl, DeleteShader(program->shader));
@@ -334,6 +347,7 @@ void esk_gl_programs_finish(struct esk_gl_programs *programs) {
             programs->buckets[i] = program->next;
             destroy(programs->gl, program);
         }
+    esk_program_cache_finish(&programs->cache);
 }
 
 static void forget(struct esk_gl_programs *programs, struct esk_gl_program *program) {
@@ -345,18 +359,56 @@ static void forget(struct esk_gl_programs *programs, struct esk_gl_program *prog
     destroy(programs->gl, program);
 }
 
-/* Hands the source to the driver; asks nothing. A disk cache of program binaries belongs
- * here, keyed by driver and source: a hit is glProgramBinary in place of the compile, its
- * status asked in esk_gl_program_link, where a miss is written back. */
-static void compile(struct esk_gl *gl, const char *source,
+/* Hands the source to the driver; asks nothing. */
+static void compile(struct esk_gl_programs *programs, const char *source,
                     struct esk_gl_program *program) {
+    struct esk_gl *gl = programs->gl;
     ESK_GL_SET(gl, program->shader, CreateShader(GL_COMPUTE_SHADER));
     ESK_GL(gl, ShaderSource(program->shader, 1, &source, NULL));
     ESK_GL(gl, CompileShader(program->shader));
     ESK_GL_SET(gl, program->id, CreateProgram());
+    if (programs->cache.folder)
+        ESK_GL(gl, ProgramParameteri(program->id, GL_PROGRAM_BINARY_RETRIEVABLE_HINT, 1));
     ESK_GL(gl, AttachShader(program->id, program->shader));
     ESK_GL(gl, LinkProgram(program->id));
     program->pending = true;
+}
+
+/* The same from the disk; false: it is not there. */
+static bool load(struct esk_gl_programs *programs, const char *source,
+                 struct esk_gl_program *program) {
+    struct esk_gl *gl = programs->gl;
+    if (!programs->cache.folder)
+        return false;
+    program->file = esk_program_cache_key(&programs->cache, source);
+    uint32_t format;
+    size_t size;
+    void *bytes = esk_program_cache_get(&programs->cache, &program->file, &format, &size);
+    for (GLint i = 0; bytes && i < programs->n_formats; i++)
+        if ((uint32_t)programs->formats[i] == format) {
+            ESK_GL_SET(gl, program->id, CreateProgram());
+            ESK_GL(gl, ProgramBinary(program->id, format, bytes, (GLsizei)size));
+            program->binary = program->pending = true;
+            break;
+        }
+    esk_free(bytes);
+    return program->binary;
+}
+
+/* A linked program's binary, to the disk. */
+static void keep(struct esk_gl_programs *programs, const struct esk_gl_program *program) {
+    struct esk_gl *gl = programs->gl;
+    GLint size = 0;
+    ESK_GL(gl, GetProgramiv(program->id, GL_PROGRAM_BINARY_LENGTH, &size));
+    void *bytes = size > 0 ? esk_malloc((size_t)size) : NULL;
+    GLsizei length = 0;
+    GLenum format = 0;
+    if (bytes)
+        ESK_GL(gl, GetProgramBinary(program->id, size, &length, &format, bytes));
+    if (length > 0 && length <= size)
+        esk_program_cache_put(&programs->cache, &program->file, format, bytes,
+                              (size_t)length);
+    esk_free(bytes);
 }
 
 esk_status esk_gl_program_start(struct esk_gl_programs *programs,
@@ -383,7 +435,8 @@ esk_status esk_gl_program_start(struct esk_gl_programs *programs,
     if (status == ESK_OK && !(program = esk_calloc(1, sizeof *program)))
         status = esk_fail_memory(error, "a program");
     if (status == ESK_OK) {
-        compile(gl, esk_text_str(&source), program);
+        if (!load(programs, esk_text_str(&source), program))
+            compile(programs, esk_text_str(&source), program);
         if (programs->labels && gl->ObjectLabel)
             ESK_GL(gl, ObjectLabel(GL_PROGRAM_KHR, program->id, -1, kernel->template));
         program->key = key.data; /* owned from here on */
@@ -446,22 +499,52 @@ static esk_status report(struct esk_gl_programs *programs,
     return status;
 }
 
+/* The driver refuses a binary that it made itself once: its source instead. */
+static esk_status recompile(struct esk_gl_programs *programs,
+                            const struct esk_kernel *kernel, enum esk_read_path path,
+                            struct esk_gl_program *program, esk_error *error) {
+    struct esk_gl *gl = programs->gl;
+    struct esk_text source = {0};
+    esk_gl_status(gl, "a program's binary", NULL); /* some raise an error with it */
+    esk_program_cache_drop(&programs->cache, &program->file);
+    ESK_GL(gl, DeleteProgram(program->id));
+    program->id = 0;
+    program->binary = false;
+    esk_status status =
+        esk_gl_source_make(programs->shaders, kernel, path, gl->minor, &source, error);
+    if (status == ESK_OK)
+        compile(programs, esk_text_str(&source), program);
+    esk_text_finish(&source);
+    return status;
+}
+
 esk_status esk_gl_program_link(struct esk_gl_programs *programs,
                                const struct esk_kernel *kernel, enum esk_read_path path,
                                struct esk_gl_program *program, esk_error *error) {
     struct esk_gl *gl = programs->gl;
+    esk_status status = ESK_OK;
     if (!program->pending)
         return ESK_OK;
     GLint linked = 0;
     ESK_GL(gl, GetProgramiv(program->id, GL_LINK_STATUS, &linked));
+    if (!linked && program->binary) {
+        status = recompile(programs, kernel, path, program, error);
+        if (status == ESK_OK)
+            ESK_GL(gl, GetProgramiv(program->id, GL_LINK_STATUS, &linked));
+    }
     if (!linked) {
-        esk_status status = report(programs, kernel, path, program, error);
+        if (status == ESK_OK)
+            status = report(programs, kernel, path, program, error);
         forget(programs, program);
         return status;
     }
     program->pending = false;
-    ESK_GL(gl, DetachShader(program->id, program->shader));
-    ESK_GL(gl, DeleteShader(program->shader));
+    if (program->shader) {
+        ESK_GL(gl, DetachShader(program->id, program->shader));
+        ESK_GL(gl, DeleteShader(program->shader));
+    }
     program->shader = 0;
+    if (!program->binary && programs->cache.folder)
+        keep(programs, program);
     return ESK_OK;
 }

@@ -9,6 +9,7 @@
 #define ESK_GLCOMPUTE_PROGRAM_H
 
 #include "glcompute/gl.h"
+#include "glcompute/program_cache.h"
 #include "glcompute/shaders.h"
 #include "ir/kernel.h"
 #include "ir/provider.h"
@@ -46,6 +47,8 @@ struct esk_gl_program {
     struct esk_gl_program *next; /* of its bucket */
     GLuint shader;               /* 0 once linked */
     bool pending;                /* started, status not asked */
+    bool binary;                 /* from the disk: no shader */
+    struct esk_program_key file; /* where the disk cache is on */
     bool warm;                   /* see glcompute/warm.h */
 };
 
@@ -56,12 +59,19 @@ struct esk_gl_programs {
     const struct esk_shader *shaders; /* borrowed */
     struct esk_counters *counters;    /* borrowed */
     bool labels;                      /* give objects labels, where KHR_debug is */
+    struct esk_program_cache cache;
+    GLint formats[8]; /* of binaries, n_formats of them */
+    GLint n_formats;
     struct esk_gl_program *buckets[256];
 };
 
 void esk_gl_programs_init(struct esk_gl_programs *programs, struct esk_gl *gl,
                           const struct esk_shader *shaders,
                           struct esk_counters *counters);
+/* Keeps binaries on disk, where the driver has a format for them: esk_program_cache_init.
+ * Without this call none are. */
+void esk_gl_programs_keep(struct esk_gl_programs *programs, const char *folder,
+                          const char *driver, const struct esk_logger *logger);
 void esk_gl_programs_finish(struct esk_gl_programs *programs);
 
 /* Finds a program or starts to compile it, asking no status: start all of a plan, then

@@ -3,10 +3,10 @@
  * buffers.
  *
  * llvmpipe compiles to machine code in glDispatchCompute, on the calling thread, once a
- * context: 20 ms to 1.7 s a program. Its variants depend on the formats of bound images and
- * on whether their sizes are powers of two, which no buffer of ours has; so one dummy buffer
- * stands for all. Machine code goes to Mesa's disk cache, by a thread of Mesa's; another
- * context of the same process then loads it in about a millisecond. */
+ * context: 20 ms to 1.7 s a program. Its variants depend on the formats of bound images
+ * and on whether their sizes are powers of two, which no buffer of ours has; so one dummy
+ * buffer stands for all. Machine code goes to Mesa's disk cache, by a thread of Mesa's;
+ * another context of the same process then loads it in about a millisecond. */
 #include "glcompute/warm.h"
 
 #include "base/mem.h"
@@ -73,8 +73,8 @@ static void dispatch_nothing(struct esk_gl *gl, const struct team *team,
 }
 
 static bool make_dummy(struct esk_gl *gl, struct team *team) {
-    static const GLenum formats[ESK_GL_VIEWS] = {[ESK_GL_VIEW_VEC4] = GL_RGBA32F,
-                                                 [ESK_GL_VIEW_ELEMENT] = GL_R32F};
+    static const GLenum formats[ESK_GL_VIEWS] = {
+        [ESK_GL_VIEW_VEC4] = GL_RGBA32F, [ESK_GL_VIEW_ELEMENT] = GL_R32F};
     static const uint32_t none[4];
     ESK_GL(gl, GenBuffers(1, &team->buffer));
     ESK_GL(gl, BindBuffer(GL_COPY_WRITE_BUFFER, team->buffer));
@@ -155,7 +155,8 @@ static struct item *next_item(struct team *team, bool *helped) {
     for (;;) {
         for (uint32_t i = 0; i < team->n_items; i++) {
             struct item *other = &team->items[i];
-            if (other->helped && other->done_at && (!item || other->done_at < item->done_at))
+            if (other->helped && other->done_at &&
+                (!item || other->done_at < item->done_at))
                 item = other;
         }
         bool left = team->next < team->n_items;

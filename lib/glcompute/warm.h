@@ -19,10 +19,10 @@ struct esk_gl_warm {
 void esk_gl_warm_init(struct esk_gl_warm *warm, struct esk_egl *egl, struct esk_gl *gl,
                       const struct esk_logger *logger);
 
-/* Has the driver finish the record's programs, those that are not yet, by dispatches of no
- * groups. Under the device's lock, context current. Slow programs (a cold driver cache) are
- * shared out among threads with contexts of their own; what they compile reaches this
- * context through the driver's own disk cache. */
+/* Has the driver finish the record's programs, those that are not yet, by dispatches of
+ * no groups. Under the device's lock, context current. Slow programs (a cold driver
+ * cache) are shared out among threads with contexts of their own; what they compile
+ * reaches this context through the driver's own disk cache. */
 void esk_gl_warm_up(struct esk_gl_warm *warm, struct esk_gl *gl,
                     const struct esk_gl_record *record);
 

@@ -33,6 +33,8 @@ struct esk_device_options {
     uint64_t max_binding;      /* 0: the device's */
     uint32_t fence_timeout_ms;
     uint32_t max_pending;      /* dispatches between flushes */
+    const char *cache_dir;     /* program binaries; NULL: the user's cache folder; "none":
+                                  nowhere; for the call of open only */
     bool poison;               /* fill leased slabs with NaN (tests) */
 };
 

@@ -180,15 +180,20 @@ void esk_settings_device(const struct esk_settings *settings,
         .max_binding = (uint64_t)n[ESK_OPTION_MAX_BINDING],
         .fence_timeout_ms = (uint32_t)n[ESK_OPTION_FENCE_TIMEOUT],
         .max_pending = (uint32_t)n[ESK_OPTION_PENDING],
+        .cache_dir = settings->text[ESK_OPTION_CACHE_DIR],
         .poison = n[ESK_OPTION_POISON],
     };
+}
+
+static bool same_text(const char *a, const char *b) {
+    return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
 bool esk_settings_same_device(const struct esk_settings *a, const struct esk_settings *b,
                               const char **what) {
     for (int i = 0; i < ESK_OPTION_COUNT; i++)
         if (rows[i].scope == SCOPE_DEVICE && i != ESK_OPTION_PRESERVE_DEVICE &&
-            a->number[i] != b->number[i]) {
+            (a->number[i] != b->number[i] || !same_text(a->text[i], b->text[i]))) {
             *what = rows[i].key;
             return false;
         }

@@ -36,6 +36,9 @@
       "groups of one dispatch and axis; 0 is the device's own limit")                       \
     X(POISON, "poison", BOOL, "0,1", "0", DEVICE,                                           \
       "1 fills buffers with NaN before a run gets them")                                    \
+    X(CACHE_DIR, "programCacheDir", TEXT, "", "", DEVICE,                                   \
+      "folder of program binaries, 64 MiB at most; none or empty: not kept; not given: "   \
+      "$XDG_CACHE_HOME/esker or ~/.cache/esker")                                            \
     X(FORCE_CPU, "forceCpuNodeNames", TEXT, "", "", SESSION,                                \
       "names of nodes to keep on the CPU, one a line")                                      \
     X(STRICT, "strict", BOOL, "0,1", "0", SESSION,                                          \
@@ -69,7 +72,6 @@
       "disabled", LATER, "cache of staging buffers")                                        \
     X(TUNING, "tuning", ENUM, "off|heuristic|quick|full", "heuristic", LATER,               \
       "how kernel variants are picked")                                                     \
-    X(CACHE_DIR, "programCacheDir", TEXT, "", "", LATER, "where program binaries are kept") \
     X(DAWN_BACKEND, "dawnBackendType", TEXT, "", "", NONE, "Dawn only")                     \
     X(DAWN_TABLE, "dawnProcTable", TEXT, "", "", NONE, "Dawn only")                         \
     X(INSTANCE, "webgpuInstance", TEXT, "", "", NONE, "Dawn only")                          \

@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "glcompute/program.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char toy[] = "// toy\n"
@@ -287,4 +289,91 @@ Test(program, cache) {
     esk_error_clear(&error);
     esk_gl_programs_finish(&programs);
     finish(&recipe);
+}
+
+/* The same with binaries: "good" is what this driver gives and takes. */
+static bool refuses;
+static int given, taken;
+static GLuint last_program;
+static bool linked_by_binary;
+
+static void GL_APIENTRY one_format(GLenum name, GLint *value) {
+    *value = name == GL_NUM_PROGRAM_BINARY_FORMATS ? 1 : 77;
+}
+
+static void GL_APIENTRY hint(GLuint id, GLenum name, GLint value) {
+    cr_assert(id && name == GL_PROGRAM_BINARY_RETRIEVABLE_HINT && value == 1);
+}
+
+static void GL_APIENTRY program_state(GLuint id, GLenum name, GLint *value) {
+    cr_assert_eq(id, last_program);
+    *value = name == GL_PROGRAM_BINARY_LENGTH ? 5 : !(linked_by_binary && refuses);
+}
+
+static GLuint GL_APIENTRY next_program(void) {
+    linked_by_binary = false;
+    return ++last_program;
+}
+
+static void GL_APIENTRY get_binary(GLuint id, GLsizei most, GLsizei *length,
+                                   GLenum *format, void *bytes) {
+    cr_assert(id == last_program && most == 5);
+    memcpy(bytes, "good", *length = 5);
+    *format = 77;
+    given++;
+}
+
+static void GL_APIENTRY take_binary(GLuint id, GLenum format, const void *bytes,
+                                    GLsizei length) {
+    cr_assert(id == last_program && format == 77 && length == 5 && !strcmp(bytes, "good"));
+    linked_by_binary = true;
+    taken++;
+}
+
+/* A device of its own each time, as a process has it. */
+static void open_and_link(const char *folder) {
+    struct esk_gl gl = {.minor = 1,
+                        .GetIntegerv = one_format,
+                        .CreateShader = create_shader,
+                        .CreateProgram = next_program,
+                        .ProgramParameteri = hint,
+                        .ShaderSource = shader_source,
+                        .CompileShader = compile_shader,
+                        .GetProgramiv = program_state,
+                        .GetProgramBinary = get_binary,
+                        .ProgramBinary = take_binary,
+                        .DeleteShader = one,
+                        .DeleteProgram = one,
+                        .LinkProgram = one,
+                        .AttachShader = two,
+                        .DetachShader = two,
+                        .GetError = no_error};
+    struct esk_counters counters = {0};
+    struct esk_gl_programs programs;
+    struct esk_gl_program *program;
+    struct esk_recipe recipe = {0};
+    struct esk_kernel *k = kernel(&recipe, "toy");
+    esk_gl_programs_init(&programs, &gl, shaders(), &counters);
+    esk_gl_programs_keep(&programs, folder, "driver", NULL);
+    cr_assert_eq(esk_gl_program_start(&programs, k, ESK_READ_SSBO, &program, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_program_link(&programs, k, ESK_READ_SSBO, program, NULL), ESK_OK);
+    cr_assert(program->id == last_program && !program->pending);
+    esk_gl_programs_finish(&programs);
+    finish(&recipe);
+}
+
+Test(program, binaries) {
+    char folder[] = "/tmp/esker_program_XXXXXX", command[64];
+    cr_assert(mkdtemp(folder));
+    open_and_link(folder);
+    cr_assert(compiles == 1 && given == 1 && taken == 0);
+    open_and_link(folder);
+    cr_assert(compiles == 1 && given == 1 && taken == 1, "from the disk");
+    refuses = true;
+    open_and_link(folder);
+    cr_assert(compiles == 2 && given == 2 && taken == 2, "refused: compiled, kept anew");
+    open_and_link("none");
+    cr_assert(compiles == 3 && given == 2 && taken == 2);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    cr_assert_eq(system(command), 0);
 }
