@@ -40,6 +40,7 @@ struct figures {
     struct timing timing;
     esk_session_stats stats;
     uint64_t dispatches; /* of one run */
+    uint64_t on_caller;  /* of them: inline */
 };
 
 static void draw_progress(const struct entry *entry, double part, size_t runs) {
@@ -105,6 +106,10 @@ static bool time_runs(const struct bench *bench, const struct entry *entry,
     if (done)
         figures->dispatches =
             (figures->stats.dispatches - before.dispatches) / (uint64_t)(run - 1);
+    if (done)
+        figures->on_caller =
+            (figures->stats.inline_dispatches - before.inline_dispatches) /
+            (uint64_t)(run - 1);
     for (size_t i = 0; outputs && i < count; i++)
         esk_value_destroy(outputs[i]);
     free(outputs);
@@ -167,15 +172,17 @@ static bool print_json(const struct entry *entry, struct figures *figures) {
     json_object_set_new(tree, "nodes", json_integer(stats->nodes));
     json_object_set_new(tree, "dispatches",
                         json_integer((json_int_t)figures->dispatches));
+    json_object_set_new(tree, "inline_dispatches",
+                        json_integer((json_int_t)figures->on_caller));
     json_object_set_new(tree, "fallbacks", json_integer(stats->fallbacks));
     json_object_set_new(tree, "compiles", json_integer((json_int_t)stats->programs));
     return json_line(tree);
 }
 
 static void print_heading(void) {
-    printf("%-28s %-10s %9s %9s %9s %9s %5s %9s %9s %6s %6s %5s %5s\n", "model",
+    printf("%-28s %-10s %9s %9s %9s %9s %5s %9s %9s %6s %6s %6s %5s %5s\n", "model",
            "provider", "create", "first", "median", "min", "runs", "peak", "resident",
-           "nodes", "disp.", "fallb", "progs");
+           "nodes", "disp.", "inline", "fallb", "progs");
     printf("%-28s %-10s %9s %9s %9s %9s %5s %9s %9s\n", "", "", "ms", "ms", "ms", "ms",
            "", "MiB", "MiB");
     fflush(stdout);
@@ -185,12 +192,12 @@ static void print_row(const struct entry *entry, struct figures *figures) {
     const esk_session_stats *stats = &figures->stats;
 
     printf("%-28s %-10s %9.1f %9.1f %9.3f %9.3f %5zu %9.1f %9.1f %6u %6" PRIu64
-           " %5u %5" PRIu64 "\n",
+           " %6" PRIu64 " %5u %5" PRIu64 "\n",
            entry->name, entry->provider, figures->create_ms, figures->timing.first,
            timing_median(&figures->timing), timing_min(&figures->timing),
            figures->timing.count, (double)peak_bytes(figures) / (1 << 20),
            (double)peak_resident() / (1 << 20), stats->nodes, figures->dispatches,
-           stats->fallbacks, stats->programs);
+           figures->on_caller, stats->fallbacks, stats->programs);
 }
 
 /* Measures in a child: each model meets a fresh process and device, and a crash is its
@@ -330,10 +337,11 @@ static const char notes[] =
     "peak       most bytes of device buffers at any time; of the whole process\n"
     "           when the provider counts none\n"
     "resident   most bytes of the whole process (not in JSON)\n"
-    "dispatches of one run; compiles: programs compiled since the device opened\n"
+    "dispatches of one run; inline: those computed by the calling thread (llvmpipe)\n"
+    "compiles: programs compiled since the device opened\n"
     "JSON keys: model, provider, create_ms, first_ms, median_ms, min_ms, runs,\n"
-    "peak_bytes, nodes, dispatches, fallbacks, compiles. A model that fails has a\n"
-    "message on stderr instead, and the exit code is 1.";
+    "peak_bytes, nodes, dispatches, inline_dispatches, fallbacks, compiles. A model\n"
+    "that fails has a message on stderr instead, and the exit code is 1.";
 
 int cmd_bench(int argc, char **argv) {
     struct bench bench = {.seed = 1};

@@ -1,12 +1,15 @@
-/* Opening and listing devices; the provider's table. In: options; out: a device with its
- * context, limits and empty caches. Must not know plans. */
+/* Opening and listing devices; screens; the provider's table. In: options; out: a device
+ * with its limits, and screens with a context and empty caches. Must not know what plans
+ * compute. */
 #include "glcompute/device.h"
 
 #include "base/error.h"
 #include "base/mem.h"
 #include "glcompute/glcompute.h"
 
+#include <assert.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* ---- the context ---- */
 
@@ -19,33 +22,34 @@ static void GL_APIENTRY delete_object(GLuint id) {
     (void)id;
 }
 
-esk_status esk_gl_device_current(struct esk_device *device, struct esk_egl_saved *saved,
-                                 esk_error *error) {
-    if (device->lost)
+esk_status esk_gl_screen_current(struct esk_gl_screen *screen,
+                                 struct esk_egl_saved *saved, esk_error *error) {
+    if (screen->lost)
         return esk_fail(error, ESK_DEVICE_LOST, "the device '%s' was lost",
-                        device->facts.renderer);
-    return esk_egl_make_current(device->egl, saved, error);
+                        screen->device->facts.renderer);
+    return esk_egl_make_current(screen->egl, saved, error);
 }
 
-void esk_gl_device_current_to_free(struct esk_device *device,
+void esk_gl_screen_current_to_free(struct esk_gl_screen *screen,
                                    struct esk_egl_saved *saved) {
-    if (esk_egl_make_current(device->egl, saved, NULL) == ESK_OK)
+    if (esk_egl_make_current(screen->egl, saved, NULL) == ESK_OK)
         return;
-    device->lost = true;
+    screen->lost = true;
     saved->nested = true; /* nothing to restore */
-    device->gl.DeleteBuffers = delete_objects;
-    device->gl.DeleteTextures = delete_objects;
-    device->gl.DeleteShader = delete_object;
-    device->gl.DeleteProgram = delete_object;
-    device->gl.DeleteQueries = delete_objects;
-    device->gl.validate = false;
+    screen->gl.DeleteBuffers = delete_objects;
+    screen->gl.DeleteTextures = delete_objects;
+    screen->gl.DeleteShader = delete_object;
+    screen->gl.DeleteProgram = delete_object;
+    screen->gl.DeleteQueries = delete_objects;
+    screen->gl.validate = false;
 }
 
-void esk_gl_device_restore(struct esk_device *device, const struct esk_egl_saved *saved) {
+void esk_gl_screen_restore(struct esk_gl_screen *screen,
+                           const struct esk_egl_saved *saved) {
     esk_error error = ESK_ERROR_INIT;
-    if (!saved->nested && esk_egl_restore(device->egl, saved, &error) != ESK_OK)
-        esk_log(&device->logger, ESK_LOG_ERROR, "the caller's context is not back: %s",
-                esk_error_message(&error));
+    if (!saved->nested && esk_egl_restore(screen->egl, saved, &error) != ESK_OK)
+        esk_log(&screen->device->logger, ESK_LOG_ERROR,
+                "the caller's context is not back: %s", esk_error_message(&error));
     esk_error_clear(&error);
 }
 
@@ -59,6 +63,8 @@ static struct esk_egl_options egl_options(const struct esk_device_options *optio
         .robust = options->robust,
         .debug = options->debug,
         .power = options->prefer_low_power ? ESK_POWER_LOW : ESK_POWER_DEFAULT,
+        .prepare_inline = options->threads != ESK_THREADS_POOL,
+        .force_setenv = options->allow_setenv,
     };
 }
 
@@ -98,60 +104,99 @@ static void GL_APIENTRY debug_message(GLenum source, GLenum type, GLuint id,
             "GL: %s", message);
 }
 
-/* With the context current: what the driver is and can do. */
-static esk_status read_device(struct esk_device *device, esk_error *error) {
-    const struct esk_device_options *options = &device->options;
-    struct esk_limits_options wanted = limits_options(options);
-    struct esk_gl *gl = &device->gl;
-    ESK_TRY(esk_gl_load(gl, esk_egl_get_proc, device->egl, error));
-    gl->validate = options->debug;
-    ESK_TRY(esk_gl_info_read(gl, &device->info, error));
-    device->info.software = device->egl->device.software;
-    ESK_TRY(esk_limits_read(gl, &device->info, &wanted, &device->logger, &device->limits,
-                            error));
-    if (options->debug && gl->DebugMessageCallback) {
-        ESK_GL(gl, DebugMessageCallback(debug_message, &device->logger));
-        ESK_GL(gl, Enable(GL_DEBUG_OUTPUT_KHR));
-        ESK_GL(gl, Enable(GL_DEBUG_OUTPUT_SYNCHRONOUS_KHR));
+static void close_screen(struct esk_gl_screen *screen) {
+    if (!screen)
+        return;
+    if (screen->programs.gl) {
+        struct esk_egl_saved saved = {0};
+        esk_gl_screen_current_to_free(screen, &saved);
+        esk_gl_timer_destroy(screen->timer);
+        esk_gl_weights_finish(&screen->weights);
+        esk_gl_memory_finish(&screen->memory);
+        esk_gl_programs_finish(&screen->programs);
+        esk_gl_screen_restore(screen, &saved);
     }
-    for (int a = 0; a < 3; a++) {
-        device->max_groups[a] = device->limits.max_groups[a];
-        if (options->max_groups && options->max_groups < device->max_groups[a])
-            device->max_groups[a] = options->max_groups;
-    }
-    fill_facts(&device->facts, &device->egl->device);
-    device->facts.limits = device->limits;
-    device->facts.has_limits = true;
-    return esk_gl_status(gl, "opening a device", error);
+    esk_egl_close(screen->egl);
+    pthread_mutex_destroy(&screen->lock);
+    esk_free(screen);
 }
 
 /* What a binary depends on besides its source. */
-static void keep_programs(struct esk_device *device) {
+static void keep_programs(struct esk_gl_screen *screen) {
+    struct esk_device *device = screen->device;
     const struct esk_gl_info *info = &device->info;
     struct esk_text driver = {0};
     esk_text_add(&driver, "%s\n%s\n%s\n%s", info->vendor, info->renderer, info->version,
                  info->glsl);
     if (!driver.failed)
-        esk_gl_programs_keep(&device->programs, device->options.cache_dir,
+        esk_gl_programs_keep(&screen->programs, device->options.cache_dir,
                              esk_text_str(&driver), &device->logger);
     esk_text_finish(&driver);
-    device->options.cache_dir = NULL; /* the caller's */
+}
+
+/* With the context current. The device's first screen says what the driver can do. */
+static esk_status fill_screen(struct esk_device *device, struct esk_gl_screen *screen,
+                              esk_error *error) {
+    const struct esk_device_options *options = &device->options;
+    struct esk_gl *gl = &screen->gl;
+    ESK_TRY(esk_gl_load(gl, esk_egl_get_proc, screen->egl, error));
+    gl->validate = options->debug;
+    if (!device->screen) {
+        struct esk_limits_options wanted = limits_options(options);
+        ESK_TRY(esk_gl_info_read(gl, &device->info, error));
+        device->info.software = screen->egl->device.software;
+        ESK_TRY(esk_limits_read(gl, &device->info, &wanted, &device->logger,
+                                &device->limits, error));
+    }
+    if (options->debug && gl->DebugMessageCallback) {
+        ESK_GL(gl, DebugMessageCallback(debug_message, &device->logger));
+        ESK_GL(gl, Enable(GL_DEBUG_OUTPUT_KHR));
+        ESK_GL(gl, Enable(GL_DEBUG_OUTPUT_SYNCHRONOUS_KHR));
+    }
+    screen->memory = (struct esk_gl_memory){.gl = gl,
+                                            .limits = &device->limits,
+                                            .counters = &screen->counters,
+                                            .labels = options->debug};
+    screen->weights.memory = &screen->memory;
+    esk_gl_programs_init(&screen->programs, gl, esk_shaders, &screen->counters);
+    screen->programs.labels = options->debug;
+    keep_programs(screen);
+    esk_gl_warm_init(&screen->warm, screen->egl, gl, &device->logger);
+    return esk_gl_status(gl, "opening a device", error);
+}
+
+/* Takes `egl`, also on failure. */
+static esk_status make_screen(struct esk_device *device, struct esk_egl *egl,
+                              struct esk_gl_screen **result, esk_error *error) {
+    struct esk_gl_screen *screen = esk_calloc(1, sizeof *screen);
+    if (!screen || pthread_mutex_init(&screen->lock, NULL) != 0) {
+        esk_free(screen);
+        esk_egl_close(egl);
+        return esk_fail_memory(error, "a screen");
+    }
+    screen->device = device;
+    screen->egl = egl;
+    struct esk_egl_saved saved = {0};
+    esk_status status = esk_egl_make_current(egl, &saved, error);
+    if (status == ESK_OK) {
+        status = fill_screen(device, screen, error);
+        esk_gl_screen_restore(screen, &saved);
+    }
+    if (status != ESK_OK) {
+        close_screen(screen);
+        return status;
+    }
+    *result = screen;
+    return ESK_OK;
 }
 
 static void gl_close(struct esk_device *device) {
     if (!device)
         return;
-    if (device->programs.gl) {
-        struct esk_egl_saved saved = {0};
-        esk_gl_device_current_to_free(device, &saved);
-        esk_gl_timer_destroy(device->timer);
-        esk_gl_weights_finish(&device->weights);
-        esk_gl_memory_finish(&device->memory);
-        esk_gl_programs_finish(&device->programs);
-        esk_gl_device_restore(device, &saved);
-    }
-    esk_egl_close(device->egl);
+    close_screen(device->twin);
+    close_screen(device->screen);
     pthread_mutex_destroy(&device->lock);
+    esk_free(device->cache_dir);
     esk_free(device);
 }
 
@@ -168,32 +213,29 @@ static esk_status gl_open(const struct esk_device_options *options,
         esk_free(device);
         return esk_fail_memory(error, "a device's lock");
     }
-    struct esk_egl_options wanted = egl_options(options, &device->logger);
-    struct esk_egl_saved saved = {0};
-    uint32_t index = options->device_id > 0 ? (uint32_t)options->device_id : 0;
-    esk_status status = esk_egl_open(&wanted, index, &device->egl, error);
-    if (status == ESK_OK)
-        status = esk_egl_make_current(device->egl, &saved, error);
-    if (status == ESK_OK) {
-        status = read_device(device, error);
-        if (status == ESK_OK) {
-            device->memory = (struct esk_gl_memory){.gl = &device->gl,
-                                                    .limits = &device->limits,
-                                                    .counters = &device->counters,
-                                                    .labels = options->debug};
-            device->weights.memory = &device->memory;
-            esk_gl_programs_init(&device->programs, &device->gl, esk_shaders,
-                                 &device->counters);
-            device->programs.labels = options->debug;
-            keep_programs(device);
-            esk_gl_warm_init(&device->warm, device->egl, &device->gl, &device->logger);
-        }
-        esk_gl_device_restore(device, &saved);
+    if (options->cache_dir && !(device->cache_dir = esk_strdup(options->cache_dir))) {
+        gl_close(device);
+        return esk_fail_memory(error, "a device");
     }
+    device->options.cache_dir = device->cache_dir;
+    struct esk_egl_options wanted = egl_options(options, &device->logger);
+    struct esk_egl *egl = NULL;
+    uint32_t index = options->device_id > 0 ? (uint32_t)options->device_id : 0;
+    esk_status status = esk_egl_open(&wanted, index, &egl, error);
+    if (status == ESK_OK)
+        status = make_screen(device, egl, &device->screen, error);
     if (status != ESK_OK) {
         gl_close(device);
         return status;
     }
+    for (int a = 0; a < 3; a++) {
+        device->max_groups[a] = device->limits.max_groups[a];
+        if (options->max_groups && options->max_groups < device->max_groups[a])
+            device->max_groups[a] = options->max_groups;
+    }
+    fill_facts(&device->facts, &device->screen->egl->device);
+    device->facts.limits = device->limits;
+    device->facts.has_limits = true;
     esk_limits_log(&device->logger, &device->info, &device->limits);
     if (device->info.software)
         esk_log(&device->logger, ESK_LOG_WARNING,
@@ -201,6 +243,94 @@ static esk_status gl_open(const struct esk_device_options *options,
                 device->facts.renderer);
     *result = device;
     return ESK_OK;
+}
+
+/* ---- the inline screen ---- */
+
+/* Whether dispatches run on this thread: through a pool each makes the caller wait, which
+ * the kernel counts. EGL cannot tell, and somebody else may have initialised the display.
+ * With the context current. */
+static bool computes_inline(struct esk_gl_screen *screen) {
+    enum { DISPATCHES = 16 };
+    const struct esk_shader *idle = esk_shaders;
+    while (idle->name && strcmp(idle->name, "lib/idle") != 0)
+        idle++;
+    assert(idle->name);
+    const char *text[] = {"#version 310 es\n", idle->text};
+    struct esk_gl *gl = &screen->gl;
+    struct rusage before, after;
+    GLuint shader, program;
+    ESK_GL_SET(gl, shader, CreateShader(GL_COMPUTE_SHADER));
+    ESK_GL_SET(gl, program, CreateProgram());
+    ESK_GL(gl, ShaderSource(shader, 2, text, NULL));
+    ESK_GL(gl, CompileShader(shader));
+    ESK_GL(gl, AttachShader(program, shader));
+    ESK_GL(gl, LinkProgram(program));
+    ESK_GL(gl, UseProgram(program));
+    ESK_GL(gl, DispatchCompute(1, 1, 1)); /* compiles */
+    getrusage(RUSAGE_THREAD, &before);
+    for (int i = 0; i < DISPATCHES; i++)
+        ESK_GL(gl, DispatchCompute(1, 1, 1));
+    getrusage(RUSAGE_THREAD, &after);
+    ESK_GL(gl, UseProgram(0));
+    ESK_GL(gl, DeleteProgram(program));
+    ESK_GL(gl, DeleteShader(shader));
+    return esk_gl_status(gl, "an inline screen", NULL) == ESK_OK &&
+           after.ru_nvcsw - before.ru_nvcsw < DISPATCHES / 4;
+}
+
+static esk_status open_twin(struct esk_device *device, esk_error *error) {
+    struct esk_egl_options wanted = egl_options(&device->options, &device->logger);
+    struct esk_gl_screen *twin;
+    struct esk_egl *egl;
+    ESK_TRY(esk_egl_open_inline(device->screen->egl, &wanted, &egl, error));
+    ESK_TRY(make_screen(device, egl, &twin, error));
+    struct esk_egl_saved saved = {0};
+    esk_status status = esk_gl_screen_current(twin, &saved, error);
+    if (status == ESK_OK) {
+        if (!computes_inline(twin))
+            status = esk_fail(error, ESK_UNSUPPORTED,
+                              "no inline screen: the display has threads already");
+        esk_gl_screen_restore(twin, &saved);
+    }
+    if (status != ESK_OK) {
+        close_screen(twin);
+        return status;
+    }
+    twin->is_inline = true;
+    esk_log(&device->logger, ESK_LOG_INFO, "an inline screen is open");
+    device->twin = twin;
+    return ESK_OK;
+}
+
+struct esk_gl_screen *esk_gl_device_choose(struct esk_device *device,
+                                           const struct esk_plan *plan,
+                                           struct esk_gl_cost *cost) {
+    *cost = (struct esk_gl_cost){0};
+    if (!device->limits.pool_threads)
+        return device->screen;
+    *cost = esk_gl_cost_make(plan, device->limits.pool_threads);
+    if (device->options.threads != ESK_THREADS_AUTO)
+        cost->is_inline = device->options.threads == ESK_THREADS_INLINE;
+    if (!cost->is_inline)
+        return device->screen;
+    pthread_mutex_lock(&device->lock);
+    if (!device->twin && !device->no_twin) {
+        esk_error why = ESK_ERROR_INIT;
+        if (open_twin(device, &why) != ESK_OK) {
+            esk_log(&device->logger,
+                    device->options.threads == ESK_THREADS_INLINE ? ESK_LOG_WARNING
+                                                                  : ESK_LOG_INFO,
+                    "%s; plans run on the pool of %u threads", esk_error_message(&why),
+                    device->limits.pool_threads);
+            device->no_twin = true;
+        }
+        esk_error_clear(&why);
+    }
+    struct esk_gl_screen *twin = device->twin;
+    pthread_mutex_unlock(&device->lock);
+    cost->is_inline = twin != NULL;
+    return twin ? twin : device->screen;
 }
 
 /* ---- listing ---- */
@@ -282,10 +412,32 @@ static const struct esk_device_facts *gl_facts(const struct esk_device *device) 
     return &device->facts;
 }
 
+static void add_counters(struct esk_gl_screen *screen, struct esk_counters *sum) {
+    pthread_mutex_lock(&screen->lock);
+    const struct esk_counters *c = &screen->counters;
+    sum->programs += c->programs;
+    sum->dispatches += c->dispatches;
+    sum->inline_dispatches += screen->is_inline ? c->dispatches : 0;
+    sum->recorded += c->recorded;
+    sum->buffers_created += c->buffers_created;
+    sum->buffers_destroyed += c->buffers_destroyed;
+    sum->buffer_bytes += c->buffer_bytes;
+    sum->buffer_peak += c->buffer_peak;
+    sum->form_bytes += c->form_bytes;
+    sum->forms += c->forms;
+    sum->uploads += c->uploads;
+    sum->readbacks += c->readbacks;
+    pthread_mutex_unlock(&screen->lock);
+}
+
 static void gl_counters(struct esk_device *device, struct esk_counters *counters) {
+    *counters = (struct esk_counters){0};
+    add_counters(device->screen, counters);
     pthread_mutex_lock(&device->lock);
-    *counters = device->counters;
+    struct esk_gl_screen *twin = device->twin;
     pthread_mutex_unlock(&device->lock);
+    if (twin)
+        add_counters(twin, counters);
 }
 
 const struct esk_provider esk_glcompute_provider = {

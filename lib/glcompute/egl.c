@@ -7,13 +7,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "glcompute/egl_api.h"
 #include "glcompute/limits.h"
-
-#define EGL_NO_X11
-#define MESA_EGL_NO_X11_HEADERS
-#define EGL_EGL_PROTOTYPES 0
-#include <EGL/egl.h>
-#include <EGL/eglext.h>
 
 #include <dirent.h>
 #include <dlfcn.h>
@@ -27,105 +22,6 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
-/* The library. */
-
-#define EGL_LIST(X)                                         \
-    X(GetError, PFNEGLGETERRORPROC)                         \
-    X(GetDisplay, PFNEGLGETDISPLAYPROC)                     \
-    X(Initialize, PFNEGLINITIALIZEPROC)                     \
-    X(Terminate, PFNEGLTERMINATEPROC)                       \
-    X(QueryString, PFNEGLQUERYSTRINGPROC)                   \
-    X(ChooseConfig, PFNEGLCHOOSECONFIGPROC)                 \
-    X(CreateContext, PFNEGLCREATECONTEXTPROC)               \
-    X(DestroyContext, PFNEGLDESTROYCONTEXTPROC)             \
-    X(CreatePbufferSurface, PFNEGLCREATEPBUFFERSURFACEPROC) \
-    X(DestroySurface, PFNEGLDESTROYSURFACEPROC)             \
-    X(MakeCurrent, PFNEGLMAKECURRENTPROC)                   \
-    X(GetCurrentContext, PFNEGLGETCURRENTCONTEXTPROC)       \
-    X(GetCurrentDisplay, PFNEGLGETCURRENTDISPLAYPROC)       \
-    X(GetCurrentSurface, PFNEGLGETCURRENTSURFACEPROC)       \
-    X(BindAPI, PFNEGLBINDAPIPROC)                           \
-    X(QueryAPI, PFNEGLQUERYAPIPROC)                         \
-    X(GetProcAddress, PFNEGLGETPROCADDRESSPROC)
-
-/* May be NULL; used only where an extension (or EGL 1.5) says that they are there. */
-#define EGL_OPTIONAL_LIST(X)                                                           \
-    X(GetPlatformDisplay, PFNEGLGETPLATFORMDISPLAYEXTPROC, "eglGetPlatformDisplayEXT") \
-    X(QueryDevices, PFNEGLQUERYDEVICESEXTPROC, "eglQueryDevicesEXT")                   \
-    X(QueryDeviceString, PFNEGLQUERYDEVICESTRINGEXTPROC, "eglQueryDeviceStringEXT")    \
-    X(QueryDisplayAttrib, PFNEGLQUERYDISPLAYATTRIBEXTPROC, "eglQueryDisplayAttribEXT") \
-    X(GetDisplayDriverName, PFNEGLGETDISPLAYDRIVERNAMEPROC, "eglGetDisplayDriverName")
-
-/* Copied freely: libraries are loaded with RTLD_NODELETE and stay (Mesa and LLVM do not
- * survive an unload: thread-local destructors, atexit). */
-struct egl_api {
-#define EGL_FIELD(name, type) type name;
-    EGL_LIST(EGL_FIELD)
-#undef EGL_FIELD
-#define EGL_FIELD(name, type, symbol) type name;
-    EGL_OPTIONAL_LIST(EGL_FIELD)
-#undef EGL_FIELD
-    const char *client_extensions; /* static in libEGL; "" on EGL 1.4 without them */
-};
-
-struct gbm_api {
-    void *(*create_device)(int fd);
-    void (*destroy_device)(void *device);
-};
-
-/* The rest of struct esk_egl: what close must undo. */
-struct esk_egl_priv {
-    struct egl_api api;
-    struct gbm_api gbm;
-    void *gbm_device; /* owned; NULL off the gbm rung */
-    int fd;           /* owned; -1 off the gbm rung */
-    EGLSurface surface;
-    EGLConfig config; /* of the context */
-    bool owns_display;      /* initialised, and ours alone: terminate it */
-    bool symbols_first;     /* eglGetProcAddress does not promise core functions */
-    void *gles;             /* libGLESv2's handle, loaded on demand; may be NULL */
-    const char *extensions; /* the display's */
-    int major, minor;       /* of EGL */
-    pid_t pid;
-};
-
-static void *load_library(const char *name) {
-    return dlopen(name, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-}
-
-/* Puts the address of a function (NULL if there is none) into the pointer at `to`. POSIX
- * lets an object pointer hold a function's; ISO C has no cast for it. */
-static void load_symbol(void *library, const char *name, void *to) {
-    void *symbol = dlsym(library, name);
-    memcpy(to, &symbol, sizeof symbol);
-}
-
-static esk_status api_load(struct egl_api *api, const char *name, esk_error *error) {
-    const char *library_name = name ? name : "libEGL.so.1";
-    void *library = load_library(library_name);
-    if (!library) {
-        const char *why = dlerror();
-        return esk_fail(error, ESK_NO_DEVICE, "%s not found: %s", library_name,
-                        why ? why : "no reason given");
-    }
-#define EGL_LOAD(field, type)                                                  \
-    load_symbol(library, "egl" #field, &api->field);                           \
-    if (!api->field)                                                           \
-        return esk_fail(error, ESK_NO_DEVICE, "%s has no function egl" #field, \
-                        library_name);
-    EGL_LIST(EGL_LOAD)
-#undef EGL_LOAD
-#define EGL_LOAD(field, type, symbol) api->field = (type)api->GetProcAddress(symbol);
-    EGL_OPTIONAL_LIST(EGL_LOAD)
-#undef EGL_LOAD
-    if (!api->GetPlatformDisplay) /* EGL 1.5: other attributes, but here always NULL */
-        api->GetPlatformDisplay =
-            (PFNEGLGETPLATFORMDISPLAYEXTPROC)api->GetProcAddress("eglGetPlatformDisplay");
-    const char *extensions = api->QueryString(EGL_NO_DISPLAY, EGL_EXTENSIONS);
-    api->client_extensions = extensions ? extensions : "";
-    return ESK_OK;
-}
-
 /* The walk. */
 
 struct candidate {
@@ -138,12 +34,13 @@ struct candidate {
 
 struct walk {
     const struct esk_egl_options *options;
-    struct egl_api api;
-    struct gbm_api gbm;
+    struct esk_egl_api api;
+    struct esk_gbm_api gbm;
     struct candidate *items; /* owned */
     size_t count, capacity;
     bool first_hardware; /* stop at the first hardware */
     bool stop;
+    bool one_software; /* the device rung has one device, in software */
 };
 
 static void reason_add(struct esk_egl *egl, const char *format, ...)
@@ -197,51 +94,6 @@ static struct candidate *candidate_add(struct walk *walk, const char *rung,
 
 static void candidate_drop_last(struct walk *walk) {
     esk_egl_close(walk->items[--walk->count].egl);
-}
-
-/* LP_NUM_THREADS, changed for the time of a walk. */
-
-struct lp_threads {
-    char *before; /* owned; NULL: it was not set */
-    bool set;
-};
-
-static const char lp_variable[] = "LP_NUM_THREADS";
-
-static bool process_has_one_thread(void) {
-    DIR *tasks = opendir("/proc/self/task");
-    int count = 0;
-    for (struct dirent *entry; tasks && (entry = readdir(tasks));)
-        count += entry->d_name[0] != '.';
-    if (tasks)
-        closedir(tasks);
-    return count == 1;
-}
-
-/* Asked once a walk, not once a display: Mesa's own threads start with the first. */
-static void lp_threads_enter(struct lp_threads *state,
-                             const struct esk_egl_options *options) {
-    *state = (struct lp_threads){0};
-    if (!options->lp_threads)
-        return;
-    if (!options->force_setenv && !process_has_one_thread()) {
-        esk_log(options->logger, ESK_LOG_INFO,
-                "egl: %s=%s is not set: the process has other threads", lp_variable,
-                options->lp_threads);
-        return;
-    }
-    const char *value = getenv(lp_variable);
-    if (value && !(state->before = esk_strdup(value)))
-        return; /* it could not be put back */
-    state->set = setenv(lp_variable, options->lp_threads, 1) == 0;
-}
-
-static void lp_threads_leave(struct lp_threads *state) {
-    if (state->set && state->before)
-        setenv(lp_variable, state->before, 1);
-    else if (state->set)
-        unsetenv(lp_variable);
-    esk_free(state->before);
 }
 
 /* Making a context. */
@@ -419,7 +271,7 @@ static bool bring_up_context(const struct walk *walk, struct candidate *item) {
 
 /* Identity. */
 
-static void describe_egl_device(struct egl_api *api, EGLDeviceEXT device,
+static void describe_egl_device(struct esk_egl_api *api, EGLDeviceEXT device,
                                 struct candidate *item) {
     const char *extensions =
         api->QueryDeviceString ? api->QueryDeviceString(device, EGL_EXTENSIONS) : NULL;
@@ -437,7 +289,7 @@ static void describe_egl_device(struct egl_api *api, EGLDeviceEXT device,
 }
 
 /* The device behind an initialised display, where EGL can tell. */
-static void describe_display(struct egl_api *api, struct candidate *item) {
+static void describe_display(struct esk_egl_api *api, struct candidate *item) {
     EGLAttrib device = 0;
     if (!item->device && api->QueryDisplayAttrib && api->QueryDeviceString &&
         (esk_gl_has_word(api->client_extensions, "EGL_EXT_device_query") ||
@@ -580,15 +432,15 @@ static bool rung_gbm(struct walk *walk) {
         return add_failure(walk, "gbm", "EGL has no EGL_KHR_platform_gbm");
     const char *name =
         walk->options->gbm_library ? walk->options->gbm_library : "libgbm.so.1";
-    void *library = load_library(name);
+    void *library = esk_egl_library(name);
     if (!library) {
         const char *why = dlerror();
         char reason[200];
         snprintf(reason, sizeof reason, "%s not found: %s", name, why ? why : "?");
         return add_failure(walk, "gbm", reason);
     }
-    load_symbol(library, "gbm_create_device", &walk->gbm.create_device);
-    load_symbol(library, "gbm_device_destroy", &walk->gbm.destroy_device);
+    esk_egl_symbol(library, "gbm_create_device", &walk->gbm.create_device);
+    esk_egl_symbol(library, "gbm_device_destroy", &walk->gbm.destroy_device);
     if (!walk->gbm.create_device || !walk->gbm.destroy_device)
         return add_failure(walk, "gbm", "libgbm has no gbm_create_device");
     for (int i = 0; i < count && !walk->stop; i++) {
@@ -615,12 +467,16 @@ static bool rung_gbm(struct walk *walk) {
     return true;
 }
 
-static bool rung_device(struct walk *walk) {
+static bool has_device_rung(const struct walk *walk) {
     const char *extensions = walk->api.client_extensions;
     bool listed = esk_gl_has_word(extensions, "EGL_EXT_device_enumeration") ||
                   esk_gl_has_word(extensions, "EGL_EXT_device_base");
-    if (!listed || !esk_gl_has_word(extensions, "EGL_EXT_platform_device") ||
-        !walk->api.QueryDevices)
+    return listed && esk_gl_has_word(extensions, "EGL_EXT_platform_device") &&
+           walk->api.QueryDevices;
+}
+
+static bool rung_device(struct walk *walk) {
+    if (!has_device_rung(walk))
         return add_failure(walk, "device",
                            "EGL has no EGL_EXT_device_enumeration and "
                            "EGL_EXT_platform_device");
@@ -646,8 +502,19 @@ static bool rung_device(struct walk *walk) {
     return true;
 }
 
+static bool has_surfaceless_rung(const struct walk *walk) {
+    return esk_gl_has_word(walk->api.client_extensions, "EGL_MESA_platform_surfaceless");
+}
+
 static bool rung_surfaceless(struct walk *walk) {
-    if (!esk_gl_has_word(walk->api.client_extensions, "EGL_MESA_platform_surfaceless"))
+    /* the same device for sure: its display stays as it is, for a twin */
+    for (size_t i = 0; walk->one_software && i < walk->count; i++)
+        if (walk->items[i].software_device && walk->items[i].egl->device.usable) {
+            esk_log(walk->options->logger, ESK_LOG_VERBOSE,
+                    "egl: surfaceless is %s again", walk->items[i].egl->device.place);
+            return true;
+        }
+    if (!has_surfaceless_rung(walk))
         return add_failure(walk, "surfaceless",
                            "EGL has no EGL_MESA_platform_surfaceless");
     struct candidate *item = candidate_add(walk, "surfaceless", "");
@@ -710,6 +577,76 @@ static esk_status filter_check(const char *filter, esk_error *error) {
     return ESK_OK;
 }
 
+/* The inline twin. */
+
+static const char lp_variable[] = "LP_NUM_THREADS";
+
+static bool process_has_one_thread(void) {
+    DIR *tasks = opendir("/proc/self/task");
+    int count = 0;
+    for (struct dirent *entry; tasks && (entry = readdir(tasks));)
+        count += entry->d_name[0] != '.';
+    if (tasks)
+        closedir(tasks);
+    return count == 1;
+}
+
+static bool has_one_software_device(const struct walk *walk) {
+    EGLDeviceEXT devices[2];
+    EGLint count = 0;
+    if (!has_device_rung(walk) || !walk->api.QueryDeviceString ||
+        !walk->api.QueryDevices((EGLint)COUNT_OF(devices), devices, &count) || count != 1)
+        return false;
+    const char *extensions = walk->api.QueryDeviceString(devices[0], EGL_EXTENSIONS);
+    return extensions && esk_gl_has_word(extensions, "EGL_MESA_device_software");
+}
+
+/* Initialises a display with LP_NUM_THREADS=0. Where the variable cannot be put back, it
+ * is not changed. */
+static bool initialize_inline(const struct esk_egl_api *api, EGLDisplay display) {
+    const char *value = getenv(lp_variable);
+    char *before = value ? esk_strdup(value) : NULL;
+    if ((value && !before) || setenv(lp_variable, "0", 1) != 0) {
+        esk_free(before);
+        return false;
+    }
+    EGLint major, minor;
+    bool done = api->Initialize(display, &major, &minor);
+    if (before)
+        setenv(lp_variable, before, 1);
+    else
+        unsetenv(lp_variable);
+    esk_free(before);
+    return done;
+}
+
+/* The twin's display, initialised inline by this call or an earlier one; else NULL, and
+ * why. Asked before the walk touches any display. */
+static EGLDisplay twin_display(const struct walk *walk, const char **why) {
+    const struct esk_egl_options *options = walk->options;
+    const char *threads = getenv(lp_variable);
+    EGLDisplay display = EGL_NO_DISPLAY;
+    *why = NULL;
+    if (!walk->one_software || !has_surfaceless_rung(walk) || options->display ||
+        !filter_has(options->rung, "device"))
+        *why = "there is not one software device that two displays reach";
+    else if (threads && strcmp(threads, "0") == 0)
+        *why = "LP_NUM_THREADS is 0: all displays compute inline";
+    else if (!(display = platform_display(walk, EGL_PLATFORM_SURFACELESS_MESA,
+                                          EGL_DEFAULT_DISPLAY)))
+        *why = "no surfaceless display";
+    else if (walk->api.QueryString(display, EGL_VERSION))
+        return display; /* initialised already: its threads are what they are */
+    else if (!options->force_setenv && !process_has_one_thread())
+        *why = "LP_NUM_THREADS cannot be set: the process has other threads (option "
+               "allowSetenv)";
+    else if (!initialize_inline(&walk->api, display))
+        *why = "the surfaceless display does not come up";
+    if (*why)
+        walk->api.GetError(); /* of the question: it is answered */
+    return *why ? EGL_NO_DISPLAY : display;
+}
+
 /* Sorting. */
 
 /* Whether the firmware drew its screen on this GPU: in machines with two, the integrated
@@ -760,17 +697,18 @@ static void walk_finish(struct walk *walk) {
 static esk_status walk_ladder(struct walk *walk, esk_error *error) {
     const struct esk_egl_options *options = walk->options;
     ESK_TRY(filter_check(options->rung, error));
-    ESK_TRY(api_load(&walk->api, options->egl_library, error));
+    ESK_TRY(esk_egl_api_load(&walk->api, options->egl_library, error));
     bool memory = true;
-    struct lp_threads threads;
-    lp_threads_enter(&threads, options);
+    walk->one_software = !options->display && has_one_software_device(walk);
+    const char *why;
+    if (options->prepare_inline && !twin_display(walk, &why))
+        esk_log(options->logger, ESK_LOG_INFO, "egl: no inline screen: %s", why);
     if (options->display)
         memory = rung_foreign(walk);
     for (size_t i = 0; !options->display && memory && !walk->stop && i < COUNT_OF(rungs);
          i++)
         if (filter_has(options->rung, rungs[i].name))
             memory = rungs[i].add(walk);
-    lp_threads_leave(&threads);
     if (!memory) {
         walk_finish(walk);
         return esk_fail_memory(error, "EGL devices");
@@ -859,6 +797,38 @@ esk_status esk_egl_open(const struct esk_egl_options *options, uint32_t index,
     return ESK_OK;
 }
 
+esk_status esk_egl_open_inline(const struct esk_egl *egl,
+                             const struct esk_egl_options *options, struct esk_egl **twin,
+                             esk_error *error) {
+    struct walk walk = {.options = options ? options : &default_options,
+                        .api = egl->priv->api};
+    walk.one_software = has_one_software_device(&walk);
+    const char *why = NULL;
+    EGLDisplay display = NULL;
+    if (strcmp(egl->device.rung, "device") != 0)
+        why = "the device is not on the device rung";
+    else
+        display = twin_display(&walk, &why);
+    if (!display)
+        return esk_fail(error, ESK_UNSUPPORTED, "no inline screen: %s", why);
+    struct candidate *item = candidate_add(&walk, "surfaceless", "");
+    if (!item)
+        return esk_fail_memory(error, "an inline screen");
+    probe(&walk, item, display);
+    struct esk_egl *made = item->egl;
+    bool good =
+        made->device.usable && strcmp(made->device.renderer, egl->device.renderer) == 0;
+    if (good) {
+        item->egl = NULL;
+        *twin = made;
+    } else
+        esk_fail(error, ESK_UNSUPPORTED, "no inline screen: surfaceless is '%s'%s%s",
+                 made->device.renderer, made->device.reason[0] ? ", " : "",
+                 made->device.reason);
+    walk_finish(&walk);
+    return good ? ESK_OK : ESK_UNSUPPORTED;
+}
+
 void esk_egl_close(struct esk_egl *egl) {
     if (!egl)
         return;
@@ -919,7 +889,7 @@ esk_status esk_egl_twin(const struct esk_egl *egl, struct esk_egl **result,
 esk_status esk_egl_make_current(struct esk_egl *egl, struct esk_egl_saved *saved,
                                 esk_error *error) {
     struct esk_egl_priv *priv = egl->priv;
-    const struct egl_api *api = &priv->api;
+    const struct esk_egl_api *api = &priv->api;
     if (priv->pid != getpid())
         return esk_fail(error, ESK_DEVICE_LOST,
                         "device '%s': opened by process %ld, not usable in its forked "
@@ -955,7 +925,7 @@ esk_status esk_egl_make_current(struct esk_egl *egl, struct esk_egl_saved *saved
 
 esk_status esk_egl_restore(struct esk_egl *egl, const struct esk_egl_saved *saved,
                            esk_error *error) {
-    const struct egl_api *api = &egl->priv->api;
+    const struct esk_egl_api *api = &egl->priv->api;
     if (saved->nested)
         return ESK_OK;
     esk_status status = ESK_OK;
@@ -981,8 +951,8 @@ esk_gl_proc esk_egl_get_proc(void *user, const char *name) {
     if (!priv->symbols_first && (proc = priv->api.GetProcAddress(name)))
         return proc;
     if (!priv->gles)
-        priv->gles = load_library("libGLESv2.so.2");
+        priv->gles = esk_egl_library("libGLESv2.so.2");
     if (priv->gles)
-        load_symbol(priv->gles, name, &proc);
+        esk_egl_symbol(priv->gles, name, &proc);
     return proc || !priv->symbols_first ? proc : priv->api.GetProcAddress(name);
 }

@@ -8,7 +8,9 @@
 
 #include <fnmatch.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MIB (1024u * 1024u)
 enum {
@@ -75,6 +77,14 @@ static const struct esk_gl_quirk_row quirk_rows[] = {
      ESK_QUIRK_LATE_COMPILE,
      "machine code is made in the first glDispatchCompute, on the caller's thread",
      "mesa:src/gallium/drivers/llvmpipe/lp_state_cs.c; measured: 20-1700 ms a program"},
+    {"llvmpipe-pool",
+     "llvmpipe*",
+     "Mesa",
+     {0, 0},
+     {0, 0},
+     ESK_QUIRK_THREAD_POOL,
+     "a dispatch wakes the pool's threads and waits for them: 25-60 us, inline 0.4-4 us",
+     "mesa:src/gallium/drivers/llvmpipe/lp_cs_tpool.c; measured"},
     {"softpipe-slow",
      "*softpipe*",
      NULL,
@@ -332,6 +342,17 @@ esk_status esk_limits_settle(const struct esk_gl_info *info,
     return ESK_OK;
 }
 
+uint32_t esk_gl_pool_threads(const struct esk_gl_info *info, const char *variable,
+                             long processors) {
+    enum { MOST = 32 };
+    long long threads = processors > 1 ? processors : 0; /* one: inline */
+    if (!(info->quirks & ESK_QUIRK_THREAD_POOL))
+        return 0;
+    if (variable && !esk_text_to_int(variable, &threads))
+        threads = processors;
+    return threads < 0 ? 0 : threads > MOST ? MOST : (uint32_t)threads;
+}
+
 static uint32_t get_u32(struct esk_gl *gl, GLenum name) {
     GLint value = 0;
     ESK_GL(gl, GetIntegerv(name, &value));
@@ -372,6 +393,8 @@ esk_status esk_limits_read(struct esk_gl *gl, const struct esk_gl_info *info,
     l.max_binding = get_u64(gl, GL_MAX_SHADER_STORAGE_BLOCK_SIZE);
     l.max_texels =
         gl->ext.texture_buffer ? get_u32(gl, GL_MAX_TEXTURE_BUFFER_SIZE_EXT) : 0;
+    l.pool_threads = esk_gl_pool_threads(info, getenv("LP_NUM_THREADS"),
+                                         sysconf(_SC_NPROCESSORS_ONLN));
     ESK_TRY(esk_gl_status(gl, "limits: glGet", error));
 
 #define BELOW(field, minimum)                                                           \

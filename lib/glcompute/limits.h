@@ -23,7 +23,8 @@
     X(POLL_FENCE, 4, "poll glGetSynciv, do not block in glClientWaitSync") \
     X(PBUFFER, 5, "make current with a pbuffer, never without a surface")  \
     X(SLOW_DEVICE, 6, "for tests only: orders of magnitude slower than others") \
-    X(LATE_COMPILE, 7, "programs are compiled when first dispatched")
+    X(LATE_COMPILE, 7, "programs are compiled when first dispatched") \
+    X(THREAD_POOL, 8, "a dispatch wakes a pool of LP_NUM_THREADS threads")
 
 enum esk_gl_quirk {
 #define ESK_GL_QUIRK_ENUM(name, bit, text) ESK_QUIRK_##name = 1 << (bit),
@@ -98,6 +99,11 @@ esk_status esk_limits_read(struct esk_gl *gl, const struct esk_gl_info *info,
 esk_status esk_limits_settle(const struct esk_gl_info *info,
                              const struct esk_limits_options *options,
                              struct esk_limits *limits, esk_error *error);
+
+/* How many threads llvmpipe's pool has, counted as the driver does: `variable` is the
+ * value of LP_NUM_THREADS, NULL: not set. 0: another driver, or none. Pure. */
+uint32_t esk_gl_pool_threads(const struct esk_gl_info *info, const char *variable,
+                             long processors);
 
 /* One fact a line, "name: value", stable. `info` may be NULL. */
 void esk_limits_print(const struct esk_gl_info *info, const struct esk_limits *limits,

@@ -14,13 +14,14 @@ enum {
 };
 
 struct esk_prepared {
-    struct esk_device *device;
+    struct esk_gl_screen *screen;
+    struct esk_gl_cost cost; /* by which the screen was chosen */
     const struct esk_plan *plan;
     struct esk_gl_record record;
     struct esk_gl_form **forms; /* one a form of the plan; NULL: not shared */
     struct esk_gl_buffer *constants;
     struct esk_gl_buffer *params; /* NULL where late words give each lease its own */
-    struct esk_lease *idle;       /* under the device's lock, as all of it */
+    struct esk_lease *idle;       /* under the screen's lock, as all of it */
     uint32_t n_idle;
 };
 
@@ -37,23 +38,23 @@ struct esk_lease {
 
 static esk_status prepare_forms(struct esk_prepared *p, struct esk_gl_form_place *places,
                                 esk_error *error) {
-    struct esk_device *device = p->device;
+    struct esk_gl_screen *screen = p->screen;
     const struct esk_plan *plan = p->plan;
     uint64_t expected = 0;
     for (uint32_t i = 0; i < plan->n_forms; i++)
         if (plan->forms[i].shared)
             expected += esk_round_up(plan->forms[i].form.bytes, 256);
     if (plan->constant_bytes)
-        ESK_TRY(esk_gl_buffer_create(&device->memory, plan->constant_bytes,
+        ESK_TRY(esk_gl_buffer_create(&screen->memory, plan->constant_bytes,
                                      GL_STATIC_DRAW, "constants", &p->constants, error));
     for (uint32_t i = 0; i < plan->n_forms; i++) {
         const struct esk_plan_form *form = &plan->forms[i];
         if (!form->shared) {
-            ESK_TRY(esk_gl_form_upload(&device->weights, plan->graph, &form->form,
+            ESK_TRY(esk_gl_form_upload(&screen->weights, plan->graph, &form->form,
                                        p->constants, form->offset, error));
             continue;
         }
-        ESK_TRY(esk_gl_form_ref(&device->weights, plan->graph, &form->form, expected,
+        ESK_TRY(esk_gl_form_ref(&screen->weights, plan->graph, &form->form, expected,
                                 &p->forms[i], error));
         expected -= esk_round_up(form->form.bytes, 256);
         places[i].offset = p->forms[i]->offset;
@@ -64,7 +65,7 @@ static esk_status prepare_forms(struct esk_prepared *p, struct esk_gl_form_place
 
 /* All are started before the first is waited for: drivers compile in parallel. */
 static esk_status prepare_programs(struct esk_prepared *p, esk_error *error) {
-    struct esk_device *device = p->device;
+    struct esk_gl_screen *screen = p->screen;
     struct esk_gl_record *record = &p->record;
     for (uint32_t i = 0; i < record->n_commands; i++) {
         struct esk_gl_command *c = &record->commands[i];
@@ -72,22 +73,22 @@ static esk_status prepare_programs(struct esk_prepared *p, esk_error *error) {
             c->program = c[-1].program;
             continue;
         }
-        ESK_TRY(esk_gl_program_start(&device->programs,
+        ESK_TRY(esk_gl_program_start(&screen->programs,
                                      p->plan->commands[c->source].kernel, c->path,
                                      &c->program, error));
     }
     for (uint32_t i = 0; i < record->n_commands; i++) {
         struct esk_gl_command *c = &record->commands[i];
-        ESK_TRY(esk_gl_program_link(&device->programs,
+        ESK_TRY(esk_gl_program_link(&screen->programs,
                                     p->plan->commands[c->source].kernel, c->path,
                                     c->program, error));
     }
-    return esk_gl_status(&device->gl, "compiling", error);
+    return esk_gl_status(&screen->gl, "compiling", error);
 }
 
 static esk_status make_params(struct esk_prepared *p, GLenum usage,
                               struct esk_gl_buffer **params, esk_error *error) {
-    struct esk_gl_memory *memory = &p->device->memory;
+    struct esk_gl_memory *memory = &p->screen->memory;
     ESK_TRY(esk_gl_buffer_create(memory, p->record.param_bytes, usage, "params", params,
                                  error));
     return esk_gl_buffer_write(memory, *params, 0, p->record.param_bytes,
@@ -95,22 +96,22 @@ static esk_status make_params(struct esk_prepared *p, GLenum usage,
 }
 
 static esk_status prepare_current(struct esk_prepared *p, esk_error *error) {
-    struct esk_device *device = p->device;
+    struct esk_gl_screen *screen = p->screen;
     const struct esk_plan *plan = p->plan;
     struct esk_gl_form_place *places = esk_calloc(plan->n_forms + 1u, sizeof *places);
     p->forms = esk_calloc(plan->n_forms + 1u, sizeof *p->forms);
     esk_status status = places && p->forms ? prepare_forms(p, places, error)
                                            : esk_fail_memory(error, "weight forms");
-    esk_gl_weights_settle(&device->weights);
+    esk_gl_weights_settle(&screen->weights);
     if (status == ESK_OK)
-        status = esk_gl_record_make(&p->record, plan, &device->limits, device->max_groups,
-                                    places, error);
+        status = esk_gl_record_make(&p->record, plan, &screen->device->limits,
+                                    screen->device->max_groups, places, error);
     esk_free(places);
     ESK_TRY(status);
-    device->counters.recorded += p->record.n_commands;
+    screen->counters.recorded += p->record.n_commands;
     ESK_TRY(prepare_programs(p, error));
-    if (device->info.quirks & ESK_QUIRK_LATE_COMPILE)
-        esk_gl_warm_up(&device->warm, &device->gl, &p->record);
+    if (screen->device->info.quirks & ESK_QUIRK_LATE_COMPILE)
+        esk_gl_warm_up(&screen->warm, &screen->gl, &p->record);
     for (uint32_t i = 0; i < p->record.n_slots; i++) { /* views of what stays */
         const struct esk_gl_slot *slot = &p->record.slots[i];
         struct esk_gl_buffer *buffer = NULL;
@@ -120,7 +121,7 @@ static esk_status prepare_current(struct esk_prepared *p, esk_error *error) {
             buffer = p->forms[slot->index] ? p->forms[slot->index]->buffer : p->constants;
         for (int v = 0; v < ESK_GL_VIEWS && buffer; v++)
             if (slot->views >> v & 1)
-                ESK_TRY(esk_gl_buffer_view(&device->memory, buffer, v, error));
+                ESK_TRY(esk_gl_buffer_view(&screen->memory, buffer, v, error));
     }
     if (p->record.n_commands && !p->record.n_late)
         ESK_TRY(make_params(p, GL_STATIC_DRAW, &p->params, error));
@@ -129,11 +130,11 @@ static esk_status prepare_current(struct esk_prepared *p, esk_error *error) {
 
 /* Under the lock, context current. */
 static void destroy_prepared(struct esk_prepared *p) {
-    struct esk_device *device = p->device;
+    struct esk_gl_screen *screen = p->screen;
     for (uint32_t i = 0; p->forms && i < p->plan->n_forms; i++)
-        esk_gl_form_unref(&device->weights, p->forms[i]);
-    esk_gl_buffer_destroy(&device->memory, p->constants);
-    esk_gl_buffer_destroy(&device->memory, p->params);
+        esk_gl_form_unref(&screen->weights, p->forms[i]);
+    esk_gl_buffer_destroy(&screen->memory, p->constants);
+    esk_gl_buffer_destroy(&screen->memory, p->params);
     esk_gl_record_finish(&p->record);
     esk_free(p->forms);
     esk_free(p);
@@ -144,21 +145,22 @@ esk_status esk_gl_prepare(struct esk_device *device, const struct esk_plan *plan
     struct esk_prepared *p = esk_calloc(1, sizeof *p);
     if (!p)
         return esk_fail_memory(error, "a prepared plan");
-    p->device = device;
     p->plan = plan;
-    pthread_mutex_lock(&device->lock);
+    p->screen = esk_gl_device_choose(device, plan, &p->cost);
+    struct esk_gl_screen *screen = p->screen;
+    pthread_mutex_lock(&screen->lock);
     struct esk_egl_saved saved = {0};
-    esk_status status = esk_gl_device_current(device, &saved, error);
+    esk_status status = esk_gl_screen_current(screen, &saved, error);
     if (status == ESK_OK) {
         status = prepare_current(p, error);
         if (status != ESK_OK)
             destroy_prepared(p);
-        esk_gl_device_restore(device, &saved);
+        esk_gl_screen_restore(screen, &saved);
     } else
         esk_free(p);
     if (status == ESK_DEVICE_LOST)
-        device->lost = true;
-    pthread_mutex_unlock(&device->lock);
+        screen->lost = true;
+    pthread_mutex_unlock(&screen->lock);
     if (status == ESK_OK)
         *result = p;
     return status;
@@ -173,7 +175,7 @@ static bool is_own(const struct esk_gl_slot *slot) {
 /* Under the lock, context current. */
 static void destroy_lease(struct esk_lease *lease) {
     const struct esk_gl_record *record = &lease->prepared->record;
-    struct esk_gl_memory *memory = &lease->prepared->device->memory;
+    struct esk_gl_memory *memory = &lease->prepared->screen->memory;
     for (uint32_t i = 0; lease->slots && i < record->n_slots; i++)
         if (is_own(&record->slots[i]) || record->slots[i].kind == ESK_SLOT_ACTIVATION)
             esk_gl_buffer_destroy(memory, lease->slots[i]);
@@ -185,28 +187,28 @@ static void destroy_lease(struct esk_lease *lease) {
 void esk_gl_unprepare(struct esk_prepared *p) {
     if (!p)
         return;
-    struct esk_device *device = p->device;
+    struct esk_gl_screen *screen = p->screen;
     struct esk_egl_saved saved = {0};
-    pthread_mutex_lock(&device->lock);
-    esk_gl_device_current_to_free(device, &saved);
+    pthread_mutex_lock(&screen->lock);
+    esk_gl_screen_current_to_free(screen, &saved);
     while (p->idle) {
         struct esk_lease *lease = p->idle;
         p->idle = lease->next;
         destroy_lease(lease);
     }
     destroy_prepared(p);
-    esk_gl_device_restore(device, &saved);
-    pthread_mutex_unlock(&device->lock);
+    esk_gl_screen_restore(screen, &saved);
+    pthread_mutex_unlock(&screen->lock);
 }
 
 /* Activation slabs that the cache has; true if nothing is left for GL to do. */
 static bool take_slabs(struct esk_lease *lease) {
     const struct esk_prepared *p = lease->prepared;
-    bool complete = !p->device->options.poison;
+    bool complete = !p->screen->device->options.poison;
     for (uint32_t i = 0; i < p->record.n_slots; i++) {
         const struct esk_gl_slot *slot = &p->record.slots[i];
         if (slot->kind == ESK_SLOT_ACTIVATION)
-            lease->slots[i] = esk_gl_cache_lease(&p->device->memory.cache, slot->bytes);
+            lease->slots[i] = esk_gl_cache_lease(&p->screen->memory.cache, slot->bytes);
         if (!lease->slots[i])
             complete = complete && !slot->bytes;
         else
@@ -224,7 +226,7 @@ static struct esk_gl_buffer *give_slabs(struct esk_lease *lease) {
     for (uint32_t i = 0; i < p->record.n_slots; i++)
         if (p->record.slots[i].kind == ESK_SLOT_ACTIVATION && lease->slots[i]) {
             struct esk_gl_buffer *over =
-                esk_gl_cache_give(&p->device->memory.cache, lease->slots[i]);
+                esk_gl_cache_give(&p->screen->memory.cache, lease->slots[i]);
             lease->slots[i] = NULL;
             if (over) {
                 over->next = dropped;
@@ -240,7 +242,7 @@ static esk_status complete_lease(struct esk_lease *lease, esk_error *error) {
                                     [ESK_SLOT_INPUT] = GL_DYNAMIC_DRAW,
                                     [ESK_SLOT_OUTPUT] = GL_DYNAMIC_READ};
     struct esk_prepared *p = lease->prepared;
-    struct esk_gl_memory *memory = &p->device->memory;
+    struct esk_gl_memory *memory = &p->screen->memory;
     for (uint32_t i = 0; i < p->record.n_slots; i++) {
         const struct esk_gl_slot *slot = &p->record.slots[i];
         bool work = slot->kind == ESK_SLOT_ACTIVATION || is_own(slot);
@@ -248,7 +250,7 @@ static esk_status complete_lease(struct esk_lease *lease, esk_error *error) {
             ESK_TRY(esk_gl_buffer_create(memory, slot->bytes, usages[slot->kind],
                                          esk_slot_name(slot->kind), &lease->slots[i],
                                          error));
-        if (work && p->device->options.poison)
+        if (work && p->screen->device->options.poison)
             ESK_TRY(esk_gl_buffer_poison(memory, lease->slots[i], error));
         for (int v = 0; work && v < ESK_GL_VIEWS; v++)
             if (slot->views >> v & 1)
@@ -282,9 +284,9 @@ static struct esk_lease *new_lease(struct esk_prepared *p) {
 
 esk_status esk_gl_lease(struct esk_prepared *p, struct esk_lease **result,
                         esk_error *error) {
-    struct esk_device *device = p->device;
+    struct esk_gl_screen *screen = p->screen;
     esk_status status = ESK_OK;
-    pthread_mutex_lock(&device->lock);
+    pthread_mutex_lock(&screen->lock);
     struct esk_lease *lease = p->idle;
     bool fresh = !lease;
     if (lease) {
@@ -295,19 +297,19 @@ esk_status esk_gl_lease(struct esk_prepared *p, struct esk_lease **result,
         status = esk_fail_memory(error, "a lease");
     if (status == ESK_OK && (!take_slabs(lease) || fresh)) {
         struct esk_egl_saved saved = {0};
-        status = esk_gl_device_current(device, &saved, error);
+        status = esk_gl_screen_current(screen, &saved, error);
         if (status == ESK_OK) {
             status = complete_lease(lease, error);
             if (status != ESK_OK)
                 destroy_lease(lease);
-            esk_gl_device_restore(device, &saved);
+            esk_gl_screen_restore(screen, &saved);
         } else {
-            esk_gl_device_current_to_free(device, &saved);
+            esk_gl_screen_current_to_free(screen, &saved);
             destroy_lease(lease);
-            esk_gl_device_restore(device, &saved);
+            esk_gl_screen_restore(screen, &saved);
         }
     }
-    pthread_mutex_unlock(&device->lock);
+    pthread_mutex_unlock(&screen->lock);
     if (status == ESK_OK)
         *result = lease;
     return status;
@@ -317,11 +319,11 @@ void esk_gl_release(struct esk_lease *lease) {
     if (!lease)
         return;
     struct esk_prepared *p = lease->prepared;
-    struct esk_device *device = p->device;
+    struct esk_gl_screen *screen = p->screen;
     lease->times = NULL;
-    pthread_mutex_lock(&device->lock);
+    pthread_mutex_lock(&screen->lock);
     struct esk_gl_buffer *dropped = NULL;
-    bool keep = !lease->dirty && !device->lost;
+    bool keep = !lease->dirty && !screen->lost;
     if (keep)
         dropped = give_slabs(lease);
     if (keep && p->n_idle < IDLE_LEASES) {
@@ -332,17 +334,17 @@ void esk_gl_release(struct esk_lease *lease) {
     }
     if (lease || dropped) {
         struct esk_egl_saved saved = {0};
-        esk_gl_device_current_to_free(device, &saved);
+        esk_gl_screen_current_to_free(screen, &saved);
         while (dropped) {
             struct esk_gl_buffer *buffer = dropped;
             dropped = buffer->next;
-            esk_gl_buffer_destroy(&device->memory, buffer);
+            esk_gl_buffer_destroy(&screen->memory, buffer);
         }
         if (lease)
             destroy_lease(lease);
-        esk_gl_device_restore(device, &saved);
+        esk_gl_screen_restore(screen, &saved);
     }
-    pthread_mutex_unlock(&device->lock);
+    pthread_mutex_unlock(&screen->lock);
 }
 
 /* ---- runs ---- */
@@ -351,7 +353,7 @@ void esk_gl_release(struct esk_lease *lease) {
  * respect to this lease: each stage was waited for. */
 static void *map(struct esk_lease *lease, const struct esk_buffer *buffer,
                  GLbitfield access, esk_error *error, esk_status *status) {
-    struct esk_gl *gl = &lease->prepared->device->gl;
+    struct esk_gl *gl = &lease->prepared->screen->gl;
     const struct esk_place *place = &buffer->place;
     struct esk_gl_buffer *b =
         lease->slots[esk_gl_record_slot(&lease->prepared->record, place)];
@@ -416,8 +418,8 @@ static esk_status upload(struct esk_lease *lease, const struct esk_transfer *tra
     if (!to)
         return status;
     esk_storage_pack(to, buffer->bytes, buffer->storage, ESK_LAYOUT_DENSE, tensor);
-    p->device->counters.uploads++;
-    return unmap(&p->device->gl, error);
+    p->screen->counters.uploads++;
+    return unmap(&p->screen->gl, error);
 }
 
 static esk_status read_back(struct esk_lease *lease, const struct esk_transfer *transfer,
@@ -434,14 +436,14 @@ static esk_status read_back(struct esk_lease *lease, const struct esk_transfer *
         return status;
     struct esk_tensor to = *tensor;
     esk_storage_unpack(from, buffer->storage, &to);
-    p->device->counters.readbacks++;
-    return unmap(&p->device->gl, error);
+    p->screen->counters.readbacks++;
+    return unmap(&p->screen->gl, error);
 }
 
 static esk_status write_late(struct esk_lease *lease, uint32_t stage,
                              const struct esk_tensor *host, esk_error *error) {
     struct esk_prepared *p = lease->prepared;
-    struct esk_gl *gl = &p->device->gl;
+    struct esk_gl *gl = &p->screen->gl;
     if (!p->record.stages[stage].n_late)
         return ESK_OK;
     /* words that are const stay: the range is not invalidated */
@@ -459,24 +461,24 @@ static esk_status write_late(struct esk_lease *lease, uint32_t stage,
     return status == ESK_OK ? unmapped : status;
 }
 
-/* The device's timer, with room for a stage. */
-static esk_status ready_timer(struct esk_device *device, uint32_t commands,
+/* The screen's timer, with room for a stage. */
+static esk_status ready_timer(struct esk_gl_screen *screen, uint32_t commands,
                               esk_error *error) {
-    if (device->timer && device->timer->capacity < commands) {
-        esk_gl_timer_destroy(device->timer);
-        device->timer = NULL;
+    if (screen->timer && screen->timer->capacity < commands) {
+        esk_gl_timer_destroy(screen->timer);
+        screen->timer = NULL;
     }
-    if (!device->timer)
-        ESK_TRY(esk_gl_timer_create(&device->gl, commands, device->info.software,
-                                    &device->timer, error));
-    esk_gl_timer_reset(device->timer);
+    if (!screen->timer)
+        ESK_TRY(esk_gl_timer_create(&screen->gl, commands, screen->device->info.software,
+                                    &screen->timer, error));
+    esk_gl_timer_reset(screen->timer);
     return ESK_OK;
 }
 
 /* Adds a stage's spans to what watches the lease; pieces of a command are one. */
 static esk_status take_times(struct esk_lease *lease, uint32_t stage, esk_error *error) {
     const struct esk_gl_record *record = &lease->prepared->record;
-    struct esk_gl_timer *timer = lease->prepared->device->timer;
+    struct esk_gl_timer *timer = lease->prepared->screen->timer;
     struct esk_times *times = lease->times;
     struct esk_gl_span *spans = esk_calloc(timer->count + 1u, sizeof *spans);
     bool disjoint;
@@ -486,14 +488,16 @@ static esk_status take_times(struct esk_lease *lease, uint32_t stage, esk_error 
     times->clock = disjoint ? "GPU clock that jumped: times mean nothing"
                             : esk_gl_clock_name(timer->clock);
     for (uint32_t i = 0; status == ESK_OK && i < timer->count; i++) {
-        uint32_t command = record->commands[record->stages[stage].first_command + i].source;
-        struct esk_command_time *last = times->count ? &times->items[times->count - 1] : NULL;
+        uint32_t command =
+            record->commands[record->stages[stage].first_command + i].source;
+        struct esk_command_time *last =
+            times->count ? &times->items[times->count - 1] : NULL;
         if (last && last->command == command) {
             last->ns = spans[i].start_ns + spans[i].ns - last->start_ns;
             last->dispatches++;
         } else if (times->count < times->capacity)
-            times->items[times->count++] = (struct esk_command_time){
-                command, 1, spans[i].start_ns, spans[i].ns};
+            times->items[times->count++] =
+                (struct esk_command_time){command, 1, spans[i].start_ns, spans[i].ns};
     }
     esk_free(spans);
     return status;
@@ -507,21 +511,22 @@ static esk_status run_current(struct esk_lease *lease, uint32_t stage,
                               const struct esk_tensor *host, const struct esk_run_call *call,
                               esk_error *error) {
     struct esk_prepared *p = lease->prepared;
-    struct esk_device *device = p->device;
-    struct esk_gl *gl = &device->gl;
+    struct esk_gl_screen *screen = p->screen;
+    const struct esk_device *device = screen->device;
+    struct esk_gl *gl = &screen->gl;
     const struct esk_stage *s = &p->plan->stages[stage];
     for (uint32_t i = 0; i < s->n_uploads; i++)
         ESK_TRY(upload(lease, &s->uploads[i], host, error));
     ESK_TRY(write_late(lease, stage, host, error));
     if (lease->times)
-        ESK_TRY(ready_timer(device, p->record.stages[stage].n_commands, error));
+        ESK_TRY(ready_timer(screen, p->record.stages[stage].n_commands, error));
     const struct esk_gl_replay replay = {
         .slots = lease->slots,
         .params = lease->params ? lease->params->id
                   : p->params   ? p->params->id
                                 : 0,
         .groups = device->options.debug,
-        .timer = lease->times ? device->timer : NULL,
+        .timer = lease->times ? screen->timer : NULL,
         /* a software renderer has done a dispatch when the call returns */
         .flush = device->info.quirks & ESK_QUIRK_FLUSH_EACH ? 1
                  : device->info.software                    ? 0
@@ -529,7 +534,7 @@ static esk_status run_current(struct esk_lease *lease, uint32_t stage,
         .stop = call->stop,
     };
     uint64_t issued = esk_gl_replay(gl, &p->record, stage, &replay);
-    device->counters.dispatches += issued;
+    screen->counters.dispatches += issued;
     if (issued) {
         uint32_t timeout = device->options.fence_timeout_ms;
         lease->dirty = true;
@@ -551,23 +556,25 @@ static esk_status run_current(struct esk_lease *lease, uint32_t stage,
 esk_status esk_gl_run_stage(struct esk_lease *lease, uint32_t stage,
                             const struct esk_tensor *host, const struct esk_run_call *call,
                             esk_error *error) {
-    struct esk_device *device = lease->prepared->device;
+    struct esk_gl_screen *screen = lease->prepared->screen;
     struct esk_egl_saved saved = {0};
-    pthread_mutex_lock(&device->lock);
-    esk_status status = esk_gl_device_current(device, &saved, error);
+    pthread_mutex_lock(&screen->lock);
+    esk_status status = esk_gl_screen_current(screen, &saved, error);
     if (status == ESK_OK) {
         status = run_current(lease, stage, host, call, error);
-        esk_gl_device_restore(device, &saved);
+        esk_gl_screen_restore(screen, &saved);
     }
     if (status == ESK_DEVICE_LOST)
-        device->lost = true;
-    pthread_mutex_unlock(&device->lock);
+        screen->lost = true;
+    pthread_mutex_unlock(&screen->lock);
     return status;
 }
 
 /* ---- for people ---- */
 
 void esk_gl_dump(struct esk_prepared *p, struct esk_text *text) {
+    if (p->cost.threads)
+        esk_gl_cost_print(&p->cost, text);
     esk_gl_record_print(&p->record, text);
 }
 
@@ -576,10 +583,10 @@ esk_status esk_gl_source(struct esk_prepared *p, uint32_t command, struct esk_te
     if (command >= p->plan->n_commands)
         return esk_fail(error, ESK_INVALID_ARGUMENT, "command %u: the plan has %u",
                         command, p->plan->n_commands);
-    enum esk_read_path path = p->device->limits.read_path;
+    enum esk_read_path path = p->screen->device->limits.read_path;
     for (uint32_t i = 0; i < p->record.n_commands; i++)
         if (p->record.commands[i].source == command)
             path = p->record.commands[i].path;
     return esk_gl_source_make(esk_shaders, p->plan->commands[command].kernel, path,
-                              p->device->gl.minor, text, error);
+                              p->screen->gl.minor, text, error);
 }

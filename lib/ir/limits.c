@@ -39,5 +39,7 @@ void esk_limits_text(const struct esk_limits *limits, struct esk_text *text) {
         esk_text_add(text, "max iterations: unlimited\n");
     esk_text_add(text, "lanes: %u\n", l->lanes);
     esk_text_add(text, "group 1d: %u\n", l->group_1d);
+    if (l->pool_threads)
+        esk_text_add(text, "pool threads: %u\n", l->pool_threads);
     esk_text_add(text, "slow shared: %s\n", l->slow_shared ? "yes" : "no");
 }

@@ -29,6 +29,8 @@ struct esk_limits {
     uint32_t lanes;            /* invocations that run in lock-step: 8 llvmpipe, 32 typical */
     uint32_t group_1d;         /* the usual local size of a kernel over a flat index */
     uint64_t max_slab;         /* bytes of one slab: min(max_binding, texels * 16, …) */
+    uint32_t pool_threads;     /* CPU threads that a dispatch is dealt out to (llvmpipe); 0:
+                                  not a CPU renderer, or inline */
     bool software;             /* a CPU renderer */
     bool slow_shared;          /* shared-memory tiles do not pay (llvmpipe) */
     bool clamped;              /* cut to the ES 3.1 minima by an option */

@@ -23,6 +23,9 @@ struct esk_device_facts {
     bool has_limits;
 };
 
+/* Where a software renderer computes: auto is by the plan's estimated work. */
+enum esk_threads { ESK_THREADS_AUTO, ESK_THREADS_POOL, ESK_THREADS_INLINE };
+
 /* Options of a device, parsed; see run/options. */
 struct esk_device_options {
     int device_id;
@@ -36,11 +39,14 @@ struct esk_device_options {
     const char *cache_dir;     /* program binaries; NULL: the user's cache folder; "none":
                                   nowhere; for the call of open only */
     bool poison;               /* fill leased slabs with NaN (tests) */
+    enum esk_threads threads;
+    bool allow_setenv;         /* for it, in a process that has threads already */
 };
 
 struct esk_counters {
     uint64_t programs;   /* compiled */
     uint64_t dispatches; /* issued */
+    uint64_t inline_dispatches; /* of them: computed by the caller's thread */
     uint64_t recorded;   /* commands recorded */
     uint64_t buffers_created, buffers_destroyed, buffer_bytes, buffer_peak;
     uint64_t form_bytes, forms;

@@ -132,6 +132,7 @@ esk_status esk_session_get_stats(esk_session *session, esk_session_stats *stats,
         session->shared.provider->counters(session->shared.device, &counters);
         stats->programs = counters.programs;
         stats->dispatches = counters.dispatches;
+        stats->inline_dispatches = counters.inline_dispatches;
         stats->commands_recorded = counters.recorded;
         stats->buffers_created = counters.buffers_created;
         stats->buffers_destroyed = counters.buffers_destroyed;

@@ -182,6 +182,8 @@ void esk_settings_device(const struct esk_settings *settings,
         .max_pending = (uint32_t)n[ESK_OPTION_PENDING],
         .cache_dir = settings->text[ESK_OPTION_CACHE_DIR],
         .poison = n[ESK_OPTION_POISON],
+        .threads = (enum esk_threads)n[ESK_OPTION_THREADS],
+        .allow_setenv = n[ESK_OPTION_ALLOW_SETENV],
     };
 }
 

@@ -36,6 +36,10 @@
       "groups of one dispatch and axis; 0 is the device's own limit")                       \
     X(POISON, "poison", BOOL, "0,1", "0", DEVICE,                                           \
       "1 fills buffers with NaN before a run gets them")                                    \
+    X(THREADS, "threads", ENUM, "auto|pool|inline", "auto", DEVICE,                         \
+      "llvmpipe: the driver's pool, or inline on the caller; auto is by estimated work")    \
+    X(ALLOW_SETENV, "allowSetenv", BOOL, "0,1", "0", DEVICE,                                \
+      "1: set LP_NUM_THREADS for a moment even if the process has threads already")         \
     X(CACHE_DIR, "programCacheDir", TEXT, "", "", DEVICE,                                   \
       "folder of program binaries, 64 MiB at most; none or empty: not kept; not given: "   \
       "$XDG_CACHE_HOME/esker or ~/.cache/esker")                                            \

@@ -100,18 +100,17 @@ Test(limits, vector_bits) {
 Test(limits, quirks) {
     enum {
         OLD = ESK_QUIRK_READ_IMAGE | ESK_QUIRK_LOOP_LIMIT | ESK_QUIRK_SLOW_SHARED,
+        POOL = ESK_QUIRK_THREAD_POOL | ESK_QUIRK_LATE_COMPILE,
         ADRENO = ESK_QUIRK_READ_IMAGE | ESK_QUIRK_FLUSH_EACH | ESK_QUIRK_POLL_FENCE,
     };
     static const struct {
         const char *renderer, *version;
         uint32_t quirks;
     } rows[] = {
-        {llvmpipe, "OpenGL ES 3.2 Mesa 22.3.6", OLD | ESK_QUIRK_LATE_COMPILE},
-        {llvmpipe, "OpenGL ES 3.2 Mesa 25.0.7", OLD | ESK_QUIRK_LATE_COMPILE},
-        {llvmpipe, "OpenGL ES 3.2 Mesa 25.1.0",
-         ESK_QUIRK_SLOW_SHARED | ESK_QUIRK_LATE_COMPILE},
-        {llvmpipe, "OpenGL ES 3.2 Mesa 26.0.1",
-         ESK_QUIRK_SLOW_SHARED | ESK_QUIRK_LATE_COMPILE},
+        {llvmpipe, "OpenGL ES 3.2 Mesa 22.3.6", OLD | POOL},
+        {llvmpipe, "OpenGL ES 3.2 Mesa 25.0.7", OLD | POOL},
+        {llvmpipe, "OpenGL ES 3.2 Mesa 25.1.0", ESK_QUIRK_SLOW_SHARED | POOL},
+        {llvmpipe, "OpenGL ES 3.2 Mesa 26.0.1", ESK_QUIRK_SLOW_SHARED | POOL},
         {"zink (llvmpipe (LLVM 15.0.6, 256 bits))", "OpenGL ES 3.2 Mesa 22.3.6", OLD},
         {"ANGLE (Mesa, Vulkan 1.3 (llvmpipe (LLVM 15)))",
          "OpenGL ES 3.1.0 (ANGLE 2.1.22 git hash: 0)",
@@ -129,6 +128,18 @@ Test(limits, quirks) {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         cr_assert_eq(parsed(rows[i].renderer, rows[i].version).quirks, rows[i].quirks,
                      "%s, %s", rows[i].renderer, rows[i].version);
+}
+
+Test(limits, pool_threads) {
+    struct esk_gl_info lp = parsed(llvmpipe, "OpenGL ES 3.2 Mesa 22.3.6");
+    struct esk_gl_info soft = parsed("softpipe", "OpenGL ES 3.1 Mesa 22.3.6");
+    cr_assert_eq(esk_gl_pool_threads(&lp, NULL, 2), 2);
+    cr_assert_eq(esk_gl_pool_threads(&lp, NULL, 1), 0);
+    cr_assert_eq(esk_gl_pool_threads(&lp, NULL, 128), 32);
+    cr_assert_eq(esk_gl_pool_threads(&lp, "0", 8), 0);
+    cr_assert_eq(esk_gl_pool_threads(&lp, "3", 8), 3);
+    cr_assert_eq(esk_gl_pool_threads(&lp, "-1", 8), 0);
+    cr_assert_eq(esk_gl_pool_threads(&soft, NULL, 8), 0);
 }
 
 Test(limits, quirk_rows_say_why) {
