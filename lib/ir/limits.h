@@ -10,6 +10,9 @@
  * buffers over the same memory. Stores are always to storage buffers. */
 enum esk_read_path { ESK_READ_SSBO, ESK_READ_IMAGE };
 
+/* Winograd's convolutions lose a digit of the last ones and save time: */
+enum esk_winograd { ESK_WINOGRAD_AUTO, ESK_WINOGRAD_NEVER, ESK_WINOGRAD_ALWAYS };
+
 struct esk_limits {
     enum esk_read_path read_path;
     uint32_t max_invocations;  /* per group, x*y*z; at least 128 */
@@ -34,6 +37,7 @@ struct esk_limits {
     bool software;             /* a CPU renderer */
     bool slow_shared;          /* shared-memory tiles do not pay (llvmpipe) */
     bool clamped;              /* cut to the ES 3.1 minima by an option */
+    enum esk_winograd winograd; /* an option; AUTO: where it pays */
 };
 
 struct esk_text;

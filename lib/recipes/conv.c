@@ -51,20 +51,6 @@ void esk_conv_window_params(struct esk_kernel *k, const struct esk_window *w,
     }
 }
 
-/* UNSUPPORTED if a kernel of the recipe just made would loop longer than the device can.
- */
-esk_status esk_conv_check_loops(const struct esk_ctx *c) {
-    uint32_t most = c->limits->max_iterations;
-    const struct esk_recipe_list *list = c->recipes;
-    const struct esk_recipe *r = list->count ? list->items[list->count - 1] : NULL;
-    for (uint32_t i = 0; most && r && i < r->n_kernels; i++)
-        if (r->kernels[i].loop_iterations > most)
-            return esk_unsupported(c, "%llu loop iterations, the limit is %u",
-                                   (unsigned long long)r->kernels[i].loop_iterations,
-                                   most);
-    return ESK_OK;
-}
-
 static void blocks(struct esk_ctx *c, const struct esk_window *w,
                    const struct esk_conv_form *f, int64_t batch, int64_t group) {
     bool volume = w->kernel[0] > 1 || w->in[0] > 1 || w->out[0] > 1;
@@ -120,6 +106,13 @@ static void blocks(struct esk_ctx *c, const struct esk_window *w,
                        pixels * (double)f->oc4 + (double)esk_conv_form_vec4s(f));
 }
 
+static bool winograd_window(const struct esk_window *w) {
+    bool flat = w->kernel[0] == 1 && w->in[0] == 1 && w->out[0] == 1;
+    for (int i = 1; i < 3; i++)
+        flat = flat && w->kernel[i] == 3 && w->stride[i] == 1 && w->dilation[i] == 1;
+    return flat;
+}
+
 esk_status esk_conv_recipes(struct esk_ctx *c, const struct esk_window *window,
                             int64_t group) {
     const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
@@ -138,11 +131,13 @@ esk_status esk_conv_recipes(struct esk_ctx *c, const struct esk_window *window,
                       deep && group > 1     ? ESK_CONV_DEPTHWISE
                       : pointwise && ic > 4 ? ESK_CONV_EVEN
                                             : 0);
+    if (winograd_window(&w) && group == 1)
+        esk_conv_winograd(c, &w, oc, ic, x->dim[0]);
     if (pointwise)
         esk_conv_1x1(c, &f, x->dim[0] * esk_window_out(&w));
     else if (f.depthwise)
         esk_conv_depthwise(c, &w, &f, x->dim[0]);
     else
         blocks(c, &w, &f, x->dim[0], group);
-    return esk_conv_check_loops(c);
+    return ESK_OK;
 }

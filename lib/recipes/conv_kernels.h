@@ -16,14 +16,16 @@ struct esk_conv_tiling esk_conv_tiling(const struct esk_limits *limits,
                                        int64_t positions);
 void esk_conv_define_tiling(struct esk_kernel *k, const struct esk_conv_tiling *t,
                             const struct esk_conv_form *f);
-void esk_conv_window_params(struct esk_kernel *k, const struct esk_window *w, bool volume);
+void esk_conv_window_params(struct esk_kernel *k, const struct esk_window *w,
+                            bool volume);
 int64_t esk_conv_form_vec4s(const struct esk_conv_form *f);
-
-/* UNSUPPORTED if a kernel of the recipe just made would loop longer than the device can. */
-esk_status esk_conv_check_loops(const struct esk_ctx *c);
 
 void esk_conv_1x1(struct esk_ctx *c, const struct esk_conv_form *f, int64_t pixels);
 void esk_conv_depthwise(struct esk_ctx *c, const struct esk_window *w,
                         const struct esk_conv_form *f, int64_t batch);
+/* Adds nothing where it does not pay. 3 × 3, strides and dilations 1, two axes, one
+ * group. */
+void esk_conv_winograd(struct esk_ctx *c, const struct esk_window *w, int64_t oc,
+                       int64_t ic, int64_t batch);
 
 #endif

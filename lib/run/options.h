@@ -34,6 +34,8 @@
       "es31 cuts every limit to what OpenGL ES 3.1 guarantees")                             \
     X(MAX_GROUPS, "maxGroups", INT, "0..65535", "0", DEVICE,                                \
       "groups of one dispatch and axis; 0 is the device's own limit")                       \
+    X(WINOGRAD, "winograd", ENUM, "auto|never|always", "auto", DEVICE,                      \
+      "Winograd's 3x3 convolutions: faster, errors about twice as large")                   \
     X(POISON, "poison", BOOL, "0,1", "0", DEVICE,                                           \
       "1 fills buffers with NaN before a run gets them")                                    \
     X(THREADS, "threads", ENUM, "auto|pool|inline", "auto", DEVICE,                         \
