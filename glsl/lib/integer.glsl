@@ -147,6 +147,11 @@ uvec4 shift(uvec4 a, uvec4 n, float left) {
     return mix(left != 0.0 ? a << m : a >> m, uvec4(0u), greaterThan(n, uvec4(31u)));
 }
 uint shift(uint a, uint n, float left) { return shift(uvec4(a), uvec4(n), left).x; }
+ivec4 shift(ivec4 a, ivec4 n, float left) { // all bits leave where n < 0 too
+    uvec4 m = min(uvec4(n), uvec4(31u));
+    return left == 0.0 ? a >> m : mix(a << m, ivec4(0), greaterThan(uvec4(n), uvec4(31u)));
+}
+int shift(int a, int n, float left) { return shift(ivec4(a), ivec4(n), left).x; }
 #endif
 #if defined(FN_prelu)
 ivec4 prelu(ivec4 a, ivec4 slope) { return mix(a, a * slope, lessThan(a, ivec4(0))); }
@@ -163,6 +168,12 @@ uvec2 select(uint c, uvec2 a, uvec2 b) { return c != 0u ? a : b; }
 uint ne0(uvec2 a) { return uint((a.x | a.y) != 0u); }
 uvec2 shift64(uvec2 a, uvec2 n, float left) {
     return n.y != 0u ? uvec2(0u) : left != 0.0 ? shl64(a, n.x) : shr64u(a, n.x);
+}
+uvec2 shift64s(uvec2 a, uvec2 n, float left) {
+    uvec2 fill = is_negative64(a) && left == 0.0 ? uvec2(0xffffffffu) : uvec2(0u);
+    if (n.y != 0u || n.x > 63u)
+        return fill;
+    return left != 0.0 ? shl64(a, n.x) : fill ^ shr64u(a ^ fill, n.x);
 }
 uvec2 prelu64(uvec2 a, uvec2 slope) { return is_negative64(a) ? mul64(a, slope) : a; }
 #ifdef FN_power64

@@ -312,6 +312,7 @@ vec4 mod_(vec4 a, vec4 b, float truncated) {
     r = mix(r, r + d, lessThan(r * d, vec4(0.0)));
     r = mix(r, r - d, greaterThanEqual(abs(r), abs(b)));
     vec4 floored = mix(r, r + b, lessThan(r * b, vec4(0.0)));
+    floored = mix(floored, with_sign(floored, b), equal(r, vec4(0.0)));
     return truncated == 0.0 ? floored : r;
 }
 float mod_(float a, float b, float truncated) { return mod_(vec4(a), vec4(b), truncated).x; }

@@ -7,7 +7,7 @@
 #include "ir/kernel.h"
 
 /* The newest opset of the default domain whose operator versions the `since` lists know. */
-#define ESK_OPSET_NEWEST 26
+#define ESK_OPSET_NEWEST 28
 
 enum esk_op_flag {
     /* The sizes of the outputs depend on data: `cpu` makes the outputs (esk_cpu_make), at a
@@ -108,17 +108,28 @@ struct esk_control {
     const struct esk_node *node;
     esk_error *error;
     uint32_t n_in, n_out;
-    const struct esk_tensor *const *in; /* host bytes of the inputs in `host_in`; others NULL */
+    const struct esk_tensor *const *in; /* host bytes of the inputs in `host_in`; of others
+                                           type and shape; NULL: absent */
     /* the machine's own memory from call to call, zero at first */
     int64_t state[8];
     /* RUN: which body attribute, and what its formal inputs are */
     struct esk_graph *body;
     uint32_t n_body_in;
     struct esk_control_in {
-        enum { ESK_FROM_NODE_IN, ESK_FROM_BODY_OUT, ESK_FROM_INT, ESK_FROM_BOOL } from;
+        enum {
+            ESK_FROM_NODE_IN,
+            ESK_FROM_BODY_OUT,
+            ESK_FROM_INT,
+            ESK_FROM_BOOL,
+            ESK_FROM_SLICE,    /* of the node's input: position `value` of `axis`, which goes */
+            ESK_FROM_GATHERED, /* `out` only: what a gathered body output was, run after run
+                                  along a new `axis`, the last run first if `value` */
+        } from;
         uint32_t index; /* of the node's input, or of the last body run's output */
         int64_t value;  /* FROM_INT, FROM_BOOL: a scalar made by the host */
+        int axis;       /* FROM_SLICE of [0, rank), FROM_GATHERED of [-rank, rank) */
     } *body_in;         /* room for 64 */
+    uint64_t gather;    /* mask over the body's outputs to be gathered; set at the first call */
     /* after a body ran: host bytes of its outputs that are scalars (conditions); else NULL */
     uint32_t n_body_out;
     const struct esk_tensor *const *body_out;

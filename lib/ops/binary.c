@@ -97,6 +97,8 @@ static uint64_t mod_unsigned(uint64_t x, uint64_t z) {
 }
 
 static double floored(double r, double z) {
+    if (r == 0)
+        return copysign(r, z);
     return (r < 0 && z > 0) || (r > 0 && z < 0) ? r + z : r;
 }
 
@@ -204,7 +206,7 @@ static const struct esk_elementwise elementwise_Mod = {
               {ESK_CLASS_UL, "mod64u($a, $b)"}},
     .attrs = {{"esk_fmod", 0.0f}},
 };
-OP(Mod, ESK_SINCE(10, 13), upgrade_mod, 2)
+OP(Mod, ESK_SINCE(10, 13, 28), upgrade_mod, 2)
 
 ESK_EACH_FLOAT(MIN_FLOAT, Min)
 ESK_EACH_INT(MIN_INT, Min)
@@ -259,6 +261,19 @@ static const struct esk_elementwise elementwise_PRelu = {
               {ESK_CLASS_UL, "$a"}},
 };
 OP(PRelu, ESK_SINCE(7, 9, 16), NULL, 2)
+
+#define SWIGLU_FLOAT(name, type, T, U)                                                      \
+    ESK_ROW2(name, type, T, T, x / (1 + exp(-p[0] * x)) * z)
+ESK_EACH_FLOAT(SWIGLU_FLOAT, SwiGLU)
+static const struct esk_rows rows_SwiGLU = {
+    .fn = {ESK_FLOAT_ROWS(SwiGLU)},
+    .keeps_shape = true,
+};
+static const struct esk_elementwise elementwise_SwiGLU = {
+    .exprs = {{ESK_CLASS_F, "(swish($a, $alpha) * $b)"}},
+    .attrs = {{"alpha", 1.0f}},
+};
+OP(SwiGLU, ESK_SINCE(28), NULL, 2)
 
 /* ---- Pow: the exponent has a type of its own ---- */
 

@@ -82,7 +82,7 @@ static esk_status gpu(struct esk_ctx *c) {
 const struct esk_op esk_op_Cast = {
     .domain = "",
     .name = "Cast",
-    .since = ESK_SINCE(1, 6, 9, 13, 19, 21, 23, 24, 25),
+    .since = ESK_SINCE(1, 6, 9, 13, 19, 21, 23, 24, 25, 28),
     .flags = ESK_OP_EPILOGUE,
     .min_in = 1,
     .min_out = 1,

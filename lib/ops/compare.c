@@ -114,15 +114,27 @@ BITWISE(BitwiseAnd, BITS_AND, "($a & $b)")
 BITWISE(BitwiseOr, BITS_OR, "($a | $b)")
 BITWISE(BitwiseXor, BITS_XOR, "($a ^ $b)")
 
-/* By the width of the type or more: nothing is left. */
+/* By less than 0, or the width of the type or more: what filling with the sign leaves. */
+static int64_t shift_signed(int64_t x, int64_t n, int bits, bool left) {
+    bool all = n < 0 || n >= bits;
+    if (left)
+        return all ? 0 : (int64_t)((uint64_t)x << n);
+    return all ? (x < 0 ? -1 : 0) : x >> n;
+}
+
+#define SHIFT_SIGNED(name, type, T, U)                                                      \
+    ESK_ROW2(name, type, T, T, shift_signed(x, z, (int)sizeof(T) * 8, p[0] != 0))
 #define SHIFT(name, type, T, U)                                                             \
     ESK_ROW2(name, type, T, T,                                                              \
              (uint64_t)z >= sizeof(T) * 8 ? 0 : p[0] != 0 ? (U)x << z : (U)x >> z)
+ESK_EACH_SIGNED(SHIFT_SIGNED, BitShift)
 ESK_EACH_UNSIGNED(SHIFT, BitShift)
-static const struct esk_rows rows_BitShift = {.fn = {ESK_UNSIGNED_ROWS(BitShift)}};
+static const struct esk_rows rows_BitShift = {.fn = {ESK_INT_ROWS(BitShift)}};
 static const struct esk_elementwise elementwise_BitShift = {
-    .exprs = {{ESK_CLASS_U, "shift($a, $b, $esk_left)"},
+    .exprs = {{ESK_CLASS_I, "shift($a, $b, $esk_left)"},
+              {ESK_CLASS_U, "shift($a, $b, $esk_left)"},
+              {ESK_CLASS_L, "shift64s($a, $b, $esk_left)"},
               {ESK_CLASS_UL, "shift64($a, $b, $esk_left)"}},
     .attrs = {{"esk_left", 0.0f}},
 };
-OP(BitShift, ESK_SINCE(11), upgrade_shift)
+OP(BitShift, ESK_SINCE(11, 28), upgrade_shift)

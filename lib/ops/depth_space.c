@@ -132,7 +132,7 @@ static esk_status gpu(struct esk_ctx *c) {
 const struct esk_op esk_op_DepthToSpace = {
     .domain = "",
     .name = "DepthToSpace",
-    .since = (const uint8_t[]){1, 11, 13, 0},
+    .since = (const uint8_t[]){1, 11, 13, 28, 0},
     .min_in = 1,
     .min_out = 1,
     .infer = infer,
@@ -144,7 +144,7 @@ const struct esk_op esk_op_DepthToSpace = {
 const struct esk_op esk_op_SpaceToDepth = {
     .domain = "",
     .name = "SpaceToDepth",
-    .since = (const uint8_t[]){1, 13, 0},
+    .since = (const uint8_t[]){1, 13, 28, 0},
     .min_in = 1,
     .min_out = 1,
     .infer = infer,

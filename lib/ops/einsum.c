@@ -329,7 +329,7 @@ static esk_status gpu(struct esk_ctx *c) {
 const struct esk_op esk_op_Einsum = {
     .domain = "",
     .name = "Einsum",
-    .since = (const uint8_t[]){12, 0},
+    .since = (const uint8_t[]){12, 28, 0},
     .min_in = 1,
     .max_in = TERMS,
     .min_out = 1,

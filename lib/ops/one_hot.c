@@ -96,7 +96,7 @@ static uint32_t host_in(const struct esk_graph *graph, const struct esk_node *no
 const struct esk_op esk_op_OneHot = {
     .domain = "",
     .name = "OneHot",
-    .since = (const uint8_t[]){9, 11, 0},
+    .since = (const uint8_t[]){9, 11, 28, 0},
     .min_in = 3,
     .min_out = 1,
     .host_in = host_in,

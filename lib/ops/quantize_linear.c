@@ -255,7 +255,7 @@ static esk_status gpu_dequantize(struct esk_ctx *c) {
 const struct esk_op esk_op_QuantizeLinear = {
     .domain = "",
     .name = "QuantizeLinear",
-    .since = ESK_SINCE(10, 13, 19, 21, 23, 24, 25),
+    .since = ESK_SINCE(10, 13, 19, 21, 23, 24, 25, 28),
     .min_in = 2,
     .max_in = 3,
     .min_out = 1,
@@ -267,7 +267,7 @@ const struct esk_op esk_op_QuantizeLinear = {
 const struct esk_op esk_op_DequantizeLinear = {
     .domain = "",
     .name = "DequantizeLinear",
-    .since = ESK_SINCE(10, 13, 19, 21, 23, 24, 25),
+    .since = ESK_SINCE(10, 13, 19, 21, 23, 24, 25, 28),
     .flags = ESK_OP_EPILOGUE,
     .min_in = 2,
     .max_in = 3,

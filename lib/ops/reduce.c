@@ -90,5 +90,5 @@ REDUCE(ReduceMin, NONE, MIN, NONE, 1, 11, 12, 13, 18, 20);
 REDUCE(ReduceL1, ABS, ADD, NONE, 1, 11, 13, 18);
 REDUCE(ReduceL2, SQUARE, ADD, SQRT, 1, 11, 13, 18);
 REDUCE(ReduceSumSquare, SQUARE, ADD, NONE, 1, 11, 13, 18);
-REDUCE(ReduceLogSum, NONE, ADD, LOG, 1, 11, 13, 18);
-REDUCE(ReduceLogSumExp, NONE, LSE, NONE, 1, 11, 13, 18);
+REDUCE(ReduceLogSum, NONE, ADD, LOG, 1, 11, 13, 18, 28);
+REDUCE(ReduceLogSumExp, NONE, LSE, NONE, 1, 11, 13, 18, 28);

@@ -52,7 +52,7 @@ static esk_status cpu(struct esk_cpu *c) {
 const struct esk_op esk_op_ReverseSequence = {
     .domain = "",
     .name = "ReverseSequence",
-    .since = (const uint8_t[]){10, 0},
+    .since = (const uint8_t[]){10, 28, 0},
     .min_in = 2,
     .min_out = 1,
     .infer = infer,

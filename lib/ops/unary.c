@@ -83,7 +83,7 @@ ROW(Sqrt, ESK_SINCE(1, 6, 13), true, "sqrt($a)", sqrt(x))
 ROW(Tan, ESK_SINCE(7, 22), true, "tan_($a)", tan(x))
 ROW(Tanh, ESK_SINCE(1, 6, 13), true, "tanh_($a)", tanh(x))
 
-ROW_P(Celu, ESK_SINCE(12), ({"alpha", 1.0f}), true, "celu($a, $alpha)",
+ROW_P(Celu, ESK_SINCE(12, 28), ({"alpha", 1.0f}), true, "celu($a, $alpha)",
       x < 0 ? p[0] * expm1(x / p[0]) : x)
 ROW_P(Elu, ESK_SINCE(1, 6, 22), ({"alpha", 1.0f}), true, "elu($a, $alpha)",
       x < 0 ? p[0] * expm1(x) : x)

@@ -58,6 +58,14 @@ static esk_status run_sized(const struct esk_plan *plan, const struct esk_node *
 
 enum { BODY_INPUTS = 64 };
 
+/* The values that one output of a body had, run after run. */
+struct gathered {
+    struct esk_tensor one; /* type and shape of each; data is not set */
+    char *bytes;
+    size_t capacity;
+    int64_t runs;
+};
+
 struct machine {
     struct esk_exec *exec;
     const struct esk_plan *plan;
@@ -67,6 +75,8 @@ struct machine {
     const struct esk_run_call *call;
     struct esk_result *last; /* outputs of the body that ran last */
     uint32_t n_last;
+    struct gathered *gathered; /* one for each output of the body; NULL: none is wanted */
+    uint32_t n_gathered;
     esk_error *error;
 };
 
@@ -102,6 +112,93 @@ static esk_status scalar(struct machine *m, const struct esk_control_in *from,
     return ESK_OK;
 }
 
+/* Copies [outer][count][inner] items between an array with `count` on its axis and one run
+ * after run; sizes in bytes. */
+static void copy_slices(char *to, size_t to_step, const char *from, size_t from_step,
+                        int64_t outer, size_t inner) {
+    for (int64_t o = 0; o < outer; o++)
+        memcpy(to + (size_t)o * to_step, from + (size_t)o * from_step, inner);
+}
+
+static esk_status slice(struct machine *m, const struct esk_control_in *from,
+                        struct esk_tensor *tensor) {
+    const struct esk_tensor *x = &m->in[from->index];
+    int64_t dims[ESK_MAX_RANK];
+    for (int i = 0; i + 1 < x->rank; i++)
+        dims[i] = x->dim[i < from->axis ? i : i + 1];
+    ESK_TRY(make_in_bag(m->bag, 0, x->dtype, x->rank - 1, dims, tensor, m->error));
+    int64_t outer = esk_shape_product(x->dim, 0, from->axis), size = x->dim[from->axis];
+    if (!tensor->bytes || !outer || size < 1)
+        return ESK_OK;
+    size_t inner = tensor->bytes / (size_t)outer;
+    copy_slices(tensor->data, inner,
+                (const char *)x->data + (size_t)from->value * inner, inner * (size_t)size,
+                outer, inner);
+    return ESK_OK;
+}
+
+/* A body's output joins those of the runs before. */
+static esk_status gather(struct machine *m, uint32_t i) {
+    struct gathered *g = &m->gathered[i];
+    const struct esk_tensor *x = i < m->n_last && m->last[i].value
+                                     ? &m->last[i].value->tensor
+                                     : NULL;
+    if (!x || x->dtype == ESK_STRING)
+        return esk_fail(m->error, ESK_UNSUPPORTED, "%s '%s': output %u of its body has no "
+                        "plain bytes", m->node->op_type, m->node->name, i);
+    if (!g->runs)
+        g->one = *x;
+    if (x->dtype != g->one.dtype ||
+        !esk_shape_equal(x->rank, x->dim, g->one.rank, g->one.dim))
+        return esk_fail(m->error, ESK_INVALID_MODEL,
+                        "%s '%s': output %u of its body changes its shape from run to run",
+                        m->node->op_type, m->node->name, i);
+    if (!esk_grow((void **)&g->bytes, &g->capacity, ((size_t)g->runs + 1) * x->bytes + 1, 1))
+        return esk_fail_memory(m->error, m->node->name);
+    if (x->bytes)
+        memcpy(g->bytes + (size_t)g->runs * x->bytes, x->data, x->bytes);
+    g->runs++;
+    return ESK_OK;
+}
+
+/* What was gathered, along a new axis. */
+static esk_status stack(struct machine *m, const struct esk_control *control,
+                        const struct esk_control_in *from, struct esk_tensor *tensor) {
+    const struct esk_graph *body = control->body;
+    struct gathered none = {0}, *g = &none;
+    if (from->index < m->n_gathered)
+        g = &m->gathered[from->index];
+    if (!g->runs && body && from->index < body->n_outputs) {
+        /* the body never ran: its declared shape, what is not known being 0 */
+        g->one = esk_var_tensor(body->vars[body->outputs[from->index]]);
+        g->one.bytes = 0;
+        if (g->one.rank < 0)
+            g->one.rank = 0;
+        for (int i = 0; i < g->one.rank; i++)
+            if (g->one.dim[i] < 0)
+                g->one.dim[i] = 0;
+    }
+    int axis, rank = g->one.rank + 1;
+    int64_t dims[ESK_MAX_RANK + 1];
+    if (rank > ESK_MAX_RANK || !esk_shape_axis(from->axis, rank, &axis))
+        return esk_fail(m->error, ESK_INVALID_MODEL,
+                        "%s '%s': axis %d out of range for scan output %u of rank %d",
+                        m->node->op_type, m->node->name, from->axis, from->index, rank);
+    for (int i = 0; i < rank; i++)
+        dims[i] = i == axis ? g->runs : g->one.dim[i < axis ? i : i - 1];
+    ESK_TRY(make_in_bag(m->bag, 0, g->one.dtype, rank, dims, tensor, m->error));
+    int64_t outer = esk_shape_product(dims, 0, axis);
+    if (!tensor->bytes || !outer)
+        return ESK_OK;
+    size_t inner = g->one.bytes / (size_t)outer;
+    for (int64_t r = 0; r < g->runs; r++)
+        copy_slices((char *)tensor->data +
+                        (size_t)(from->value ? g->runs - 1 - r : r) * inner,
+                    inner * (size_t)g->runs, g->bytes + (size_t)r * g->one.bytes, inner,
+                    outer, inner);
+    return ESK_OK;
+}
+
 static esk_status source(struct machine *m, const struct esk_control_in *from,
                          struct esk_tensor *tensor) {
     switch (from->from) {
@@ -120,6 +217,12 @@ static esk_status source(struct machine *m, const struct esk_control_in *from,
     case ESK_FROM_INT:
     case ESK_FROM_BOOL:
         return scalar(m, from, tensor);
+    case ESK_FROM_SLICE:
+        if (from->index < m->node->n_in && m->node->in[from->index] != ESK_NONE)
+            return slice(m, from, tensor);
+        break;
+    case ESK_FROM_GATHERED: /* `stack` */
+        break;
     }
     return esk_fail(m->error, ESK_INTERNAL, "%s '%s': a body's value is missing",
                     m->node->op_type, m->node->name);
@@ -168,6 +271,15 @@ static esk_status run_body(struct machine *m, const struct esk_control *control,
     drop_last(m);
     m->last = results;
     m->n_last = results ? body->n_outputs : 0;
+    if (status == ESK_OK && control->gather && !m->gathered) {
+        m->gathered = esk_calloc(m->n_last + 1u, sizeof *m->gathered);
+        m->n_gathered = m->gathered ? m->n_last : 0;
+        if (!m->gathered)
+            status = esk_fail_memory(m->error, m->node->name);
+    }
+    for (uint32_t i = 0; status == ESK_OK && i < 64 && i < m->n_gathered; i++)
+        if (control->gather >> i & 1)
+            status = gather(m, i);
     return status;
 }
 
@@ -219,11 +331,18 @@ static esk_status run_machine(struct machine *m, const struct esk_tensor *host,
         struct esk_tensor tensor;
         if (node->out[i] == ESK_NONE)
             continue;
+        if (outs[i].from == ESK_FROM_GATHERED) {
+            status = stack(m, &control, &outs[i], &out[i]);
+            continue;
+        }
         status = source(m, &outs[i], &tensor);
         if (status == ESK_OK)
             status = keep_copy(m, &tensor, &out[i]);
     }
     drop_last(m);
+    for (uint32_t i = 0; i < m->n_gathered; i++)
+        esk_free(m->gathered[i].bytes);
+    esk_free(m->gathered);
     esk_free(in);
     esk_free(outs);
     return status;
@@ -245,7 +364,8 @@ static esk_status run_between(struct esk_exec *exec, const struct esk_plan *plan
         if (node->in[i] != ESK_NONE)
             in[i] = state->host[node->in[i]];
     if (status == ESK_OK && node->op->control) {
-        struct machine m = {exec, plan, node, in, bag, call, NULL, 0, error};
+        struct machine m = {.exec = exec, .plan = plan, .node = node, .in = in, .bag = bag,
+                            .call = call, .error = error};
         status = run_machine(&m, state->host, out);
     } else if (status == ESK_OK)
         status = run_sized(plan, node, in, out, bag, error);
