@@ -30,8 +30,26 @@ esk_status esk_env_create(const esk_env_options *options, esk_env **env, esk_err
         esk_free(made);
         return esk_fail(error, ESK_INTERNAL, "a mutex cannot be made");
     }
+    if (pthread_cond_init(&made->left, NULL)) {
+        pthread_mutex_destroy(&made->lock);
+        esk_free(made);
+        return esk_fail(error, ESK_INTERNAL, "a condition cannot be made");
+    }
     *env = made;
     return ESK_OK;
+}
+
+void esk_env_leave_begin(struct esk_env *env) {
+    pthread_mutex_lock(&env->lock);
+    env->leaving++;
+    pthread_mutex_unlock(&env->lock);
+}
+
+void esk_env_leave_end(struct esk_env *env) {
+    pthread_mutex_lock(&env->lock);
+    env->leaving--;
+    pthread_cond_signal(&env->left);
+    pthread_mutex_unlock(&env->lock);
 }
 
 static void close_device(struct esk_open_device *device) {
@@ -43,11 +61,16 @@ static void close_device(struct esk_open_device *device) {
 void esk_env_destroy(esk_env *env) {
     if (!env)
         return;
+    pthread_mutex_lock(&env->lock);
+    while (env->leaving) /* a session destroyed by a callback goes on in its own thread */
+        pthread_cond_wait(&env->left, &env->lock);
+    pthread_mutex_unlock(&env->lock);
     while (env->devices) {
         struct esk_open_device *next = env->devices->next;
         close_device(env->devices);
         env->devices = next;
     }
+    pthread_cond_destroy(&env->left);
     pthread_mutex_destroy(&env->lock);
     esk_free(env);
 }

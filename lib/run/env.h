@@ -18,9 +18,15 @@ struct esk_open_device {
 
 struct esk_env {
     struct esk_logger logger;
-    pthread_mutex_t lock; /* guards `devices` */
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t left;  /* `leaving` became less */
     struct esk_open_device *devices;
+    uint32_t leaving; /* sessions whose destruction has begun, here or in their own thread */
 };
+
+/* Around a session's destruction: the env's own waits for its end. */
+void esk_env_leave_begin(struct esk_env *env);
+void esk_env_leave_end(struct esk_env *env);
 
 /* The device that the settings ask for, opened or shared. Errors: NO_DEVICE …,
  * INVALID_ARGUMENT when a session before asked for it with other device-wide options. */

@@ -246,6 +246,7 @@ esk_status esk_session_create_from_model(esk_env *env, const esk_model *model,
 
 static void destroy(void *user) {
     struct esk_session *session = user;
+    struct esk_env *env = session->env;
     esk_session_write_profile(session);
     esk_exec_destroy(session->exec);
     if (session->device)
@@ -257,11 +258,14 @@ static void destroy(void *user) {
     esk_model_destroy(session->model);
     pthread_mutex_destroy(&session->lock);
     esk_free(session);
+    esk_env_leave_end(env);
 }
 
 void esk_session_destroy(esk_session *session) {
-    if (session)
-        esk_queue_destroy(session->queue, destroy, session);
+    if (!session)
+        return;
+    esk_env_leave_begin(session->env);
+    esk_queue_destroy(session->queue, destroy, session);
 }
 
 esk_status esk_session_plan(esk_session *session, int64_t fallback_size, esk_error *error) {
