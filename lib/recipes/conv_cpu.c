@@ -3,27 +3,17 @@
 #include "recipes/conv_cpu.h"
 
 #include "base/mem.h"
+#include "recipes/blas.h"
 #include "recipes/floats.h"
 
 #include <string.h>
-
-#ifdef ESK_HAVE_CBLAS
-#include <cblas.h>
-#endif
 
 void esk_conv_gemm(bool transposed, int64_t m, int64_t n, int64_t k, const float *a,
                    int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc) {
     if (m == 0 || n == 0 || k == 0)
         return;
-#ifdef ESK_HAVE_CBLAS
-    if (m <= INT32_MAX && n <= INT32_MAX && k <= INT32_MAX && lda <= INT32_MAX &&
-        ldb <= INT32_MAX && ldc <= INT32_MAX) {
-        cblas_sgemm(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans, CblasNoTrans,
-                    (blasint)m, (blasint)n, (blasint)k, 1.0f, a, (blasint)lda, b,
-                    (blasint)ldb, 1.0f, c, (blasint)ldc);
+    if (esk_blas_sgemm(transposed, false, m, n, k, a, lda, b, ldb, 1, c, ldc))
         return;
-    }
-#endif
     /* 4 x 8 sums in registers over panels of B that are packed on the stack */
     enum { ROWS = 4, COLUMNS = 8, DEPTH = 256 };
     float panel[DEPTH * COLUMNS];

@@ -1,14 +1,10 @@
 /* The matrix product on the host. In: tensors and a struct esk_gemm; out: Y. Floats use
- * BLAS where it is built in, else double sums. Must not know operators. */
+ * BLAS where it is there, else double sums. Must not know operators. */
 #include "recipes/gemm.h"
 
 #include "base/half.h"
+#include "recipes/blas.h"
 #include "recipes/lines.h"
-
-#ifdef ESK_HAVE_CBLAS
-#include <cblas.h>
-#include <limits.h>
-#endif
 
 enum { BLOCK = 128 }; /* columns summed at a time */
 
@@ -105,20 +101,12 @@ PRODUCT(uint32_t, uint32_t)
 PRODUCT(uint64_t, uint64_t)
 
 static void floats(const struct esk_gemm *g, const float *a, const float *b, float *y) {
-#ifdef ESK_HAVE_CBLAS
     bool a_t = g->a_col != 1, b_t = g->b_col != 1;
     int64_t lda = a_t ? g->a_col : g->a_row, ldb = b_t ? g->b_col : g->b_row;
-    bool fits = g->m <= INT_MAX && g->n <= INT_MAX && g->k <= INT_MAX && lda <= INT_MAX &&
-                ldb <= INT_MAX && lda >= (a_t ? g->m : g->k) &&
-                ldb >= (b_t ? g->k : g->n) && (!a_t || g->a_row == 1) &&
-                (!b_t || g->b_row == 1) && g->k > 0;
-    if (fits && g->m * g->n * g->k > 4096) {
-        cblas_sgemm(CblasRowMajor, a_t ? CblasTrans : CblasNoTrans,
-                    b_t ? CblasTrans : CblasNoTrans, (int)g->m, (int)g->n, (int)g->k, 1,
-                    a, (int)lda, b, (int)ldb, 0, y, (int)g->n);
+    bool fits = lda >= (a_t ? g->m : g->k) && ldb >= (b_t ? g->k : g->n) &&
+                (!a_t || g->a_row == 1) && (!b_t || g->b_row == 1);
+    if (fits && esk_blas_sgemm(a_t, b_t, g->m, g->n, g->k, a, lda, b, ldb, 0, y, g->n))
         return;
-    }
-#endif
     product_float(g, a, b, y);
 }
 

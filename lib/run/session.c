@@ -1,4 +1,4 @@
-/* Sessions. create() is the table of contents: load → dialect → passes → device → (shapes
+/* Sessions. create() is the table of contents: load → dialect → device → passes → (shapes
  * known?) bind. In: a model and options; out: something to run. Must not know operators by
  * name, GL or EGL. */
 #include "run/session.h"
@@ -170,8 +170,10 @@ static esk_status create(struct esk_session *session, const esk_session_options 
     ESK_TRY(esk_model_verify(session->model, error));
     ESK_TRY(esk_model_upgrade(session->model, log, error));
     ESK_TRY(override_dims(session, options, error));
-    ESK_TRY(esk_model_passes(session->model->graph, &session->shared.options, error));
+    /* before passes: folding may start the BLAS's threads, after which llvmpipe's inline
+     * screen is not to be had */
     ESK_TRY(open_device(session, options, error));
+    ESK_TRY(esk_model_passes(session->model->graph, &session->shared.options, error));
     if (session->device) {
         session->shared.provider = session->device->provider;
         session->shared.device = session->device->device;
