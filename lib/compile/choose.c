@@ -278,16 +278,15 @@ static uint32_t stage_of_buffer(const struct chooser *c, uint32_t buffer) {
 }
 
 /* The stage at which a late parameter's host value can be had. */
-static uint32_t late_stage(struct chooser *c, esk_id id) {
+static esk_status late_stage(struct chooser *c, esk_id id, uint32_t *stage) {
+    *stage = (uint32_t)(c->host_stage[id] + 1);
     if (c->host_stage[id] == NOT_ON_HOST) {
+        uint32_t buffer;
+        ESK_TRY(ensure_buffer(c, id, ESK_LAYOUT_DENSE, &buffer));
         c->readback[id] = true;
-        uint32_t stage = 0;
-        for (int layout = 0; layout < LAYOUTS; layout++)
-            if (c->buffer_of[id][layout] != UINT32_MAX)
-                stage = stage_of_buffer(c, c->buffer_of[id][layout]) + 1;
-        return stage;
+        *stage = stage_of_buffer(c, buffer) + 1;
     }
-    return (uint32_t)(c->host_stage[id] + 1);
+    return ESK_OK;
 }
 
 /* Inputs first, in the layouts that kernels name; then outputs and scratch; then commands,
@@ -317,7 +316,8 @@ static esk_status add_recipe(struct chooser *c, const struct esk_node *node, esk
         }
         for (uint32_t j = 0; j < recipe->kernels[i].n_params; j++)
             if (recipe->kernels[i].params[j].kind != ESK_PARAM_CONST) {
-                uint32_t late = late_stage(c, recipe->kernels[i].params[j].var);
+                uint32_t late;
+                ESK_TRY(late_stage(c, recipe->kernels[i].params[j].var, &late));
                 if (late > stage)
                     stage = late;
             }
@@ -356,8 +356,27 @@ static esk_status add_recipe(struct chooser *c, const struct esk_node *node, esk
     return ESK_OK;
 }
 
-static esk_status relayout(struct chooser *c, esk_id id, enum esk_layout from,
-                           enum esk_layout to) {
+/* Bytes of a buffer, from an offset on, are var `id` in a layout. */
+static esk_status add_range(struct chooser *c, esk_id id, enum esk_layout layout,
+                            uint32_t parent, uint64_t offset) {
+    const struct esk_var *var = c->graph->vars[id];
+    enum esk_storage storage = esk_storage_of(var->dtype, var->rank, var->dim, layout);
+    uint32_t index = parent;
+    if (!ESK_COMMAND_IS_FORM(parent) &&
+        esk_storage_bytes(storage, layout, var->rank, var->dim) !=
+            c->plan->buffers[parent].bytes) {
+        ESK_TRY(add_var_buffer(c, id, layout, c->buffer_stage[parent], &index));
+        c->plan->buffers[index].parent = parent;
+        c->plan->buffers[index].offset = offset;
+    }
+    c->buffer_of[id][layout] = index;
+    return ESK_OK;
+}
+
+/* Makes var `id` in layout `to`: from the var `source`, which lies in `from`. That is the
+ * var itself, or what it walks. *made: false when there is no recipe for a walk. */
+static esk_status relayout(struct chooser *c, esk_id id, esk_id source,
+                           enum esk_layout from, enum esk_layout to, bool *made) {
     struct esk_var *var = c->graph->vars[id];
     const struct esk_op *op = esk_op_find("esker", "Relayout");
     struct esk_node node = {.name = var->name,
@@ -366,23 +385,39 @@ static esk_status relayout(struct chooser *c, esk_id id, enum esk_layout from,
                             .op = op,
                             .n_in = 1,
                             .n_out = 1,
-                            .in = &id,
+                            .in = &source,
                             .out = &id};
     struct esk_ctx ctx = {.graph = c->graph, .node = &node, .from = from, .to = to};
-    struct esk_recipe *recipe;
+    struct esk_recipe *recipe = NULL;
     const char *why = "no operator esker.Relayout";
     if (op)
         ESK_TRY(ask(c, &ctx, &recipe, &why));
-    else
-        recipe = NULL;
+    *made = recipe != NULL;
+    if (!recipe && source != id)
+        return ESK_OK;
     if (!recipe)
         return esk_fail(c->error, ESK_INTERNAL, "'%s' cannot change its layout: %s",
                         var->name, why);
     if (recipe->alias >= 0) {
-        c->buffer_of[id][to] = c->buffer_of[id][from];
-        return ESK_OK;
+        uint32_t buffer;
+        ESK_TRY(ensure_buffer(c, source, recipe->in_layout[0], &buffer));
+        return add_range(c, id, to, buffer, recipe->alias_offset);
     }
     return add_recipe(c, &node, ESK_NONE, recipe);
+}
+
+/* A walk becomes bytes: at once, or by way of the dense order. */
+static esk_status make_walk(struct chooser *c, esk_id id, enum esk_layout layout) {
+    const struct esk_walk *walk = c->graph->vars[id]->walk;
+    bool made;
+    ESK_TRY(relayout(c, id, walk->base, walk->layout, layout, &made));
+    if (made)
+        return ESK_OK;
+    if (layout == ESK_LAYOUT_DENSE)
+        return esk_fail(c->error, ESK_INTERNAL, "'%s' cannot be walked",
+                        c->graph->vars[id]->name);
+    ESK_TRY(make_walk(c, id, ESK_LAYOUT_DENSE));
+    return relayout(c, id, id, ESK_LAYOUT_DENSE, layout, &made);
 }
 
 static esk_status ensure_buffer(struct chooser *c, esk_id id, enum esk_layout layout,
@@ -391,15 +426,18 @@ static esk_status ensure_buffer(struct chooser *c, esk_id id, enum esk_layout la
     if (c->buffer_of[id][layout] == UINT32_MAX) {
         enum esk_layout other =
             layout == ESK_LAYOUT_DENSE ? ESK_LAYOUT_C4 : ESK_LAYOUT_DENSE;
+        bool made;
         if (var->data)
             ESK_TRY(plain_form(c, id, layout, index));
         else if (c->buffer_of[id][other] != UINT32_MAX)
-            ESK_TRY(relayout(c, id, other, layout));
+            ESK_TRY(relayout(c, id, id, other, layout, &made));
+        else if (var->walk)
+            ESK_TRY(make_walk(c, id, layout));
         else if (c->host_stage[id] != NOT_ON_HOST) {
             uint32_t stage = (uint32_t)(c->host_stage[id] + 1);
             ESK_TRY(add_var_buffer(c, id, ESK_LAYOUT_DENSE, stage, index));
             if (layout != ESK_LAYOUT_DENSE)
-                ESK_TRY(relayout(c, id, ESK_LAYOUT_DENSE, layout));
+                ESK_TRY(relayout(c, id, id, ESK_LAYOUT_DENSE, layout, &made));
         } else
             return esk_fail(c->error, ESK_INTERNAL, "'%s' is read before it is made",
                             var->name);
@@ -422,13 +460,36 @@ static bool is_ready(void *user, esk_id id) {
     return c->made[id] || c->graph->vars[id]->data;
 }
 
+/* Whether outputs that have kernels too are better left as walks: all who use them walk on. */
+static bool all_walk_on(const struct chooser *c, const struct esk_node *node) {
+    for (uint32_t i = 0; i < node->n_out; i++) {
+        esk_id id = node->out[i];
+        if (id == ESK_NONE)
+            continue;
+        if (c->users.outside[id])
+            return false;
+        for (uint32_t j = c->users.first[id]; j < c->users.first[id + 1]; j++)
+            if (!(c->graph->nodes[c->users.list[j]]->op->flags & ESK_OP_WALKS))
+                return false;
+    }
+    return true;
+}
+
 /* Output vars get their layout, and aliases their buffer. */
 static esk_status finish_node(struct chooser *c, struct esk_node *node, esk_id node_id,
                               struct esk_recipe *recipe, const struct esk_group *group) {
     node->home = ESK_HOME_DEVICE;
     node->label = recipe->label;
     esk_id out0 = group ? group->output : node->out[0];
-    if (recipe->alias >= 0) {
+    bool walks = false;
+    for (uint32_t i = 0; i < ESK_RECIPE_INPUTS; i++)
+        walks |= recipe->walk[i] != NULL;
+    walks = walks && (!recipe->n_kernels || all_walk_on(c, node));
+    if (walks) {
+        for (uint32_t i = 0; i < node->n_out && i < ESK_RECIPE_INPUTS; i++)
+            if (node->out[i] != ESK_NONE)
+                c->graph->vars[node->out[i]]->walk = recipe->walk[i];
+    } else if (recipe->alias >= 0) {
         uint32_t in = (uint32_t)recipe->alias, buffer;
         enum esk_layout layout = in < ESK_RECIPE_INPUTS ? recipe->in_layout[in]
                                                         : ESK_LAYOUT_DENSE;
@@ -452,6 +513,8 @@ static esk_status finish_node(struct chooser *c, struct esk_node *node, esk_id n
             continue;
         struct esk_var *var = c->graph->vars[id];
         var->layout = i < ESK_RECIPE_INPUTS ? recipe->out_layout[i] : ESK_LAYOUT_DENSE;
+        if (var->walk)
+            var->layout = var->walk->prefer;
         var->storage = esk_storage_of(var->dtype, var->rank, var->dim, var->layout);
         c->made[id] = true;
         uint32_t index; /* no kernel names an output of no elements (Split's empty part) */

@@ -103,6 +103,21 @@ enum esk_var_flag {
     ESK_VAR_FROM_INPUT = 1 << 5,  /* in a bind: known because the caller's bytes were read */
 };
 
+/* A value that lies nowhere yet: it walks the bytes of another var, `base`, which is in
+ * memory in `layout`. The element at ONNX index i is element offset + Σ digit * stride of
+ * the base, where the index of axis k is written in the digits whose `axis` is k, outermost
+ * first (all digits in order: the index of the element in row-major order). */
+enum { ESK_WALK_DIGITS = 2 * ESK_MAX_RANK };
+struct esk_walk {
+    esk_id base;
+    enum esk_layout layout;
+    int n;
+    int64_t dim[ESK_WALK_DIGITS], stride[ESK_WALK_DIGITS];
+    int axis[ESK_WALK_DIGITS];
+    int64_t offset;
+    enum esk_layout prefer; /* in which it costs least to have in memory */
+};
+
 struct esk_var {
     const char *name; /* unique in its graph, never empty */
     esk_dtype dtype;  /* UNDEFINED until known */
@@ -119,7 +134,8 @@ struct esk_var {
     struct esk_blob *blob; /* borrowed from the graph's list; NULL unless an initializer */
     /* how the device has it; set by compile/choose before consumers' `gpu` is asked */
     enum esk_storage storage;
-    enum esk_layout layout;
+    enum esk_layout layout; /* of a walk: what it prefers */
+    const struct esk_walk *walk; /* NULL: it is in memory */
 };
 
 enum esk_home { ESK_HOME_NONE, ESK_HOME_DEVICE, ESK_HOME_HOST, ESK_HOME_KNOWN };

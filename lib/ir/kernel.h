@@ -111,6 +111,10 @@ struct esk_recipe {
     enum esk_layout in_layout[ESK_RECIPE_INPUTS];
     enum esk_layout out_layout[ESK_RECIPE_INPUTS];
     int alias; /* output 0 is the bytes of this input, no kernel needed; -1: no alias */
+    uint64_t alias_offset; /* from this byte of it on, a multiple of 16 */
+    /* Outputs that can be had without kernels, as walks; choose makes what a consumer needs
+     * of them when it needs it. With kernels besides, these are an alternative. */
+    const struct esk_walk *walk[ESK_RECIPE_INPUTS];
 };
 
 /* ---- Building, for `gpu` functions. All memory is the builder's; running out of it is

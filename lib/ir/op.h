@@ -25,6 +25,8 @@ enum esk_op_flag {
      * formal inputs FROM_NODE_IN only, then DONE with outputs FROM_BODY_OUT only. A bind that
      * knows the host_in puts the body in the node's place. */
     ESK_OP_ONE_BODY = 1 << 5,
+    /* Its `gpu` takes input 0 as a walk (recipes/walk.h): elements moved, not computed. */
+    ESK_OP_WALKS = 1 << 6,
 };
 
 /* Type classes of elementwise expressions. */
@@ -63,8 +65,8 @@ struct esk_ctx {
     struct esk_recipe_list *recipes; /* appended, best guess first */
     const struct esk_group *group;   /* NULL: the node alone */
     bool group_taken;                /* set by esk_epilogue_emit for each recipe */
-    enum esk_layout from, to;        /* esker.Relayout only: its node has var v as input 0 and
-                                        output 0, to be brought from one layout to the other */
+    enum esk_layout from, to;        /* esker.Relayout only: the layouts of input 0 and output 0,
+                                        which are one var, or output 0 walks input 0 */
 };
 
 struct esk_group {

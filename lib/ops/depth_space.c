@@ -1,7 +1,6 @@
 /* DepthToSpace and SpaceToDepth. In: X [N, C, H, W] of any type; out: the same elements,
  * blocks of pixels moved from or to channels. */
-#include "recipes/lanes.h"
-#include "recipes/map.h"
+#include "recipes/walk.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -103,35 +102,37 @@ static esk_status cpu(struct esk_cpu *c) {
     return ESK_OK;
 }
 
+/* Reshape, Transpose, Reshape. */
 static esk_status gpu(struct esk_ctx *c) {
-    const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0), *who;
+    static const int depth[6] = {0, 3, 4, 1, 5, 2}, columns[6] = {0, 1, 4, 2, 5, 3},
+                     space[6] = {0, 3, 5, 1, 2, 4};
+    ESK_TRY(esk_move_ready(c));
+    const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
     bool up = to_space(c->node);
-    int64_t step[3];
-    if (!esk_all_storable(c, &who))
-        return esk_unsupported(c, "type %s", esk_dtype_name(who->dtype));
-    if (!esk_element_indices(x))
-        return esk_unsupported(c, "a tensor of more than 2^31 elements");
-    steps(c->node, up ? y->dim[1] : x->dim[1], step);
-    struct esk_recipe *r = esk_add_recipe(c, up ? "depth to space" : "space to depth");
-    struct esk_kernel *k = esk_recipe_kernel(r, "depth_space");
-    if (up)
-        esk_kernel_define(k, "DEPTH", 1);
-    esk_kernel_in(c, r, k, "X", 0, ESK_ELEMENT);
-    esk_kernel_map(c, r, k, 0, false);
-    esk_kernel_int(k, "c", y->dim[1]);
-    esk_kernel_int(k, "h", y->dim[2]);
-    esk_kernel_int(k, "w", y->dim[3]);
-    esk_kernel_int(k, "b", esk_attr_int(c->node, "blocksize", 1));
-    esk_kernel_int(k, "deep", x->dim[1]);
-    esk_kernel_int(k, "step_i", step[0]);
-    esk_kernel_int(k, "step_j", step[1]);
-    esk_kernel_int(k, "step_c", step[2]);
+    bool crd = strcmp(esk_attr_string(c->node, "mode", "DCR"), "CRD") == 0;
+    int64_t b = esk_attr_int(c->node, "blocksize", 1), n = x->dim[0], ch = x->dim[1];
+    int64_t h = x->dim[2], w = x->dim[3];
+    int64_t blocks[6] = {n, ch, h / b, b, w / b, b}, dcr[6] = {n, b, b, ch / (b * b), h, w},
+            rows[6] = {n, ch / (b * b), b, b, h, w};
+    const int64_t *dims = !up ? blocks : crd ? rows : dcr;
+    const int *perm = !up ? space : crd ? columns : depth;
+    struct esk_walk walk = esk_walk_of(c, 0);
+    if (!esk_walk_reshape(&walk, 6, dims) || !esk_walk_permute(&walk, 6, perm) ||
+        !esk_walk_reshape(&walk, 4, y->dim)) {
+        walk = esk_walk_over(c, 0);
+        esk_walk_reshape(&walk, 6, dims);
+        esk_walk_permute(&walk, 6, perm);
+        if (!esk_walk_reshape(&walk, 4, y->dim))
+            return esk_unsupported(c, "blocks of %" PRId64, b);
+    }
+    esk_walk_recipe(c, up ? "depth to space" : "space to depth", &walk);
     return ESK_OK;
 }
 
 const struct esk_op esk_op_DepthToSpace = {
     .domain = "",
     .name = "DepthToSpace",
+    .flags = ESK_OP_WALKS,
     .since = (const uint8_t[]){1, 11, 13, 28, 0},
     .min_in = 1,
     .min_out = 1,
@@ -144,6 +145,7 @@ const struct esk_op esk_op_DepthToSpace = {
 const struct esk_op esk_op_SpaceToDepth = {
     .domain = "",
     .name = "SpaceToDepth",
+    .flags = ESK_OP_WALKS,
     .since = (const uint8_t[]){1, 13, 28, 0},
     .min_in = 1,
     .min_out = 1,

@@ -1,6 +1,6 @@
 /* Expand and Tile: elements repeated along axes. Out: strided copies with strides of 0.
  */
-#include "recipes/move.h"
+#include "recipes/walk.h"
 
 #include <inttypes.h>
 
@@ -88,21 +88,19 @@ static esk_status tile_cpu(struct esk_cpu *c) {
 
 /* ---- gpu ---- */
 
-static void expand_map(const void *user, const int64_t *x_strides, int64_t *strides,
-                       int64_t *offset) {
-    const struct esk_ctx *c = user;
-    const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
-    (void)offset;
-    for (int k = 0; k < y->rank; k++) {
-        int from = k - (y->rank - x->rank);
-        strides[k] =
-            from < 0 || (x->dim[from] == 1 && y->dim[k] != 1) ? 0 : x_strides[from];
-    }
-}
-
 static esk_status expand_gpu(struct esk_ctx *c) {
     ESK_TRY(esk_move_ready(c));
-    esk_move_recipe(c, "expand", expand_map, c, true);
+    const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
+    int64_t dims[ESK_MAX_RANK];
+    for (int k = 0; k < y->rank; k++)
+        dims[k] = k < y->rank - x->rank ? 1 : x->dim[k - (y->rank - x->rank)];
+    struct esk_walk w = esk_walk_of(c, 0);
+    if (!esk_walk_reshape(&w, y->rank, dims) || !esk_walk_expand(&w, y->rank, y->dim)) {
+        w = esk_walk_over(c, 0);
+        esk_walk_reshape(&w, y->rank, dims);
+        esk_walk_expand(&w, y->rank, y->dim);
+    }
+    esk_walk_recipe(c, "expand", &w);
     return ESK_OK;
 }
 
@@ -134,6 +132,7 @@ static uint32_t second_in(const struct esk_graph *graph, const struct esk_node *
 const struct esk_op esk_op_Expand = {
     .domain = "",
     .name = "Expand",
+    .flags = ESK_OP_WALKS,
     .since = (const uint8_t[]){8, 13, 0},
     .min_in = 2,
     .min_out = 1,

@@ -1,7 +1,7 @@
 /* Gather, GatherElements, GatherND: output elements at places that data says. Out: one
  * kernel that reads indices on the device; a slice where a single index is known. */
 #include "recipes/gathering.h"
-#include "recipes/move.h"
+#include "recipes/walk.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -155,42 +155,26 @@ static esk_status plan(struct esk_ctx *c, esk_gathering_fn describe, const char 
     return ESK_OK;
 }
 
-/* A single known index: a slice without the axis. */
-struct one {
-    int axis, rank; /* of the data */
-    int between;    /* axes of the indices, all of size one */
-    int64_t index;
-};
-
-static void map_one(const void *user, const int64_t *x_strides, int64_t *strides,
-                    int64_t *offset) {
-    const struct one *one = user;
-    int at = 0;
-    for (int k = 0; k < one->axis; k++)
-        strides[at++] = x_strides[k];
-    for (int k = 0; k < one->between; k++)
-        strides[at++] = 4; /* any: the dimension is one */
-    for (int k = one->axis + 1; k < one->rank; k++)
-        strides[at++] = x_strides[k];
-    *offset = one->index * x_strides[one->axis];
-}
-
+/* A single known index: a slice, then without the axis. */
 static esk_status gather_gpu(struct esk_ctx *c) {
     const struct esk_var *x = esk_in(c, 0), *indices = esk_in(c, 1);
     if (!indices->data || esk_var_count(indices) != 1)
         return plan(c, esk_gathering_axis, "gather");
     ESK_TRY(esk_move_ready(c));
-    struct one one = {.rank = x->rank, .between = indices->rank};
+    const struct esk_var *y = esk_out(c, 0);
     struct esk_tensor tensor = esk_var_tensor(indices);
-    ESK_TRY(esk_check_axis(c, esk_attr_int(c->node, "axis", 0), x->rank, &one.axis));
-    int64_t dim = x->dim[one.axis];
-    one.index = esk_tensor_int(&tensor, 0);
-    if (one.index < -dim || one.index >= dim)
+    int axis;
+    ESK_TRY(esk_check_axis(c, esk_attr_int(c->node, "axis", 0), x->rank, &axis));
+    int64_t dim = x->dim[axis], index = esk_tensor_int(&tensor, 0);
+    if (index < -dim || index >= dim)
         return esk_node_fail(c, ESK_INVALID_MODEL,
-                             "index %" PRId64 " out of range for %" PRId64, one.index,
-                             dim);
-    one.index += one.index < 0 ? dim : 0;
-    esk_move_recipe(c, "gather one", map_one, &one, one.axis != 1);
+                             "index %" PRId64 " out of range for %" PRId64, index, dim);
+    index += index < 0 ? dim : 0;
+    struct esk_walk w = esk_walk_of(c, 0);
+    esk_walk_slice(&w, axis, index, 1, 1);
+    /* an axis of one value has no digits: this always fits */
+    esk_walk_reshape(&w, y->rank, y->dim);
+    esk_walk_recipe(c, "gather one", &w);
     return ESK_OK;
 }
 
@@ -205,6 +189,7 @@ static esk_status nd_gpu(struct esk_ctx *c) {
 const struct esk_op esk_op_Gather = {
     .domain = "",
     .name = "Gather",
+    .flags = ESK_OP_WALKS,
     .since = (const uint8_t[]){1, 11, 13, 0},
     .min_in = 2,
     .min_out = 1,

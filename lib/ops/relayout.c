@@ -1,36 +1,36 @@
-/* esker.Relayout: brings a var from one layout to the other, inside choose. Its node has
- * the var as input and as output; c->from and c->to say which of its layouts. */
-#include "recipes/move.h"
+/* esker.Relayout: brings a var into a layout, inside choose. Output 0 is input 0 in another
+ * layout, or walks it; c->from is the layout of input 0, c->to that of output 0. */
+#include "recipes/walk.h"
 
 static esk_status gpu(struct esk_ctx *c) {
-    const struct esk_var *x = esk_in(c, 0);
+    const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
     ESK_TRY(esk_move_ready(c));
     bool to_c4 = c->to == ESK_LAYOUT_C4;
-    if (x->rank < 3 || c->from == c->to || (c->from == ESK_LAYOUT_C4) == to_c4 ||
-        (c->from != ESK_LAYOUT_DENSE && c->to != ESK_LAYOUT_DENSE))
-        return esk_unsupported(c, "rank %d from layout %d to layout %d", x->rank,
+    if (c->from == ESK_LAYOUT_FORM || c->to == ESK_LAYOUT_FORM ||
+        (y->rank < 3 && to_c4) || (x == y && c->from == c->to))
+        return esk_unsupported(c, "rank %d from layout %d to layout %d", y->rank,
                                (int)c->from, (int)c->to);
     enum esk_storage from = esk_storage_of(x->dtype, x->rank, x->dim, c->from);
-    enum esk_storage to = esk_storage_of(x->dtype, x->rank, x->dim, c->to);
-    if (from == ESK_STORAGE_I64X2)
+    if (from == ESK_STORAGE_I64X2 && (to_c4 || c->from == ESK_LAYOUT_C4))
         return esk_unsupported(c, "64-bit integers have no C4 layout");
-    struct esk_recipe *r = esk_add_recipe(c, to_c4 ? "to C4" : "from C4");
+    struct esk_walk w =
+        y->walk && x != y ? *y->walk : esk_walk_plain(c->from, x->rank, x->dim);
+    w.base = esk_in_id(c, 0);
+    struct esk_move m;
+    if (!esk_walk_move(&w, c->to, y->rank, y->dim, &m))
+        return esk_unsupported(c, "%lld channels in parts", (long long)y->dim[1]);
+    struct esk_recipe *r = esk_add_recipe(c, to_c4 ? "to C4" : "to dense");
     r->in_layout[0] = c->from;
     r->out_layout[0] = c->to;
-    int64_t strides[ESK_MAX_RANK];
-    struct esk_move m = {0};
-    esk_move_strides(c->from, x->rank, x->dim, strides);
-    for (int k = 0; k < x->rank; k++)
-        if (!to_c4 || k != 1)
-            esk_move_push(&m, x->dim[k], strides[k]);
-    if (to_c4) {
-        esk_move_push(&m, (x->dim[1] + 3) / 4 * 4, strides[1]);
-        m.valid = x->dim[1];
-    }
-    esk_move_collapse(&m);
-    if (esk_move_is_copy(&m) && from == to && x->dim[1] % 4 == 0)
+    if (esk_walk_range(c, &w, y, c->to, &r->alias_offset))
         r->alias = 0;
-    else
+    else if (x != y && !to_c4 && c->from == ESK_LAYOUT_C4 &&
+               esk_walk_in_order(&w, x->rank, x->dim) &&
+               esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE) ==
+                   esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE)) {
+        r->in_layout[0] = ESK_LAYOUT_DENSE; /* others may share that */
+        r->alias = 0;
+    } else
         esk_move_kernel(c, r, &m, 0, 0);
     return ESK_OK;
 }

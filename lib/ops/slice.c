@@ -1,6 +1,6 @@
-/* Slice: every step-th element between start and end, along some axes. Out: a strided
- * copy; strides may be negative. */
-#include "recipes/move.h"
+/* Slice: every step-th element between start and end, along some axes. Out: a walk;
+ * strides may be negative. */
+#include "recipes/walk.h"
 
 #include <inttypes.h>
 
@@ -18,7 +18,6 @@ static esk_status upgrade(struct esk_ctx *c) {
 struct cut {
     int rank;
     int64_t start[ESK_MAX_RANK], step[ESK_MAX_RANK], size[ESK_MAX_RANK];
-    bool to_end; /* the last channel is the input's last */
 };
 
 static int64_t between(int64_t value, int64_t low, int64_t high) {
@@ -67,7 +66,6 @@ static const char *read_cut(int rank, const int64_t *dims,
                  &cut->size[axis]);
         cut->step[axis] = cut->size[axis] > 1 ? step : 1;
     }
-    cut->to_end = rank < 2 || cut->start[1] + cut->size[1] == dims[1];
     return NULL;
 }
 
@@ -116,11 +114,23 @@ static esk_status cpu(struct esk_cpu *c) {
     return esk_move_cpu_call(c, 0, 0, &m);
 }
 
+static bool slice(struct esk_walk *w, const struct cut *cut) {
+    for (int k = 0; k < cut->rank; k++)
+        if (!esk_walk_slice(w, k, cut->start[k], cut->step[k], cut->size[k]))
+            return false;
+    return true;
+}
+
 static esk_status gpu(struct esk_ctx *c) {
     struct cut cut;
     ESK_TRY(esk_move_ready(c));
     ESK_TRY(plan(c, &cut));
-    esk_move_recipe(c, "slice", map, &cut, cut.to_end);
+    struct esk_walk w = esk_walk_of(c, 0);
+    if (!slice(&w, &cut)) {
+        w = esk_walk_over(c, 0);
+        slice(&w, &cut);
+    }
+    esk_walk_recipe(c, "slice", &w);
     return ESK_OK;
 }
 
@@ -134,6 +144,7 @@ const struct esk_op esk_op_Slice = {
     .domain = "",
     .name = "Slice",
     .since = (const uint8_t[]){1, 10, 11, 13, 0},
+    .flags = ESK_OP_WALKS,
     .min_in = 1,
     .max_in = 5,
     .min_out = 1,

@@ -1,8 +1,9 @@
-/* Split. Out: kernels of at most three outputs each where every part is made of vec4s,
- * else one strided copy an output. */
-#include "recipes/move.h"
+/* Split. Out: walks; and kernels of at most three outputs each where every part is made of
+ * vec4s, for outputs that are needed in memory and are no ranges of the input. */
+#include "recipes/walk.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* ---- upgrade ---- */
 
@@ -119,6 +120,24 @@ static void add_kernel(struct esk_ctx *c, struct esk_recipe *r, const struct par
     k->bytes = (double)(outer * len) * 32;
 }
 
+/* Says what the outputs walk. false: not all can. *ranges: all are ranges of the input. */
+static bool add_walks(struct esk_ctx *c, struct esk_recipe *r, const struct part *parts,
+                      uint32_t n, int axis, bool *ranges) {
+    *ranges = true;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct esk_var *y = esk_out(c, parts[i].out);
+        struct esk_walk w = esk_walk_of(c, 0);
+        uint64_t offset;
+        if (parts[i].out >= ESK_RECIPE_INPUTS ||
+            !esk_walk_slice(&w, axis, parts[i].start, 1, y->dim[axis]))
+            return false;
+        esk_walk_take(c, r, parts[i].out, &w);
+        *ranges = *ranges && esk_walk_range(c, &w, y, r->walk[parts[i].out]->prefer,
+                                            &offset);
+    }
+    return true;
+}
+
 static esk_status gpu(struct esk_ctx *c) {
     ESK_TRY(esk_move_ready(c));
     const struct esk_var *x = esk_in(c, 0), *sizes = esk_in(c, 1);
@@ -142,6 +161,11 @@ static esk_status gpu(struct esk_ctx *c) {
              (esk_out(c, parts[i].out)->dim[1] % 4 == 0 ||
               parts[i].start + esk_out(c, parts[i].out)->dim[1] == x->dim[1]);
     struct esk_recipe *r = esk_add_recipe(c, "split");
+    bool ranges, walks = add_walks(c, r, parts, n, axis, &ranges);
+    if (walks && (ranges || x->walk))
+        return ESK_OK;
+    if (!walks)
+        memset(r->walk, 0, sizeof r->walk);
     r->in_layout[0] = layout;
     /* rows of the layout in which input and outputs are alike */
     enum esk_layout rows = c4 ? ESK_LAYOUT_C4 : ESK_LAYOUT_DENSE;
@@ -161,6 +185,8 @@ static esk_status gpu(struct esk_ctx *c) {
         parts[i].len = dims[at] * inner;
         vec4 &= parts[i].start % 4 == 0 && parts[i].len % 4 == 0;
     }
+    if (!vec4 && walks)
+        return ESK_OK;
     if (!vec4) {
         int64_t strides[ESK_MAX_RANK];
         esk_move_strides(layout, x->rank, x->dim, strides);
@@ -196,6 +222,7 @@ static uint32_t host_in(const struct esk_graph *graph, const struct esk_node *no
 const struct esk_op esk_op_Split = {
     .domain = "",
     .name = "Split",
+    .flags = ESK_OP_WALKS,
     .since = (const uint8_t[]){1, 2, 11, 13, 18, 0},
     .min_in = 1,
     .max_in = 2,

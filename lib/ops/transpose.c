@@ -1,6 +1,6 @@
-/* Transpose. Out: a strided copy, blocks of 4 × 4, or nothing where the bytes stay as
- * they are (C4 to NHWC and back). */
-#include "recipes/move.h"
+/* Transpose. Out: a walk, which is no kernel where the bytes stay as they are (C4 to NHWC
+ * and back). */
+#include "recipes/walk.h"
 
 #include <inttypes.h>
 
@@ -49,54 +49,16 @@ static esk_status cpu(struct esk_cpu *c) {
     return esk_move_cpu_call(c, 0, 0, &m);
 }
 
-struct turn {
-    int rank, perm[ESK_MAX_RANK];
-};
-
-static void map(const void *user, const int64_t *x_strides, int64_t *strides,
-                int64_t *offset) {
-    const struct turn *turn = user;
-    (void)offset;
-    for (int k = 0; k < turn->rank; k++)
-        strides[k] = x_strides[turn->perm[k]];
-}
-
-/* NHWC to NCHW with whole vec4s: the same bytes, said to be C4. */
-static bool is_c4_already(const struct esk_ctx *c, const struct turn *turn) {
-    const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
-    if (x->rank < 3 || x->data || esk_move_layout(c, 0) != ESK_LAYOUT_DENSE ||
-        y->dim[1] % 4 ||
-        esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE) ==
-            ESK_STORAGE_I64X2 ||
-        esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE) !=
-            esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_C4))
-        return false;
-    int64_t xs[ESK_MAX_RANK], dense = 1;
-    esk_shape_strides(x->rank, x->dim, xs);
-    struct esk_move m = {0}, as_is = {0};
-    for (int k = 0; k < x->rank; k++) {
-        dense *= y->dim[k];
-        esk_move_push(&as_is, y->dim[k], xs[turn->perm[k]]);
-        if (k != 1)
-            esk_move_push(&m, y->dim[k], xs[turn->perm[k]]);
-    }
-    esk_move_push(&m, y->dim[1], xs[turn->perm[1]]);
-    esk_move_collapse(&m);
-    esk_move_collapse(&as_is);
-    return dense && esk_move_is_copy(&m) && !esk_move_is_copy(&as_is);
-}
-
 static esk_status gpu(struct esk_ctx *c) {
     ESK_TRY(esk_move_ready(c));
-    struct turn turn = {.rank = esk_in(c, 0)->rank};
-    read_perm(c->node, turn.rank, turn.perm);
-    if (is_c4_already(c, &turn)) {
-        struct esk_recipe *r = esk_add_recipe(c, "view as C4");
-        r->out_layout[0] = ESK_LAYOUT_C4;
-        r->alias = 0;
-        return ESK_OK;
+    int perm[ESK_MAX_RANK], rank = esk_in(c, 0)->rank;
+    struct esk_walk w = esk_walk_of(c, 0);
+    read_perm(c->node, rank, perm);
+    if (!esk_walk_permute(&w, rank, perm)) {
+        w = esk_walk_over(c, 0);
+        esk_walk_permute(&w, rank, perm);
     }
-    esk_move_recipe(c, "transpose", map, &turn, true);
+    esk_walk_recipe(c, "transpose", &w);
     return ESK_OK;
 }
 
@@ -104,6 +66,7 @@ const struct esk_op esk_op_Transpose = {
     .domain = "",
     .name = "Transpose",
     .since = (const uint8_t[]){1, 13, 21, 23, 24, 25, 0},
+    .flags = ESK_OP_WALKS,
     .min_in = 1,
     .min_out = 1,
     .infer = infer,

@@ -1,8 +1,8 @@
 /* Reshape, Flatten, Squeeze, Unsqueeze, Identity, Dropout: output 0 is the bytes of input
- * 0 under another shape. Out: an alias, or a copy where the device keeps the two shapes
+ * 0 under another shape. Out: an alias, a walk, or a copy where the device keeps the two shapes
  * differently (halves with an odd innermost extent). */
 #include "recipes/map.h"
-#include "recipes/move.h"
+#include "recipes/walk.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -193,22 +193,23 @@ static esk_status view_gpu(struct esk_ctx *c) {
     const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
     enum esk_layout layout = esk_move_layout(c, 0);
     enum esk_storage to = esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE);
-    struct esk_recipe *r = esk_add_recipe(c, "view");
+    struct esk_walk w = esk_walk_of(c, 0);
     struct esk_move m;
+    if ((x->walk || (layout == ESK_LAYOUT_C4 && !keeps_shape(c))) &&
+        esk_walk_reshape(&w, y->rank, y->dim)) {
+        esk_walk_recipe(c, "view", &w);
+        return ESK_OK;
+    }
+    struct esk_recipe *r = esk_add_recipe(c, "view");
     if (keeps_shape(c)) {
         r->in_layout[0] = r->out_layout[0] = layout;
         r->alias = 0;
-        return ESK_OK;
-    }
-    in_order(x, layout, &m);
-    if (esk_move_is_copy(&m) && esk_storage_of(x->dtype, x->rank, x->dim, layout) == to) {
-        r->in_layout[0] = layout;
-        r->alias = 0;
     } else if (esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE) == to)
-        r->alias = 0; /* after a relayout, which others may share */
+        r->alias = 0;
     else {
         r->label = "copy";
         r->in_layout[0] = layout;
+        in_order(x, layout, &m);
         esk_move_kernel(c, r, &m, 0, 0);
     }
     return ESK_OK;
@@ -253,7 +254,7 @@ const struct esk_op esk_op_Reshape = {
     .domain = "",
     .name = "Reshape",
     .since = (const uint8_t[]){1, 5, 13, 14, 19, 21, 23, 24, 25, 0},
-    .flags = ESK_OP_VIEW,
+    .flags = ESK_OP_VIEW | ESK_OP_WALKS,
     .min_in = 1,
     .max_in = 2,
     .min_out = 1,
@@ -268,7 +269,7 @@ const struct esk_op esk_op_Flatten = {
     .domain = "",
     .name = "Flatten",
     .since = (const uint8_t[]){1, 9, 11, 13, 21, 23, 24, 25, 0},
-    .flags = ESK_OP_VIEW,
+    .flags = ESK_OP_VIEW | ESK_OP_WALKS,
     .min_in = 1,
     .min_out = 1,
     .infer = flatten_infer,
@@ -280,7 +281,7 @@ const struct esk_op esk_op_Squeeze = {
     .domain = "",
     .name = "Squeeze",
     .since = (const uint8_t[]){1, 11, 13, 21, 23, 24, 25, 0},
-    .flags = ESK_OP_VIEW,
+    .flags = ESK_OP_VIEW | ESK_OP_WALKS,
     .min_in = 1,
     .max_in = 2,
     .min_out = 1,
@@ -295,7 +296,7 @@ const struct esk_op esk_op_Unsqueeze = {
     .domain = "",
     .name = "Unsqueeze",
     .since = (const uint8_t[]){1, 11, 13, 21, 23, 24, 25, 0},
-    .flags = ESK_OP_VIEW,
+    .flags = ESK_OP_VIEW | ESK_OP_WALKS,
     .min_in = 1,
     .max_in = 2,
     .min_out = 1,
@@ -310,7 +311,7 @@ const struct esk_op esk_op_Identity = {
     .domain = "",
     .name = "Identity",
     .since = (const uint8_t[]){1, 13, 14, 16, 19, 21, 23, 24, 25, 0},
-    .flags = ESK_OP_VIEW,
+    .flags = ESK_OP_VIEW | ESK_OP_WALKS,
     .min_in = 1,
     .min_out = 1,
     .infer = identity_infer,
@@ -322,7 +323,7 @@ const struct esk_op esk_op_Dropout = {
     .domain = "",
     .name = "Dropout",
     .since = (const uint8_t[]){1, 6, 7, 10, 12, 13, 22, 0},
-    .flags = ESK_OP_VIEW,
+    .flags = ESK_OP_VIEW | ESK_OP_WALKS,
     .min_in = 1,
     .max_in = 3,
     .min_out = 1,

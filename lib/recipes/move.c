@@ -133,6 +133,10 @@ esk_status esk_move_ready(const struct esk_ctx *c) {
     return ESK_OK;
 }
 
+int64_t esk_move_unit(enum esk_storage storage) {
+    return storage == ESK_STORAGE_I64X2 ? 8 : storage == ESK_STORAGE_F16X2 ? 2 : 4;
+}
+
 void esk_move_strides(enum esk_layout layout, int rank, const int64_t *dims,
                       int64_t *strides) {
     if (layout != ESK_LAYOUT_C4 || rank < 3) {
@@ -352,24 +356,4 @@ struct esk_move esk_move_output(const struct esk_ctx *c, struct esk_recipe *r,
     }
     esk_move_collapse(&m);
     return m;
-}
-
-void esk_move_recipe(struct esk_ctx *c, const char *label, esk_move_map map,
-                     const void *user, bool to_end) {
-    const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
-    struct esk_recipe *r = esk_add_recipe(c, label);
-    int64_t xs[ESK_MAX_RANK], strides[ESK_MAX_RANK], offset = 0;
-    r->in_layout[0] = esk_move_layout(c, 0);
-    esk_move_strides(r->in_layout[0], x->rank, x->dim, xs);
-    map(user, xs, strides, &offset);
-    struct esk_move m = esk_move_output(c, r, 0, 0, strides, offset, to_end);
-    if (esk_move_is_copy(&m) &&
-        esk_storage_of(x->dtype, x->rank, x->dim, r->in_layout[0]) ==
-            esk_storage_of(y->dtype, y->rank, y->dim, r->out_layout[0]) &&
-        esk_storage_bytes(ESK_STORAGE_F32, r->in_layout[0], x->rank, x->dim) ==
-            esk_storage_bytes(ESK_STORAGE_F32, r->out_layout[0], y->rank, y->dim)) {
-        r->label = "view";
-        r->alias = 0;
-    } else
-        esk_move_kernel(c, r, &m, 0, 0);
 }

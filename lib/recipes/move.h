@@ -40,6 +40,8 @@ uint32_t esk_move_ints(const struct esk_tensor *tensor, int64_t *values, uint32_
 
 /* Every tensor has a storage and element indices that fit an int; else UNSUPPORTED. */
 esk_status esk_move_ready(const struct esk_ctx *c);
+/* Bytes of an element. */
+int64_t esk_move_unit(enum esk_storage storage);
 /* Strides, in elements, of the ONNX dims of a tensor as it lies in a layout. */
 void esk_move_strides(enum esk_layout layout, int rank, const int64_t *dims,
                       int64_t *strides);
@@ -59,13 +61,6 @@ void esk_move_kernel_refs(const struct esk_ctx *c, struct esk_recipe *r,
 struct esk_move esk_move_output(const struct esk_ctx *c, struct esk_recipe *r,
                                 uint32_t in, uint32_t out, const int64_t *strides,
                                 int64_t offset, bool to_end);
-/* Output 0 from input 0 in its current layout, as one recipe: an alias if bytes are
- * equal. `map` writes the strides of the output's dims, given those of the input's. */
-typedef void (*esk_move_map)(const void *user, const int64_t *x_strides, int64_t *strides,
-                             int64_t *offset);
-void esk_move_recipe(struct esk_ctx *c, const char *label, esk_move_map map,
-                     const void *user, bool to_end);
-
 /* Index arithmetic that kernels share: the decimal places of `count` in the mixed radix
  * `dims`, as a list parameter. */
 void esk_move_step(struct esk_kernel *k, const char *name, int rank, const int64_t *dims,

@@ -62,9 +62,10 @@ static void cut(struct step *s, const struct esk_limits *limits, bool vec4, bool
     s->chunks = ceil_div(s->size, s->chunk);
 }
 
-/* A few lines, each long: a group joins one. */
-static bool by_group(const struct step *s, const struct esk_limits *limits) {
-    return s->inner == 1 && s->size > SHORT && s->outer < enough(limits);
+/* Lines that lie side by side and are long: a group joins one. However many there are: a new
+ * shape must compile nothing. */
+static bool by_group(const struct step *s) {
+    return s->inner == 1 && s->size > SHORT;
 }
 
 /* One kernel. `from` NULL: reads input 0; `to` NULL: writes output 0. */
@@ -76,7 +77,7 @@ static void add_step(struct esk_ctx *c, struct esk_recipe *r, const struct step 
     bool whole =
         esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE) == ESK_STORAGE_I64X2;
     bool columns = s->inner > 1;
-    bool group = by_group(s, c->limits);
+    bool group = by_group(s);
     bool vec4 = !whole && (columns ? s->inner % 4 == 0 : s->size % 4 == 0);
     enum esk_view view = vec4 ? ESK_VEC4 : ESK_ELEMENT;
     enum esk_view y_view = vec4 && columns ? ESK_VEC4 : ESK_ELEMENT;
@@ -187,7 +188,7 @@ static void add_steps(struct esk_ctx *c, struct esk_recipe *r,
             s.inner = esk_shape_product(sizes, at + 1, n);
             bool vec4 = storage != ESK_STORAGE_I64X2 &&
                         (s.inner > 1 ? s.inner % 4 == 0 : s.size % 4 == 0);
-            cut(&s, c->limits, vec4, by_group(&s, c->limits));
+            cut(&s, c->limits, vec4, by_group(&s));
         }
         bool end = left <= 1 && s.chunks == 1;
         if (!end)
