@@ -2,10 +2,11 @@
 // X: C4 vec4 [N, H, W, p_c4]   W: vec4 [KH, KW, p_c4], then the bias [p_c4]   Y: like X
 // One invocation computes a tile of TX × TY outputs of one channel vec4; an input pixel is
 // loaded once, and a row of outputs is stored as soon as its last input row is there.
-// Groups: x: LO channel vec4s; y: LOCAL_SIZE / LO tiles of a row; z: n * tiles of a column.
-// Defines: TX TY LO; KW KH SX SY: kernel and stride; KW 0: any kernel, stride and dilation,
+// Groups: x: LO channel vec4s; y: ACROSS tiles of a row; z: n * tiles of a column.
+// Defines: TX TY; KW KH SX SY: kernel and stride; KW 0: any kernel, stride and dilation,
 // in loops, TY 1; MASK: the last vec4 has pad channels.
-// Params: c c4 w h ow oh px py bias down (tiles of a column); for KW 0: kw kh sx sy dx dy.
+// Params: lo c c4 w h ow oh px py bias down (tiles of a column); for KW 0: kw kh sx sy dx dy.
+#include "lib/lanes.glsl"
 
 const int NOWHERE = -(1 << 28);
 #if READ_IMAGE
@@ -24,8 +25,8 @@ void put(int c, int at, vec4 sum) {
 }
 
 void main() {
-    int c = GROUP.x * LO + (LOCAL & (LO - 1));
-    int x0 = (GROUP.y * (LOCAL_SIZE / LO) + LOCAL / LO) * TX;
+    int c = GROUP.x * LO + LANE;
+    int x0 = (GROUP.y * ACROSS + LANE_ACROSS) * TX;
     int n = GROUP.z / p_down, y0 = (GROUP.z - n * p_down) * TY;
     int c4 = p_c4, w = p_w, h = p_h, ow = p_ow, oh = p_oh;
     if (c >= c4 || x0 >= ow)

@@ -1,9 +1,10 @@
 // Reduces pixels of each channel. X: vec4 [N, p_pixels, p_c4]   Y: vec4 [N, p_parts, p_c4]
 // One invocation reduces p_length pixels (the last of them perhaps fewer) of one channel vec4.
-// Groups: x: LO channel vec4s; y: LOCAL_SIZE / LO parts; z: n.
-// Defines: LO; MAX: the greatest, else the sum; BEFORE, AFTER: what becomes of an item v and
+// Groups: x: LO channel vec4s; y: ACROSS parts; z: n.
+// Defines: MAX: the greatest, else the sum; BEFORE, AFTER: what becomes of an item v and
 // of the result v (expressions).
-// Params: c4 pixels parts length, and those of the expressions.
+// Params: lo c4 pixels parts length, and those of the expressions.
+#include "lib/lanes.glsl"
 
 vec4 power(vec4 v, float p) {
     vec4 a = abs(v);
@@ -23,8 +24,8 @@ vec4 power(vec4 v, float p) {
 #endif
 
 void main() {
-    int c = GROUP.x * LO + (LOCAL & (LO - 1));
-    int part = GROUP.y * (LOCAL_SIZE / LO) + LOCAL / LO;
+    int c = GROUP.x * LO + LANE;
+    int part = GROUP.y * ACROSS + LANE_ACROSS;
     int c4 = p_c4, n = GROUP.z;
     if (c >= c4 || part >= p_parts)
         return;

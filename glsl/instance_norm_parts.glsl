@@ -1,11 +1,12 @@
 // Mean and sum of squared deviations of parts of each channel's pixels.
 // X: C4 vec4 [N, p_pixels, p_c4]   Y: vec4 [N, p_parts, 2, p_c4]
 // One invocation takes p_length pixels (the last of them perhaps fewer) of a channel vec4.
-// Groups: x: LO channel vec4s; y: LOCAL_SIZE / LO parts; z: n. Params: c4 pixels parts length.
+// Groups: x: LO channel vec4s; y: ACROSS parts; z: n. Params: lo c4 pixels parts length.
+#include "lib/lanes.glsl"
 
 void main() {
-    int c = GROUP.x * LO + (LOCAL & (LO - 1));
-    int part = GROUP.y * (LOCAL_SIZE / LO) + LOCAL / LO;
+    int c = GROUP.x * LO + LANE;
+    int part = GROUP.y * ACROSS + LANE_ACROSS;
     int c4 = p_c4, n = GROUP.z;
     if (c >= c4 || part >= p_parts)
         return;

@@ -2,9 +2,10 @@
 // X: C4 vec4 [N, H, W, p_c4]   Y: C4 vec4 [N, OH, OW, p_c4]
 // One invocation computes a tile of TX × TY outputs of one channel vec4, row by row: a pixel is
 // loaded once. Outside the input, MAX repeats the edge (which lies in the window), others add 0.
-// Groups: x: LO channel vec4s; y: LOCAL_SIZE / LO tiles of a row; z: n * tiles of a column.
-// Defines: TX TY LO K S (kernel, stride); MAX, or AVERAGE (with PADDED: pads count).
-// Params: c4 w h ow oh px py down; AVERAGE: ex ey (pads at the end).
+// Groups: x: LO channel vec4s; y: ACROSS tiles of a row; z: n * tiles of a column.
+// Defines: TX TY K S (kernel, stride); MAX, or AVERAGE (with PADDED: pads count).
+// Params: lo c4 w h ow oh px py down; AVERAGE: ex ey (pads at the end).
+#include "lib/lanes.glsl"
 
 const int NOWHERE = -(1 << 28);
 #if READ_IMAGE
@@ -30,8 +31,8 @@ int counted(int start, int size, int after) {
 #endif
 
 void main() {
-    int c = GROUP.x * LO + (LOCAL & (LO - 1));
-    int x0 = (GROUP.y * (LOCAL_SIZE / LO) + LOCAL / LO) * TX;
+    int c = GROUP.x * LO + LANE;
+    int x0 = (GROUP.y * ACROSS + LANE_ACROSS) * TX;
     int n = GROUP.z / p_down, y0 = (GROUP.z - n * p_down) * TY;
     int c4 = p_c4, w = p_w, h = p_h, ow = p_ow, oh = p_oh;
     if (c >= c4 || x0 >= ow)

@@ -1,10 +1,11 @@
 // Pooling over windows of any kernel, stride and dilation; up to three spatial axes.
 // X: C4 vec4 [N, D, H, W, p_c4]   Y: C4 vec4 [N, OD, OH, OW, p_c4]
 // One invocation computes one vec4 of Y. Groups: x: LO channel vec4s;
-// y: LOCAL_SIZE / LO outputs of a row; z: (n * OD + od) * OH + oh.
-// Defines: LO; MAX, or AVERAGE (with PADDED: pads count), or LP: the p_power norm.
-// Params: c4 d h w od oh ow kd kh kw sz sy sx dz dy dx pz py px; AVERAGE: ez ey ex (pads at
+// y: ACROSS outputs of a row; z: (n * OD + od) * OH + oh.
+// Defines: MAX, or AVERAGE (with PADDED: pads count), or LP: the p_power norm.
+// Params: lo c4 d h w od oh ow kd kh kw sz sy sx dz dy dx pz py px; AVERAGE: ez ey ex (pads at
 // the end); LP: power.
+#include "lib/lanes.glsl"
 
 // The kernel items of a window from `start` on that lie in [0, size): first and behind last.
 ivec2 items(int start, int size, int kernel, int dilation) {
@@ -27,8 +28,8 @@ vec4 power(vec4 v, float p) {
 #endif
 
 void main() {
-    int c = GROUP.x * LO + (LOCAL & (LO - 1));
-    int ox = GROUP.y * (LOCAL_SIZE / LO) + LOCAL / LO;
+    int c = GROUP.x * LO + LANE;
+    int ox = GROUP.y * ACROSS + LANE_ACROSS;
     int c4 = p_c4, w = p_w, h = p_h, d = p_d;
     if (c >= c4 || ox >= p_ow)
         return;

@@ -1,16 +1,17 @@
 // Resize of spatial axes, up to three. X: C4 vec4 [N, D, H, W, p_c4]   Y: C4, of other sizes
 // One invocation computes PX outputs in a row of one channel vec4.
-// Groups: x: LO channel vec4s; y: LOCAL_SIZE / LO times PX outputs of a row;
+// Groups: x: LO channel vec4s; y: ACROSS times PX outputs of a row;
 // z: (n * OD + od) * OH + oh.
-// Defines: LO PX; TAPS ROUND as in lib/resize; VOLUME: the first of the three axes moves;
+// Defines: PX; TAPS ROUND as in lib/resize; VOLUME: the first of the three axes moves;
 // CROP: positions outside get p_extrapolation (MASK: but not pad channels).
-// Params: c c4 od oh ow, lists of the axes (depth, height, width) as in lib/resize.
+// Params: lo c c4 od oh ow, lists of the axes (depth, height, width) as in lib/resize.
+#include "lib/lanes.glsl"
 
 #include "lib/resize.glsl"
 
 void main() {
-    int c = GROUP.x * LO + (LOCAL & (LO - 1));
-    int x0 = (GROUP.y * (LOCAL_SIZE / LO) + LOCAL / LO) * PX;
+    int c = GROUP.x * LO + LANE;
+    int x0 = (GROUP.y * ACROSS + LANE_ACROSS) * PX;
     int c4 = p_c4, ow = p_ow;
     if (c >= c4 || x0 >= ow)
         return;

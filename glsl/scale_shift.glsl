@@ -1,13 +1,13 @@
 // Y = X * scale + shift, channel by channel. X, Y: C4 vec4 [N, p_pixels, p_c4]
 // P: vec4 [2, p_c4] a batch item, or for all of them (p_batch 0): scale, then shift.
 // One invocation computes PIXELS vec4s, as many pixels apart as a group has lanes of them.
-// Groups: x: LO channel vec4s; y: PIXELS * LOCAL_SIZE / LO pixels; z: n.
-// Defines: LO PIXELS; MASK: the last vec4 has pad channels. Params: c c4 pixels batch.
+// Groups: x: LO channel vec4s; y: PIXELS * ACROSS pixels; z: n.
+// Defines: PIXELS; MASK: the last vec4 has pad channels. Params: lo c c4 pixels batch.
+#include "lib/lanes.glsl"
 
 void main() {
-    int c = GROUP.x * LO + (LOCAL & (LO - 1));
-    const int ACROSS = LOCAL_SIZE / LO;
-    int first = GROUP.y * (ACROSS * PIXELS) + LOCAL / LO;
+    int c = GROUP.x * LO + LANE;
+    int first = GROUP.y * (ACROSS * PIXELS) + LANE_ACROSS;
     int c4 = p_c4, pixels = p_pixels, n = GROUP.z;
     if (c >= c4 || first >= pixels)
         return;

@@ -76,7 +76,7 @@ static esk_status gpu(struct esk_ctx *c) {
         esk_recipe_scratch(r, (size_t)(batch * c4) * 32, ESK_STORAGE_F32);
     uint32_t lanes = esk_lanes(c->limits), lo = esk_channel_lanes(c4);
     struct esk_kernel *k = esk_recipe_kernel(r, "instance_norm_parts");
-    esk_kernel_define(k, "LO", lo);
+    esk_kernel_lanes(k, lo);
     esk_kernel_local(k, lanes, 1, 1);
     esk_kernel_in(c, r, k, "X", 0, ESK_VEC4);
     esk_kernel_ref(k, "Y", r, some, ESK_WRITE, ESK_VEC4);

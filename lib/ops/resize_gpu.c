@@ -54,7 +54,7 @@ static void spatial(struct esk_ctx *c, const struct esk_resize *r,
         axes[i] = x->rank - 3 + i < 2 ? -1 : x->rank - 3 + i;
         out[i] = axes[i] < 0 ? 1 : y->dim[axes[i]];
     }
-    esk_kernel_define(k, "LO", lo);
+    esk_kernel_lanes(k, lo);
     esk_kernel_define(k, "PX", PX);
     define_taps(k, r, round);
     if (axes[0] >= 0 && r->axis[axes[0]].moves)

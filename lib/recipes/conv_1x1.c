@@ -14,8 +14,13 @@ void esk_conv_1x1(struct esk_ctx *c, const struct esk_conv_form *f, int64_t pixe
     struct esk_ref_to weights = esk_conv_weights(c, r, f, 1, 2);
     struct esk_conv_tiling t = esk_conv_tiling(c->limits, f, false, pixels);
     struct esk_kernel *k = esk_recipe_kernel(r, "conv_1x1");
-    esk_conv_define_tiling(k, &t, f);
+    esk_kernel_define(k, "TILE", t.tile);
+    esk_kernel_define(k, "NV", t.nv);
     esk_kernel_define(k, "DEPTH", f->ic4 > 1 ? 2 : 1);
+    if (f->oc % 4)
+        esk_kernel_define(k, "MASK", 1);
+    esk_kernel_local(k, t.lanes, 1, 1);
+    esk_kernel_lanes(k, t.lo);
     esk_kernel_in(c, r, k, "X", 0, ESK_VEC4);
     esk_kernel_ref(k, "W", r, weights, ESK_READ, ESK_VEC4);
     esk_kernel_out(c, r, k, "Y", 0, ESK_VEC4);

@@ -20,7 +20,7 @@ void esk_conv_depthwise(struct esk_ctx *c, const struct esk_window *w,
     uint32_t lo = esk_channel_lanes(f->oc4), lanes = esk_lanes(c->limits);
     esk_kernel_define(k, "TX", tx);
     esk_kernel_define(k, "TY", ty);
-    esk_kernel_define(k, "LO", lo);
+    esk_kernel_lanes(k, lo);
     esk_kernel_define(k, "KW", unrolled ? kw : 0);
     esk_kernel_define(k, "KH", kh);
     if (unrolled) {

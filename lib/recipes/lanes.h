@@ -2,8 +2,7 @@
 #ifndef ESK_RECIPES_LANES_H
 #define ESK_RECIPES_LANES_H
 
-#include "ir/graph.h"
-#include "ir/limits.h"
+#include "ir/kernel.h"
 
 static inline int64_t esk_divide_up(int64_t a, int64_t b) {
     return (a + b - 1) / b;
@@ -31,6 +30,14 @@ static inline uint32_t esk_channel_lanes(int64_t c4) {
     while (lo > 1 && esk_divide_up(c4, lo) * lo * 4 > c4 * 5)
         lo /= 2;
     return lo;
+}
+
+/* The parameter of glsl/lib/lanes.glsl; `lo` is a power of two. */
+static inline void esk_kernel_lanes(struct esk_kernel *k, uint32_t lo) {
+    int64_t log = 0;
+    while (1u << log < lo)
+        log++;
+    esk_kernel_int(k, "lo", log);
 }
 
 #endif

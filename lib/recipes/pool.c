@@ -61,7 +61,7 @@ esk_status esk_pool_recipes(struct esk_ctx *c, enum esk_pool kind,
     uint32_t lanes = esk_lanes(c->limits), lo = esk_channel_lanes(c4);
     int64_t tx = small ? 4 : 1, ty = small ? 2 : 1, down = esk_divide_up(w.out[1], ty);
     esk_kernel_define(k, names[kind], 1);
-    esk_kernel_define(k, "LO", lo);
+    esk_kernel_lanes(k, lo);
     if (kind == ESK_POOL_AVERAGE && padded)
         esk_kernel_define(k, "PADDED", 1);
     if (small) {
@@ -108,7 +108,7 @@ static struct esk_kernel *reduce(struct esk_ctx *c, struct esk_recipe *r,
     uint32_t lanes = esk_lanes(c->limits), lo = esk_channel_lanes(c4);
     if (kind == ESK_POOL_MAX)
         esk_kernel_define(k, "MAX", 1);
-    esk_kernel_define(k, "LO", lo);
+    esk_kernel_lanes(k, lo);
     esk_kernel_define_text(k, "BEFORE", before);
     esk_kernel_define_text(k, "AFTER", after);
     esk_kernel_local(k, lanes, 1, 1);

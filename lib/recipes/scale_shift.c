@@ -24,7 +24,7 @@ void esk_scale_shift(struct esk_ctx *c, struct esk_recipe *r, struct esk_ref_to 
     struct esk_kernel *k = esk_recipe_kernel(r, "scale_shift");
     uint32_t lanes = esk_lanes(c->limits), lo = esk_channel_lanes(c4);
     enum { PIXELS = 4 };
-    esk_kernel_define(k, "LO", lo);
+    esk_kernel_lanes(k, lo);
     esk_kernel_define(k, "PIXELS", PIXELS);
     if (channels % 4)
         esk_kernel_define(k, "MASK", 1);
