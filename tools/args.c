@@ -214,6 +214,10 @@ enum arg_result args_parse(const struct arg_table *table, int argc, char **argv,
 
         if (!only_texts && !strcmp(arg, "--")) {
             only_texts = true;
+        } else if (!only_texts && !strcmp(arg, "-o") && find(table, "output", 6)) {
+            argv[i] = (char[]){"--output"};
+            if (!take_option(table, argc, argv, &i, err))
+                return ARGS_BAD;
         } else if (!only_texts && (!strcmp(arg, "--help") || !strcmp(arg, "-h"))) {
             args_help(table, out);
             return ARGS_HELP;

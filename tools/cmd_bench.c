@@ -3,6 +3,8 @@
 #include "commands.h"
 #include "feed.h"
 #include "json.h"
+#include "peak.h"
+#include "profiled.h"
 #include "random.h"
 #include "testset.h"
 #include "timing.h"
@@ -24,7 +26,8 @@ struct bench {
     struct testset_list list;
     int64_t runs; /* 0: by time */
     int64_t seed;
-    bool json;
+    bool json, peak, nodes;
+    struct profiled profiled;
 };
 
 /* One model on one provider. */
@@ -39,8 +42,10 @@ struct figures {
     double create_ms;
     struct timing timing;
     esk_session_stats stats;
-    uint64_t dispatches; /* of one run */
-    uint64_t on_caller;  /* of them: inline */
+    uint64_t dispatches;  /* of one run */
+    uint64_t on_caller;   /* of them: inline */
+    esk_device_peak peak; /* with --nodes, and the profile too */
+    esk_profile *profile;
 };
 
 static void draw_progress(const struct entry *entry, double part, size_t runs) {
@@ -110,6 +115,8 @@ static bool time_runs(const struct bench *bench, const struct entry *entry,
         figures->on_caller =
             (figures->stats.inline_dispatches - before.inline_dispatches) /
             (uint64_t)(run - 1);
+    if (done && bench->nodes)
+        done = profiled_runs(&bench->profiled, session, &feed, &figures->profile, fault);
     for (size_t i = 0; outputs && i < count; i++)
         esk_value_destroy(outputs[i]);
     free(outputs);
@@ -135,6 +142,8 @@ static bool measure(const struct bench *bench, const struct entry *entry,
         figures->create_ms = timing_now_ms() - start;
     }
     done = done && time_runs(bench, entry, session, figures, fault);
+    if (done && bench->nodes && !strcmp(entry->provider, "GLCompute"))
+        done = peak_measure(&bench->setup, env, &figures->peak, fault);
     clear_progress();
     esk_session_destroy(session);
     esk_session_options_destroy(options);
@@ -156,7 +165,9 @@ static uint64_t peak_bytes(const struct figures *figures) {
 }
 
 static bool print_json(const struct entry *entry, struct figures *figures) {
-    json_t *tree = json_object();
+    const esk_device_peak *peak = figures->peak.gflops > 0 ? &figures->peak : NULL;
+    json_t *tree = peak ? peak_tree(peak) : json_object();
+    struct fault fault;
     const esk_session_stats *stats = &figures->stats;
 
     json_object_set_new(tree, "model", json_text(entry->name));
@@ -176,6 +187,13 @@ static bool print_json(const struct entry *entry, struct figures *figures) {
                         json_integer((json_int_t)figures->on_caller));
     json_object_set_new(tree, "fallbacks", json_integer(stats->fallbacks));
     json_object_set_new(tree, "compiles", json_integer((json_int_t)stats->programs));
+    if (figures->profile) {
+        json_t *profile = json_object();
+
+        if (!profiled_tree(figures->profile, peak, profile, &fault))
+            fault_report(&fault);
+        json_object_set_new(tree, "profile", profile);
+    }
     return json_line(tree);
 }
 
@@ -200,6 +218,49 @@ static void print_row(const struct entry *entry, struct figures *figures) {
            figures->on_caller, stats->fallbacks, stats->programs);
 }
 
+/* What --nodes shows below a model's row. */
+static bool print_nodes(const struct bench *bench, const struct figures *figures) {
+    const esk_device_peak *peak = figures->peak.gflops > 0 ? &figures->peak : NULL;
+    struct fault fault;
+
+    if (peak)
+        peak_print(peak);
+    if (!profiled_print(&bench->profiled, figures->profile, peak, &fault)) {
+        fault_report(&fault);
+        return false;
+    }
+    putchar('\n');
+    return true;
+}
+
+/* ---- The device's ceilings ---- */
+
+/* In a child: the ceilings of a fresh device. */
+static bool bench_peak(const struct bench *bench) {
+    esk_device_peak peak;
+    struct fault fault;
+    pid_t pid;
+    int status = 0;
+
+    fflush(NULL);
+    pid = fork();
+    if (!pid) {
+        esk_env *env = NULL;
+        bool done = setup_env(&bench->setup, &env, &fault) &&
+                    peak_measure(&bench->setup, env, &peak, &fault);
+
+        esk_env_destroy(env);
+        if (!done)
+            fault_report(&fault);
+        else if (bench->json)
+            done = json_line(peak_tree(&peak));
+        else
+            peak_print(&peak);
+        exit(done && !fflush(stdout) ? 0 : 1);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) >= 0 && !status;
+}
+
 /* Measures in a child: each model meets a fresh process and device, and a crash is its
  * own. false after a failure, which was reported. */
 static bool bench_entry(const struct bench *bench, const struct entry *entry) {
@@ -216,8 +277,11 @@ static bool bench_entry(const struct bench *bench, const struct entry *entry) {
 
         if (done && bench->json)
             done = print_json(entry, &figures);
-        else if (done)
+        else if (done) {
             print_row(entry, &figures);
+            done = !figures.profile || print_nodes(bench, &figures);
+        }
+        esk_profile_destroy(figures.profile);
         timing_finish(&figures.timing);
         exit(done && !fflush(stdout) ? 0 : 1);
     }
@@ -307,7 +371,9 @@ static bool bench_all(struct bench *bench, const struct arg_list *paths) {
         return false;
     }
     esk_session_options_destroy(options);
-    if (!bench->json)
+    if (bench->peak)
+        done = bench_peak(bench);
+    if (!bench->json && paths->count)
         print_heading();
     for (size_t i = 0; i < paths->count; i++) {
         const char *path = paths->items[i];
@@ -340,11 +406,13 @@ static const char notes[] =
     "dispatches of one run; inline: those computed by the calling thread (llvmpipe)\n"
     "compiles: programs compiled since the device opened\n"
     "JSON keys: model, provider, create_ms, first_ms, median_ms, min_ms, runs,\n"
-    "peak_bytes, nodes, dispatches, inline_dispatches, fallbacks, compiles. A model\n"
-    "that fails has a message on stderr instead, and the exit code is 1.";
+    "peak_bytes, nodes, dispatches, inline_dispatches, fallbacks, compiles; with\n"
+    "--nodes also profile (as `esker profile --json`), peak_gflops and the other\n"
+    "ceilings. A model that fails has a message on stderr instead, and the exit code\n"
+    "is 1.";
 
 int cmd_bench(int argc, char **argv) {
-    struct bench bench = {.seed = 1};
+    struct bench bench = {.seed = 1, .profiled = {.runs = 10, .by = "node"}};
     const struct arg_spec specs[] = {
         {"provider", ARG_LIST, &bench.setup.providers, "P",
          "GLCompute or CPU; each one given is measured (default:\nGLCompute)", 0, 0,
@@ -356,6 +424,16 @@ int cmd_bench(int argc, char **argv) {
          "runs after the first (default: 5 to 200, for 2 s)", 1, 1000000000, NULL},
         {"seed", ARG_INT, &bench.seed, "N", "of random inputs (default: 1)", 0, INT64_MAX,
          NULL},
+        {"peak", ARG_FLAG, &bench.peak, NULL,
+         "first the device's ceilings: multiply-adds, copies, dispatches;\n"
+         "without a model only these",
+         0, 0, NULL},
+        {"nodes", ARG_FLAG, &bench.nodes, NULL,
+         "after each row its nodes: time, share, GFLOP/s, GB/s, and the share of\n"
+         "the device's ceilings, measured in the same process",
+         0, 0, NULL},
+        {"top", ARG_INT, &bench.profiled.top, "N",
+         "with --nodes: the slowest N nodes (default: 0, all)", 0, INT64_MAX, NULL},
         {"json", ARG_FLAG, &bench.json, NULL, "one JSON object a line, see below", 0, 0,
          NULL},
         SETUP_VERBOSE(bench.setup),
@@ -366,7 +444,6 @@ int cmd_bench(int argc, char **argv) {
         .specs = specs,
         .spec_count = sizeof(specs) / sizeof(specs[0]),
         .notes = notes,
-        .min_texts = 1,
         .max_texts = (size_t)-1,
         .texts = "MODEL or DIR",
     };
@@ -374,7 +451,9 @@ int cmd_bench(int argc, char **argv) {
     enum arg_result parsed = args_parse(&table, argc, argv, &texts, stdout, stderr);
     int code = parsed == ARGS_HELP ? 0 : 2;
 
-    if (parsed == ARGS_RUN)
+    if (parsed == ARGS_RUN && !texts.count && !bench.peak)
+        fprintf(stderr, "esker: MODEL or DIR is missing\nusage: %s\n", table.usage);
+    else if (parsed == ARGS_RUN)
         code = bench_all(&bench, &texts) ? 0 : 1;
     arg_list_finish(&texts);
     setup_finish(&bench.setup);

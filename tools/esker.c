@@ -15,6 +15,7 @@ static const struct command {
     {"bench", cmd_bench, "time models"},
     {"devices", cmd_devices, "list the devices that can run models"},
     {"info", cmd_info, "show what is in a model and where each node would run"},
+    {"profile", cmd_profile, "show where the time of a model goes"},
     {"run", cmd_run, "run a model once or more and show its outputs"},
     {"test", cmd_test, "run folders of ONNX tests and compare the outputs"},
 };

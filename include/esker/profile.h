@@ -68,6 +68,24 @@ ESK_API const esk_record *esk_profile_get(const esk_profile *profile, size_t ind
 ESK_API esk_status esk_profile_write(const esk_profile *profile, const char *path,
                                      esk_error *error);
 
+/* ---- What a device can do at most, to measure a profile by ---- */
+
+typedef struct esk_device_peak {
+    size_t struct_size;  /* set by the caller */
+    double gflops;       /* float32 multiply-adds in registers, two operations each; the best
+                            of several kernels */
+    int accumulators;    /* vec4s that the best kernel held */
+    double gbytes_per_s; /* copy of tensors larger than caches, bytes read and written */
+    double dispatch_us;  /* one more dispatch of a single group, behind a barrier */
+    double stage_us;     /* a run of one such dispatch, waited for */
+} esk_device_peak;
+
+/* Measures now, in seconds: the machine should be idle. `options` (may be NULL) say which
+ * GLCompute device, and how it is used. Errors: NO_DEVICE, INVALID_ARGUMENT, OUT_OF_MEMORY,
+ * those of a run. */
+ESK_API esk_status esk_device_measure(esk_env *env, const esk_session_options *options,
+                                      esk_device_peak *peak, esk_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -15,6 +15,8 @@ static const struct table_test tests[] = {
     ROW(profile_of_a_run),
     ROW(profile_on_the_cpu),
     ROW(profile_of_a_session),
+    ROW(report_of_a_profile),
+    ROW(peak_of_a_device),
 #undef ROW
 };
 

@@ -1,4 +1,5 @@
 /* Profiles. In: small models on both providers; out: records, traces as the header says. */
+#include "report.h"
 #include "surface.h"
 
 #include <jansson.h>
@@ -181,5 +182,63 @@ bool profile_of_a_session(struct scene *s) {
     MUST(good);
     CHECK(s, counts[0] == 3 && counts[1] == 2 && !counts[2],
           "%d phases, %d nodes, %d kernels", counts[0], counts[1], counts[2]);
+    return true;
+}
+
+/* The tables of tools/report.c: rows are nodes, medians over runs, groups add up. */
+bool report_of_a_profile(struct scene *s) {
+    static const char text[] = "Relu(float[8,9]) | Exp() | Relu() | Relu()";
+    struct op_case *made;
+    esk_session *session;
+    esk_profile *profile;
+    struct report nodes = {0}, groups = {0};
+    struct report_summary summary;
+    double ms = 0;
+    bool good;
+
+    MUST(make(s, text, "CPU", NULL, &made, &session));
+    CHECK(s, esk_profile_create(&profile, NULL) == ESK_OK, "no profile");
+    MUST(scene_keep(s, profile, destroy_profile));
+    for (int i = 0; i < 3; i++)
+        MUST(run(s, made, session, profile));
+    good = report_make(&nodes, profile, ESK_RECORD_NODE, &summary, s->fault) &&
+           report_group(&groups, &nodes, false, s->fault);
+    for (size_t i = 0; good && i < nodes.count; i++)
+        if (nodes.rows[i].count != 3)
+            good = fault_set(s->fault, "row %zu has %zu times of 3 runs", i,
+                             nodes.rows[i].count);
+    for (size_t i = 0; good && i < groups.count; i++) {
+        ms += groups.rows[i].ms;
+        if (i && groups.rows[i].ms > groups.rows[i - 1].ms)
+            good = fault_set(s->fault, "groups are not sorted");
+    }
+    if (good && (nodes.count != 4 || groups.count != 2 || summary.runs != 3 ||
+                 ms > summary.nodes_ms * 1.001 || ms < summary.nodes_ms * 0.999))
+        good = fault_set(s->fault, "%zu nodes, %zu groups, %zu runs, %g of %g ms",
+                         nodes.count, groups.count, summary.runs, ms, summary.nodes_ms);
+    report_finish(&groups);
+    report_finish(&nodes);
+    return good;
+}
+
+bool peak_of_a_device(struct scene *s) {
+    esk_device_peak peak = {.struct_size = 4};
+    esk_error error = ESK_ERROR_INIT;
+    esk_env *env;
+    esk_status status;
+
+    MUST(scene_env(s, &env));
+    CHECK(s, esk_device_measure(env, NULL, &peak, &error) == ESK_INVALID_ARGUMENT,
+          "a struct of 4 bytes was taken");
+    esk_error_clear(&error);
+    peak.struct_size = sizeof(peak);
+    status = esk_device_measure(env, NULL, &peak, &error);
+    if (status == ESK_NO_DEVICE)
+        return scene_skip(s, esk_error_message(&error));
+    CHECK(s, status == ESK_OK, "%s", esk_error_message(&error));
+    CHECK(s,
+          peak.gflops > 0.1 && peak.gbytes_per_s > 0.01 && peak.stage_us > 0 &&
+              peak.accumulators > 0,
+          "%g GFLOP/s, %g GB/s, %g us", peak.gflops, peak.gbytes_per_s, peak.stage_us);
     return true;
 }

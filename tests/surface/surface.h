@@ -21,5 +21,7 @@ bool threads_times_sessions(struct scene *s);
 bool profile_of_a_run(struct scene *s);
 bool profile_on_the_cpu(struct scene *s);
 bool profile_of_a_session(struct scene *s);
+bool report_of_a_profile(struct scene *s);
+bool peak_of_a_device(struct scene *s);
 
 #endif
