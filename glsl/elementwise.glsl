@@ -6,7 +6,7 @@
 // and p_steps(i), the digits of LOCAL_SIZE in it; strides over it in units of each operand's
 // own view: p_sa(i), p_sb(i), p_sc(i), p_sd(i); p_ga … p_gd, the gap of GATHER; p_channels in
 // layout C4; p_e… of the expression.
-// Defines: EXPR, over a, b, c, d; VALUE_x the type of operand x's value (as wide as Y's);
+// Defines: BODY, statements over a, b, c, d (none: absent), EXPR, over them and what they make; VALUE_x the type of operand x's value (as wide as Y's);
 // RANK 0: no operand needs coordinates; MASK: zeros go to pad lanes; INT64: the expression
 // uses 64-bit integers; KIND_x:
 //   0 FLAT     unit i of X
@@ -154,8 +154,10 @@ T_Y value(int i) {
 #ifdef KIND_D
     VALUE_D d = get_d(i);
 #endif
+#ifdef BODY
+    BODY
+#endif
     T_Y v = EXPR;
-    v = EPILOGUE(v, i);
 #ifdef MASK
     ivec4 channel = 4 * at_[RANK - 1] + ivec4(0, 1, 2, 3);
     v = select(lt(channel, ivec4(p_channels)), v, T_Y(0));

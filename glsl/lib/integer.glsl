@@ -2,6 +2,9 @@
 // scalars alike; uvec2 is a 64-bit integer (INT64, lib/int64.glsl comes first). Booleans are
 // uint 0 or 1. Nothing here stops at a division by zero: its result is 0.
 // In: FN and FN_name for each function that is wanted, as lib/math.glsl, which comes first.
+// May be included twice.
+#ifndef INTEGER
+#define INTEGER
 
 // ---- comparisons and choices
 #define COMPARE(name, vector, op) \
@@ -181,5 +184,6 @@ uvec2 power64(uvec2 a, float n) {
     return floor(abs(n)) == n ? pow64u(a, u64_of_float(n))
                               : i64_of_float(power(float_of64(a), n));
 }
+#endif
 #endif
 #endif

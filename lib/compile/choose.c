@@ -526,39 +526,28 @@ static esk_status finish_node(struct chooser *c, struct esk_node *node, esk_id n
 
 static esk_status try_groups(struct chooser *c, struct esk_node *node, esk_id id,
                              bool *done) {
-    struct esk_group group;
-    uint32_t lengths[sizeof group.members / sizeof *group.members];
+    struct esk_group groups[ESK_GROUP_MEMBERS];
     *done = false;
-    uint32_t found =
-        esk_group_find(c->graph, &c->users, node, is_ready, c, &group, lengths);
+    uint32_t found = esk_group_find(c->graph, &c->users, node, is_ready, c, groups);
     while (found-- > 0 && !*done) {
-        group.n_members = lengths[found];
-        const struct esk_node *last =
-            c->graph->nodes[group.members[group.n_members - 1]];
-        group.output = last->out[0];
-        bool extra = false, forced = false;
-        for (uint32_t i = 0; i < group.n_members; i++)
-            forced |= forced_to_host(c, c->graph->nodes[group.members[i]]);
+        const struct esk_group *group = &groups[found];
+        bool forced = false;
+        for (uint32_t i = 0; i < group->n_members; i++)
+            forced |= forced_to_host(c, c->graph->nodes[group->members[i]]);
         if (forced)
             continue;
-        for (uint32_t i = 0; i < group.n_members; i++)
-            for (uint32_t j = 0; j < c->graph->nodes[group.members[i]]->n_in; j++)
-                extra |= c->graph->nodes[group.members[i]]->in[j] == group.extra;
-        struct esk_group shorter = group;
-        if (!extra)
-            shorter.extra = ESK_NONE;
-        struct esk_ctx ctx = {.graph = c->graph, .node = node, .group = &shorter};
+        struct esk_ctx ctx = {.graph = c->graph, .node = node, .group = group};
         struct esk_recipe *recipe;
         const char *why = "";
         ESK_TRY(ask(c, &ctx, &recipe, &why));
         if (!recipe)
             continue;
-        ESK_TRY(finish_node(c, node, id, recipe, &shorter));
-        for (uint32_t i = 0; i < group.n_members; i++) {
-            struct esk_node *member = c->graph->nodes[group.members[i]];
+        ESK_TRY(finish_node(c, node, id, recipe, group));
+        for (uint32_t i = 0; i < group->n_members; i++) {
+            struct esk_node *member = c->graph->nodes[group->members[i]];
             member->home = ESK_HOME_DEVICE;
             member->label = esk_arena_printf(&c->plan->arena, "in '%s'", node->name);
-            c->fused[group.members[i]] = true;
+            c->fused[group->members[i]] = true;
         }
         *done = true;
     }
@@ -749,6 +738,8 @@ static esk_status add_readbacks(struct chooser *c) {
 static esk_status start(struct chooser *c, const bool *keep) {
     size_t n = c->graph->n_vars + 1u;
     ESK_TRY(esk_users_init(&c->users, c->graph, keep, c->error));
+    if (c->options->limits && esk_pass_enabled(c->options, "fuse_epilogues"))
+        ESK_TRY(esk_sink_elementwise(c->graph, &c->users, c->error));
     c->buffer_of = esk_malloc(n * sizeof *c->buffer_of);
     c->host_stage = esk_malloc(n * sizeof *c->host_stage);
     c->readback = esk_calloc(n, sizeof *c->readback);

@@ -15,12 +15,18 @@ esk_status esk_users_init(struct esk_users *users, const struct esk_graph *graph
                           const bool *keep, esk_error *error);
 void esk_users_finish(struct esk_users *users);
 
-/* The group of elementwise nodes that can follow `root`: the longest one first; `lengths`
- * has the member counts at which nothing outside needs a value from within, ascending.
- * `ready` says of a var that it is there before the root runs. Returns their number. */
+/* Moves elementwise nodes that only such nodes use in front of their first user, so that
+ * groups find them not computed yet. Positions follow. */
+esk_status esk_sink_elementwise(struct esk_graph *graph, struct esk_users *users,
+                                esk_error *error);
+
+/* The groups of elementwise nodes that can stand behind `root`, shortest first; nothing
+ * outside needs a value from within but the output. `ready` says of a var that it is there
+ * before the root runs. `groups` has room for as many as a group has members. Returns their
+ * number. */
 uint32_t esk_group_find(const struct esk_graph *graph, const struct esk_users *users,
                         const struct esk_node *root,
                         bool (*ready)(void *user, esk_id var), void *user,
-                        struct esk_group *group, uint32_t *lengths);
+                        struct esk_group *groups);
 
 #endif

@@ -266,7 +266,7 @@ esk_status esk_gl_source_make(const struct esk_shader *shaders,
     struct esk_text body = {0};
     esk_status status = ESK_OK;
     if (strstr(esk_text_str(&kernel->defines), "#define EPILOGUE")) /* it calls these */
-        status = add_shader(shaders, "lib/math", 8, 0, &body, error);
+        status = add_shader(shaders, "lib/epilogue", 12, 0, &body, error);
     if (status == ESK_OK)
         status = add_shader(shaders, kernel->template, strlen(kernel->template), 0, &body,
                             error);

@@ -50,6 +50,9 @@ struct esk_elementwise {
         float fallback;
     } attrs[3];                   /* float attributes; name NULL ends the list */
     bool pad_zero;                /* f(0) = 0, so C4 pad lanes stay zero by themselves */
+    /* Instead of `exprs`, where the expression depends on more than input 0's class (known
+     * inputs, the output's type); NULL from it: no expression. */
+    const char *(*expr)(const struct esk_graph *graph, const struct esk_node *node);
 };
 
 struct esk_group; /* members behind a root: compile/passes, recipes/elementwise */
@@ -69,11 +72,16 @@ struct esk_ctx {
                                         which are one var, or output 0 walks input 0 */
 };
 
+/* The root is the node of the context. Members are elementwise nodes of the root's output
+ * shape, in an order of execution; inputs are the root's output, outputs of members before,
+ * known scalars, and `extra` vars, which may be broadcast and of any 32-bit class. */
+enum { ESK_GROUP_MEMBERS = 16, ESK_GROUP_EXTRAS = 4 };
 struct esk_group {
-    uint32_t n_members;  /* elementwise nodes, in order; each takes the value before it */
-    esk_id members[16];
-    esk_id output;       /* the var that the group's last member writes */
-    esk_id extra;        /* a var read elementwise besides (residual); ESK_NONE: none */
+    uint32_t n_members;
+    esk_id members[ESK_GROUP_MEMBERS];
+    esk_id output; /* the var that the group's last member writes */
+    uint32_t n_extra;
+    esk_id extra[ESK_GROUP_EXTRAS];
 };
 
 /* One call of `cpu`. Inputs are dense, aligned, const. Outputs are allocated, not cleared,

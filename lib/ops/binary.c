@@ -2,6 +2,7 @@
  * chains of two inputs. A member is a table row for each class: GLSL, and the CPU's expression
  * over x and z (T: their type, U: an unsigned type that wraps). */
 #include "recipes/elementwise.h"
+#include "recipes/expression.h"
 #include "recipes/rows.h"
 
 #include <math.h>
@@ -342,7 +343,8 @@ static esk_status cpu_pow(struct esk_cpu *c) {
     return ESK_OK;
 }
 
-static esk_status gpu_pow(struct esk_ctx *c) {
+/* Floats to a known power, or to floats: within a group. */
+static const char *expr_pow(const struct esk_graph *graph, const struct esk_node *node) {
     static const struct {
         double exponent;
         const char *glsl;
@@ -350,6 +352,22 @@ static esk_status gpu_pow(struct esk_ctx *c) {
         {1, "$a"}, {2, "($a * $a)"}, {3, "($a * $a * $a)"}, {-1, "(1.0 / $a)"},
         {0.5, "sqrt($a)"},
     };
+    const struct esk_var *x = graph->vars[node->in[0]], *z = graph->vars[node->in[1]];
+    bool known = z->data && esk_var_count(z) == 1;
+    if (esk_class_of(x->dtype) != ESK_CLASS_F ||
+        (!known && esk_class_of(z->dtype) != ESK_CLASS_F))
+        return NULL;
+    if (known) {
+        struct esk_tensor tensor = esk_var_tensor(z);
+        double value = esk_tensor_double(&tensor, 0);
+        for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+            if (value == plain[i].exponent)
+                return plain[i].glsl;
+    }
+    return "power($a, $b)";
+}
+
+static esk_status gpu_pow(struct esk_ctx *c) {
     static const struct {
         enum esk_class base, exponent;
         const char *glsl;
@@ -373,13 +391,10 @@ static esk_status gpu_pow(struct esk_ctx *c) {
     const struct esk_var *x = esk_in(c, 0), *z = esk_in(c, 1);
     enum esk_class base = esk_class_of(x->dtype), exponent = esk_class_of(z->dtype);
     if (base == ESK_CLASS_F && z->data && esk_var_count(z) == 1) {
-        struct esk_tensor tensor = esk_var_tensor(z);
-        double value = esk_tensor_double(&tensor, 0);
-        bool alone = esk_shape_equal(x->rank, x->dim, esk_out(c, 0)->rank, esk_out(c, 0)->dim);
-        for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
-            if (value == plain[i].exponent && alone)
-                return esk_elementwise_expr(c, plain[i].glsl, 1, false);
-        return esk_elementwise_expr(c, "power($a, $b)", 2, false);
+        const struct esk_var *y = c->graph->vars[c->node->out[0]];
+        bool alone = esk_shape_equal(x->rank, x->dim, y->rank, y->dim);
+        const char *glsl = alone ? expr_pow(c->graph, c->node) : "power($a, $b)";
+        return esk_elementwise_expr(c, glsl, esk_glsl_inputs(glsl), false);
     }
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].base == base && rows[i].exponent == exponent)
@@ -388,9 +403,7 @@ static esk_status gpu_pow(struct esk_ctx *c) {
                            esk_dtype_name(z->dtype));
 }
 
-static const struct esk_elementwise elementwise_Pow = {
-    .exprs = {{ESK_CLASS_F, "power($a, $b)"}},
-};
+static const struct esk_elementwise elementwise_Pow = {.expr = expr_pow};
 const struct esk_op esk_op_Pow = {
     .domain = "",
     .name = "Pow",

@@ -47,7 +47,8 @@ static esk_status cpu(struct esk_cpu *c) {
     return ESK_OK;
 }
 
-static esk_status gpu(struct esk_ctx *c) {
+/* GLSL from one type to another; NULL: there is none. */
+static const char *conversion(esk_dtype from, esk_dtype to) {
     enum { F = ESK_CLASS_F, I = ESK_CLASS_I, U = ESK_CLASS_U, L = ESK_CLASS_L,
            UL = ESK_CLASS_UL, B = ESK_CLASS_B };
     /* STORE narrows to types of 8 and 16 bits */
@@ -65,8 +66,21 @@ static esk_status gpu(struct esk_ctx *c) {
         [B] = {[F] = "to_float($a)", [I] = "to_int($a)", [U] = "$a", [L] = "u64($a)",
                [UL] = "u64($a)", [B] = "$a"},
     };
+    int a = (int)esk_class_of(from), b = (int)esk_class_of(to);
+    if (a == F && b == F && to == ESK_FLOAT16 && from != to)
+        return "as_half($a)";
+    if (a == F && (to == ESK_UINT8 || to == ESK_UINT16))
+        return "to_uint(int_of($a))";
+    return rows[a][b];
+}
+
+static const char *expr(const struct esk_graph *graph, const struct esk_node *node) {
+    return conversion(graph->vars[node->in[0]]->dtype, graph->vars[node->out[0]]->dtype);
+}
+
+static esk_status gpu(struct esk_ctx *c) {
     const struct esk_var *x = esk_in(c, 0), *y = c->graph->vars[c->node->out[0]];
-    const char *glsl = rows[esk_class_of(x->dtype)][esk_class_of(y->dtype)];
+    const char *glsl = conversion(x->dtype, y->dtype);
     if (!glsl)
         return esk_unsupported(c, "%s to %s", esk_dtype_name(x->dtype),
                                esk_dtype_name(y->dtype));
@@ -74,21 +88,22 @@ static esk_status gpu(struct esk_ctx *c) {
         esk_add_alias(c, 0);
         return ESK_OK;
     }
-    if (esk_class_of(x->dtype) == ESK_CLASS_F && (y->dtype == ESK_UINT8 || y->dtype == ESK_UINT16))
-        glsl = "to_uint(int_of($a))";
     return esk_elementwise_expr(c, glsl, 1, true);
 }
+
+static const struct esk_elementwise elementwise = {.expr = expr, .pad_zero = true};
 
 const struct esk_op esk_op_Cast = {
     .domain = "",
     .name = "Cast",
     .since = ESK_SINCE(1, 6, 9, 13, 19, 21, 23, 24, 25, 28),
-    .flags = ESK_OP_EPILOGUE,
+    .flags = ESK_OP_ELEMENTWISE,
     .min_in = 1,
     .min_out = 1,
     .infer = infer_cast,
     .cpu = cpu,
     .gpu = gpu,
+    .elementwise = &elementwise,
 };
 
 const struct esk_op esk_op_CastLike = {

@@ -1,305 +1,17 @@
-/* Elementwise nodes as kernels over glsl/elementwise.glsl, and as epilogues. In: expressions
- * of op records, shapes, layouts; out: recipes. Must not know operators by name. */
+/* Elementwise nodes as kernels over glsl/elementwise.glsl: one node, or a group of them over
+ * up to four operands. In: expressions of op records, shapes, layouts; out: recipes. Must
+ * not know operators by name. */
 #include "recipes/elementwise.h"
 
 #include "base/mem.h"
+#include "recipes/expression.h"
 
-#include <ctype.h>
-#include <math.h>
 #include <string.h>
 
 enum {
-    SOURCES = 4,      /* operands that the template has names for */
-    PARAMS = 64,      /* scalars of all expressions of a kernel */
-    TEXT_MOST = 3000, /* characters of an epilogue */
-    REPEAT = 4,       /* units that an invocation computes */
+    SOURCES = 4, /* operands that the template has names for */
+    REPEAT = 4,  /* units that an invocation computes */
 };
-
-/* ---- scalars of expressions ---- */
-
-/* Gathered first, added to the kernel once the expressions stand. */
-struct scalars {
-    uint32_t first, count; /* names before `first` are the kernel's already */
-    bool full;
-    struct scalar {
-        enum { SCALAR_FLOAT, SCALAR_INT, SCALAR_HOST_FLOAT, SCALAR_HOST_INT } kind;
-        float number;
-        int32_t bits;
-        esk_id var;
-    } list[PARAMS];
-};
-
-#define NAMES8(n) "e" #n "0", "e" #n "1", "e" #n "2", "e" #n "3", "e" #n "4", "e" #n "5", \
-                  "e" #n "6", "e" #n "7"
-static const char *const scalar_names[PARAMS] = {
-    NAMES8(0), NAMES8(1), NAMES8(2), NAMES8(3), NAMES8(4), NAMES8(5), NAMES8(6), NAMES8(7),
-};
-
-static const char *add_scalar(struct scalars *scalars, struct scalar scalar) {
-    if (scalars->count == PARAMS) {
-        scalars->full = true;
-        return scalar_names[0];
-    }
-    scalars->list[scalars->count] = scalar;
-    return scalar_names[scalars->count++];
-}
-
-static const char *add_float(struct scalars *scalars, float value) {
-    return add_scalar(scalars, (struct scalar){.kind = SCALAR_FLOAT, .number = value});
-}
-
-static const char *add_bits(struct scalars *scalars, uint32_t bits) {
-    struct scalar scalar = {.kind = SCALAR_INT};
-    memcpy(&scalar.bits, &bits, sizeof bits);
-    return add_scalar(scalars, scalar);
-}
-
-static void scalars_emit(const struct scalars *scalars, struct esk_kernel *k) {
-    for (uint32_t i = scalars->first; i < scalars->count; i++) {
-        const struct scalar *s = &scalars->list[i];
-        switch (s->kind) {
-        case SCALAR_FLOAT:
-            esk_kernel_float(k, scalar_names[i], s->number);
-            break;
-        case SCALAR_INT:
-            esk_kernel_int(k, scalar_names[i], s->bits);
-            break;
-        case SCALAR_HOST_FLOAT:
-            esk_kernel_host_float(k, scalar_names[i], s->var, 0);
-            break;
-        case SCALAR_HOST_INT:
-            esk_kernel_host_int(k, scalar_names[i], s->var, 0);
-            break;
-        }
-    }
-}
-
-/* ---- text of expressions ---- */
-
-static const char *type_text(enum esk_class class, bool vec4) {
-    switch (class) {
-    case ESK_CLASS_F:
-        return vec4 ? "vec4" : "float";
-    case ESK_CLASS_I:
-        return vec4 ? "ivec4" : "int";
-    case ESK_CLASS_U:
-    case ESK_CLASS_B:
-        return vec4 ? "uvec4" : "uint";
-    default:
-        return "uvec2";
-    }
-}
-
-static void write_words(struct esk_text *text, struct scalars *scalars, uint64_t bits) {
-    const char *low = add_bits(scalars, (uint32_t)bits);
-    const char *high = add_bits(scalars, (uint32_t)(bits >> 32));
-    esk_text_add(text, "uvec2(p_%s, p_%s)", low, high);
-}
-
-/* The one element of a known tensor; as a float where `as_float`. */
-static void write_known(struct esk_text *text, struct scalars *scalars,
-                        const struct esk_var *var, bool as_float, bool vec4) {
-    struct esk_tensor tensor = esk_var_tensor(var);
-    enum esk_class class = as_float ? ESK_CLASS_F : esk_class_of(var->dtype);
-    const char *name;
-    if (class == ESK_CLASS_L || class == ESK_CLASS_UL) {
-        write_words(text, scalars, (uint64_t)esk_tensor_int(&tensor, 0));
-        return;
-    }
-    if (class == ESK_CLASS_F)
-        name = add_float(scalars, (float)esk_tensor_double(&tensor, 0));
-    else
-        name = add_bits(scalars, (uint32_t)esk_tensor_int(&tensor, 0));
-    esk_text_add(text, "%s(p_%s)", type_text(class, vec4), name);
-}
-
-static void write_late(struct esk_text *text, struct scalars *scalars,
-                       const struct esk_var *var, esk_id id, bool vec4) {
-    enum esk_class class = esk_class_of(var->dtype);
-    struct scalar scalar = {.kind = class == ESK_CLASS_F ? SCALAR_HOST_FLOAT
-                                                         : SCALAR_HOST_INT,
-                            .var = id};
-    esk_text_add(text, "%s(p_%s)", type_text(class, vec4), add_scalar(scalars, scalar));
-}
-
-/* The least or the greatest value of a class. */
-static void write_limit(struct esk_text *text, struct scalars *scalars, enum esk_class class,
-                        bool greatest, bool vec4) {
-    const char *name;
-    switch (class) {
-    case ESK_CLASS_L:
-        write_words(text, scalars, greatest ? INT64_MAX : (uint64_t)INT64_MIN);
-        return;
-    case ESK_CLASS_UL:
-        write_words(text, scalars, greatest ? UINT64_MAX : 0);
-        return;
-    case ESK_CLASS_F:
-        name = add_float(scalars, greatest ? INFINITY : -INFINITY);
-        break;
-    case ESK_CLASS_I:
-        name = add_bits(scalars, greatest ? INT32_MAX : (uint32_t)INT32_MIN);
-        break;
-    default:
-        name = add_bits(scalars, greatest ? UINT32_MAX : 0);
-    }
-    esk_text_add(text, "%s(p_%s)", type_text(class, vec4), name);
-}
-
-/* Copies `glsl` with $a, $b, $c replaced by args and $name by a parameter. */
-static void substitute(struct esk_text *text, struct scalars *scalars, const char *glsl,
-                       const struct esk_text *args, const struct esk_node *node) {
-    const struct esk_elementwise *record = node->op->elementwise;
-    for (const char *at = glsl; *at;) {
-        size_t plain = strcspn(at, "$"), length = 0;
-        esk_text_append(text, at, plain);
-        at += plain;
-        if (!*at)
-            break;
-        at++;
-        while (isalnum((unsigned char)at[length]) || at[length] == '_')
-            length++;
-        if (length == 1) {
-            const struct esk_text *arg = &args[at[0] - 'a'];
-            esk_text_append(text, esk_text_str(arg), arg->length);
-        } else
-            for (size_t i = 0; record && i < 3 && record->attrs[i].name; i++) {
-                const char *name = record->attrs[i].name;
-                if (strlen(name) == length && memcmp(name, at, length) == 0)
-                    esk_text_add(text, "p_%s",
-                                 add_float(scalars,
-                                           esk_attr_float(node, name,
-                                                          record->attrs[i].fallback)));
-            }
-        at += length;
-    }
-}
-
-static const char *row_of(const struct esk_elementwise *record, enum esk_class class) {
-    for (size_t i = 0; record && i < 6 && record->exprs[i].glsl; i++)
-        if (record->exprs[i].in == class)
-            return record->exprs[i].glsl;
-    return NULL;
-}
-
-/* How many inputs an expression names. */
-static uint32_t inputs_of(const char *glsl) {
-    uint32_t n = 0;
-    for (const char *at = strchr(glsl, '$'); at; at = strchr(at + 1, '$'))
-        if (at[1] >= 'a' && at[1] <= 'c' && !isalnum((unsigned char)at[2]) && at[2] != '_' &&
-            n < (uint32_t)(at[1] - 'a') + 1)
-            n = (uint32_t)(at[1] - 'a') + 1;
-    return n;
-}
-
-/* FN_name for each function of the text: lib/math.glsl and lib/integer.glsl leave out the
- * others. */
-static void define_functions(struct esk_kernel *k, const char *text) {
-    esk_text_add(&k->defines, "#define FN\n");
-    for (const char *at = text; *at;) {
-        size_t length = 0;
-        while (isalnum((unsigned char)at[length]) || at[length] == '_')
-            length++;
-        if (length && at[length] == '(')
-            esk_text_add(&k->defines, "#define FN_%.*s\n", (int)length, at);
-        at += length ? length : 1;
-    }
-}
-
-/* ---- epilogues ---- */
-
-/* The argument that member `m` of a group finds at its input i; false: cannot be written. */
-static bool member_arg(struct esk_ctx *c, const struct esk_text *values, uint32_t m,
-                       uint32_t i, bool vec4, struct scalars *scalars, bool *reads_extra,
-                       struct esk_text *arg) {
-    const struct esk_node *member = c->graph->nodes[c->group->members[m]];
-    esk_id id = i < member->n_in ? member->in[i] : ESK_NONE;
-    if (id == ESK_NONE) {
-        write_limit(arg, scalars, ESK_CLASS_F, i == 2, vec4);
-        return true;
-    }
-    const struct esk_var *var = c->graph->vars[id];
-    if (id == c->node->out[0]) {
-        esk_text_add(arg, "(v)");
-        return true;
-    }
-    for (uint32_t k = 0; k < m; k++)
-        if (c->graph->nodes[c->group->members[k]]->out[0] == id) {
-            esk_text_add(arg, "(%s)", esk_text_str(&values[k]));
-            return true;
-        }
-    if (var->data && esk_var_count(var) == 1 && var->dtype != ESK_BOOL) {
-        write_known(arg, scalars, var, true, vec4);
-        return true;
-    }
-    const struct esk_var *out = c->graph->vars[c->group->output];
-    if (id != c->group->extra || esk_class_of(var->dtype) != ESK_CLASS_F ||
-        !esk_shape_equal(var->rank, var->dim, out->rank, out->dim))
-        return false;
-    *reads_extra = true;
-    esk_text_add(arg, "LOAD_E(at)");
-    return true;
-}
-
-static bool write_member(struct esk_ctx *c, struct esk_text *values, uint32_t m, bool vec4,
-                         struct scalars *scalars, bool *reads_extra) {
-    const struct esk_node *member = c->graph->nodes[c->group->members[m]];
-    const struct esk_var *out = c->graph->vars[member->out[0]];
-    const char *glsl = member->op ? row_of(member->op->elementwise, ESK_CLASS_F) : NULL;
-    if (!glsl || esk_class_of(out->dtype) != ESK_CLASS_F)
-        return false;
-    struct esk_text args[3] = {{0}};
-    uint32_t n = inputs_of(glsl);
-    bool good = true;
-    for (uint32_t i = 0; i < n && good; i++)
-        good = member_arg(c, values, m, i, vec4, scalars, reads_extra, &args[i]);
-    if (good)
-        substitute(&values[m], scalars, glsl, args, member);
-    for (uint32_t i = 0; i < 3; i++) {
-        good &= !args[i].failed;
-        esk_text_finish(&args[i]);
-    }
-    return good && !values[m].failed && values[m].length <= TEXT_MOST && !scalars->full;
-}
-
-/* The names of an epilogue's scalars begin where those of the kernel's own end. */
-static uint32_t scalars_used(const struct esk_kernel *k) {
-    uint32_t used = 0;
-    for (uint32_t i = 0; i < k->n_params; i++)
-        for (uint32_t j = used; j < PARAMS; j++)
-            if (k->params[i].name == scalar_names[j])
-                used = j + 1;
-    return used;
-}
-
-void esk_epilogue_emit(struct esk_ctx *c, const struct esk_recipe *r, struct esk_kernel *k,
-                       enum esk_view view) {
-    const struct esk_group *group = c->group;
-    enum { MEMBERS = sizeof group->members / sizeof *group->members };
-    c->group_taken = false;
-    if (!group || !group->n_members || group->n_members > MEMBERS ||
-        esk_class_of(c->graph->vars[c->node->out[0]]->dtype) != ESK_CLASS_F)
-        return;
-    struct esk_text values[MEMBERS] = {{0}};
-    struct scalars scalars = {.first = scalars_used(k), .count = scalars_used(k)};
-    bool reads_extra = false, good = true;
-    for (uint32_t m = 0; m < group->n_members && good; m++)
-        good = write_member(c, values, m, view == ESK_VEC4, &scalars, &reads_extra);
-    good &= !reads_extra || k->n_operands < ESK_KERNEL_OPERANDS;
-    if (good) {
-        const char *text = esk_text_str(&values[group->n_members - 1]);
-        define_functions(k, text);
-        esk_text_add(&k->defines, "#define EPILOGUE(v, at) (%s)\n", text);
-        scalars_emit(&scalars, k);
-        if (reads_extra) {
-            esk_kernel_var(k, "E", c->graph, group->extra, r->out_layout[0], ESK_READ, view);
-            k->operands[k->n_operands - 1].in_place = true;
-        }
-        k->flops += (double)esk_var_count(c->graph->vars[group->output]) * group->n_members;
-        c->group_taken = true;
-    }
-    for (uint32_t m = 0; m < group->n_members; m++)
-        esk_text_finish(&values[m]);
-}
 
 /* ---- kernels ---- */
 
@@ -467,7 +179,7 @@ static void plan_c4(struct space *s) {
             s->sources[k].kind = KIND_FLAT;
 }
 
-static bool wants_c4(struct esk_ctx *c, const struct space *s) {
+static bool wants_c4(const struct space *s) {
     const struct esk_var *out = s->out;
     bool found = false;
     if (out->rank < 3)
@@ -475,10 +187,6 @@ static bool wants_c4(struct esk_ctx *c, const struct space *s) {
     for (uint32_t k = 0; k < s->n_sources; k++) {
         const struct esk_var *var = s->sources[k].var;
         found |= !var->data && var->layout == ESK_LAYOUT_C4 && same_shape(var, out);
-    }
-    if (c->group && c->group->extra != ESK_NONE) {
-        const struct esk_var *var = c->graph->vars[c->group->extra];
-        found |= !var->data && var->layout == ESK_LAYOUT_C4;
     }
     return found;
 }
@@ -496,7 +204,7 @@ static uint32_t add_source(struct esk_ctx *c, struct space *s, esk_id id) {
 }
 
 static void emit_kernel(struct esk_ctx *c, struct esk_recipe *r, const struct space *s,
-                        const struct scalars *scalars, const char *text, bool mask,
+                        const struct esk_body *body, const char *expr, bool mask,
                         bool int64) {
     static const char *const operand[SOURCES] = {"A", "B", "C", "D"};
     static const char *const strides[SOURCES] = {"sa", "sb", "sc", "sd"};
@@ -511,8 +219,12 @@ static void emit_kernel(struct esk_ctx *c, struct esk_recipe *r, const struct sp
             still &= s->sources[i].stride[d] == 0;
         walks |= s->sources[i].kind != KIND_FLAT && !still;
     }
-    define_functions(k, text);
-    esk_kernel_define_text(k, "EXPR", text);
+    esk_define_functions(k, expr);
+    if (body->text.length) {
+        esk_define_functions(k, esk_text_str(&body->text));
+        esk_kernel_define_text(k, "BODY", esk_text_str(&body->text));
+    }
+    esk_kernel_define_text(k, "EXPR", expr);
     esk_kernel_define(k, "RANK", walks ? s->rank : 0);
     if (mask)
         esk_kernel_define(k, "MASK", 1);
@@ -523,7 +235,7 @@ static void emit_kernel(struct esk_ctx *c, struct esk_recipe *r, const struct sp
     for (uint32_t i = 0; i < s->n_sources; i++) {
         const struct source *source = &s->sources[i];
         esk_kernel_define(k, kind[i], source->kind);
-        esk_kernel_define_text(k, type[i], type_text(esk_class_of(source->var->dtype),
+        esk_kernel_define_text(k, type[i], esk_class_text(esk_class_of(source->var->dtype),
                                                      s->view == ESK_VEC4));
         esk_kernel_var(k, operand[i], c->graph, source->id, source->layout, ESK_READ,
                        source->view);
@@ -555,12 +267,53 @@ static void emit_kernel(struct esk_ctx *c, struct esk_recipe *r, const struct sp
     }
     if (s->layout == ESK_LAYOUT_C4)
         esk_kernel_int(k, "channels", s->out->dim[1]);
-    scalars_emit(scalars, k);
+    esk_scalars_emit(&body->scalars, k);
     esk_kernel_flat(k, c->limits, (uint64_t)((units + REPEAT - 1) / REPEAT));
     k->loop_iterations = int64 ? REPEAT * 64 : 0; /* a division each */
-    k->flops += (double)esk_var_count(s->out);
+    k->flops += (double)esk_var_count(s->out) *
+                (c->group ? 1.0 + (double)c->group->n_members : 1.0);
     k->bytes += bytes;
-    esk_epilogue_emit(c, r, k, s->view);
+}
+
+/* Gives sources to what node reads from outside the group; false: too many. */
+static bool add_sources(struct esk_ctx *c, struct space *s, const struct esk_node *node,
+                        uint32_t n_in, uint32_t late, uint32_t n_before) {
+    for (uint32_t i = 0; i < n_in && i < node->n_in; i++) {
+        esk_id id = node->in[i];
+        bool inside = id == ESK_NONE || late >> i & 1 ||
+                      (c->graph->vars[id]->data && esk_var_count(c->graph->vars[id]) == 1) ||
+                      (n_before && id == c->node->out[0]);
+        for (uint32_t m = 0; m + 1 < n_before && !inside; m++)
+            inside = c->graph->nodes[c->group->members[m]]->out[0] == id;
+        if (!inside && add_source(c, s, id) == SOURCES)
+            return false;
+    }
+    return true;
+}
+
+static bool read_source(void *user, esk_id id, struct esk_text *arg) {
+    const struct space *s = user;
+    for (uint32_t k = 0; k < s->n_sources; k++)
+        if (s->sources[k].id == id) {
+            esk_text_add(arg, "%c", 'a' + (int)k);
+            return true;
+        }
+    return false;
+}
+
+/* All statements but the last node's, and that one's expression. */
+static bool write_body(struct esk_ctx *c, struct esk_body *body, const char *glsl,
+                       uint32_t n_in, uint32_t late, struct esk_text *expr) {
+    uint32_t members = c->group ? c->group->n_members : 0;
+    if (!members)
+        return esk_body_expr(body, c->node, glsl, n_in, late, expr);
+    if (!esk_body_add(body, c->node, glsl, n_in, late))
+        return false;
+    for (uint32_t m = 0; m < members; m++)
+        if (!esk_body_add(body, c->graph->nodes[c->group->members[m]], NULL, 0, 0))
+            return false;
+    esk_text_add(expr, "%s", esk_body_last(body));
+    return !expr->failed;
 }
 
 esk_status esk_elementwise_expr(struct esk_ctx *c, const char *glsl, uint32_t n_in,
@@ -568,7 +321,7 @@ esk_status esk_elementwise_expr(struct esk_ctx *c, const char *glsl, uint32_t n_
     const struct esk_node *node = c->node;
     struct space s = {.out = esk_out(c, 0)};
     uint32_t late = node->op->host_late ? node->op->host_late(c->graph, node) : 0;
-    uint32_t source_of[3];
+    uint32_t members = c->group ? c->group->n_members : 0;
     const struct esk_var *first = esk_in(c, 0);
     bool int64 = wide(s.out), float_params = first && esk_class_of(first->dtype) == ESK_CLASS_F;
     if (n_in > 3 || !first)
@@ -579,63 +332,54 @@ esk_status esk_elementwise_expr(struct esk_ctx *c, const char *glsl, uint32_t n_
             return esk_unsupported(c, "type %s", esk_dtype_name(var->dtype));
         if (var && esk_var_count(var) > INT32_MAX)
             return esk_unsupported(c, "'%s' has more than 2^31 elements", var->name);
-    }
-    for (uint32_t i = 0; i < n_in; i++) {
-        const struct esk_var *var = esk_in(c, i);
-        bool scalar = var && var->data && esk_var_count(var) == 1;
-        source_of[i] = ESK_NONE;
+        bool scalar = var && i < n_in && var->data && esk_var_count(var) == 1;
         int64 |= var && wide(var) && !(scalar && float_params);
-        if (var && !scalar && !(late >> i & 1))
-            source_of[i] = add_source(c, &s, node->in[i]);
     }
-    bool c4 = !int64 && wants_c4(c, &s); /* 64-bit values are single elements */
+    bool fits = add_sources(c, &s, node, n_in, late, 0);
+    for (uint32_t m = 0; m < members && fits; m++) {
+        const struct esk_node *member = c->graph->nodes[c->group->members[m]];
+        fits = add_sources(c, &s, member, member->n_in, 0, m + 1);
+    }
+    c->group_taken = fits && !int64;
+    if (!c->group_taken && (members || !fits))
+        return esk_unsupported(c, members ? "the group does not fit" : "too many inputs");
+    bool c4 = !int64 && wants_c4(&s); /* 64-bit values are single elements */
     s.layout = c4 ? ESK_LAYOUT_C4 : ESK_LAYOUT_DENSE;
-    bool mask = c4 && s.out->dim[1] % 4 != 0 && (!pad_zero || n_in > 1 || c->group);
+    bool mask = c4 && s.out->dim[1] % 4 != 0 && (!pad_zero || n_in > 1 || members);
     s.keep_inner = mask;
     if (c4)
         plan_c4(&s);
     else
         plan_dense(&s, !int64);
 
-    struct esk_recipe *r = esk_add_recipe(c, c4 ? "elementwise c4"
-                                           : s.view == ESK_VEC4 ? "elementwise vec4"
-                                                                : "elementwise");
-    r->out_layout[0] = s.layout;
-    bool vec4 = s.view == ESK_VEC4;
-    struct scalars scalars = {0};
-    struct esk_text args[3] = {{0}}, text = {0};
-    for (uint32_t i = 0; i < n_in; i++) {
-        const struct esk_var *var = esk_in(c, i);
-        if (!var)
-            write_limit(&args[i], &scalars, esk_class_of(first->dtype), i == 2, vec4);
-        else if (source_of[i] != ESK_NONE) {
-            esk_text_add(&args[i], "%c", 'a' + (int)source_of[i]);
-            r->in_layout[i] = s.sources[source_of[i]].layout;
-        } else if (var->data)
-            write_known(&args[i], &scalars, var, float_params, vec4);
-        else
-            write_late(&args[i], &scalars, var, node->in[i], vec4);
-    }
-    substitute(&text, &scalars, glsl, args, node);
-    bool failed = text.failed;
-    for (uint32_t i = 0; i < 3; i++) {
-        failed |= args[i].failed;
-        esk_text_finish(&args[i]);
-    }
-    emit_kernel(c, r, &s, &scalars, esk_text_str(&text), mask, int64);
-    esk_text_finish(&text);
-    c->recipes->failed |= failed;
+    struct esk_body body = {
+        .c = c, .vec4 = s.view == ESK_VEC4, .read = read_source, .user = &s};
+    struct esk_text expr = {0};
+    if (write_body(c, &body, glsl, n_in, late, &expr)) {
+        struct esk_recipe *r = esk_add_recipe(c, c4         ? "elementwise c4"
+                                                 : body.vec4 ? "elementwise vec4"
+                                                             : "elementwise");
+        r->out_layout[0] = s.layout;
+        for (uint32_t i = 0; i < n_in && i < node->n_in; i++)
+            for (uint32_t k = 0; k < s.n_sources; k++)
+                if (s.sources[k].id == node->in[i])
+                    r->in_layout[i] = s.sources[k].layout;
+        emit_kernel(c, r, &s, &body, esk_text_str(&expr), mask, int64);
+    } else if (members)
+        c->group_taken = false;
+    else
+        c->recipes->failed = true;
+    esk_body_finish(&body);
+    esk_text_finish(&expr);
     return ESK_OK;
 }
 
 esk_status esk_elementwise_gpu(struct esk_ctx *c) {
     const struct esk_elementwise *record = c->node->op->elementwise;
     const struct esk_var *typed = esk_in(c, 0);
-    if (typed && typed->dtype == ESK_BOOL && esk_in(c, 2))
-        typed = esk_in(c, 1); /* Where: the class is that of what it chooses */
-    const char *glsl = typed ? row_of(record, esk_class_of(typed->dtype)) : NULL;
+    const char *glsl = typed ? esk_node_glsl(c->graph, c->node) : NULL;
     if (!glsl)
         return esk_unsupported(c, "type %s",
                                esk_dtype_name(typed ? typed->dtype : ESK_DTYPE_UNDEFINED));
-    return esk_elementwise_expr(c, glsl, inputs_of(glsl), record->pad_zero);
+    return esk_elementwise_expr(c, glsl, esk_glsl_inputs(glsl), record->pad_zero);
 }

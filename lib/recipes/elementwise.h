@@ -16,17 +16,17 @@ esk_status esk_elementwise_gpu(struct esk_ctx *c);
 esk_status esk_elementwise_expr(struct esk_ctx *c, const char *glsl, uint32_t n_in,
                                 bool pad_zero);
 
-/* For producers with ESK_OP_EPILOGUE: writes the expressions of c->group into kernel `k` as
- * the macro
- *     EPILOGUE(v, at)    v: a T_Y variable; at: its index in Y (a vec4 index, or an element
+/* For producers with ESK_OP_EPILOGUE (epilogue.c): writes the statements of c->group into
+ * kernel `k` as
+ *     EPILOGUE(v, at)    v: a T_Y value; at: its index in Y (a vec4 index, or an element
  *                        index, as Y's view has it)
- * with its parameters and, for a residual, one more operand "E" in Y's layout and view. The
+ * with its parameters and, for each extra value of the group, an operand "E", "E1", … The
  * shader must apply it exactly once to each value that it stores into Y, before masking pad
  * lanes; no two invocations may store the same unit, for Y may lie where E does (tiles that
  * overlap at an edge must guard their stores). Without a group it does nothing (the prelude's
- * EPILOGUE is the identity). Call it after all other operands were added. Sets
- * c->group_taken. */
-void esk_epilogue_emit(struct esk_ctx *c, const struct esk_recipe *r, struct esk_kernel *k,
+ * EPILOGUE is the identity). Call it after all other operands were added, with r->out_layout
+ * set. Sets c->group_taken. */
+void esk_epilogue_emit(struct esk_ctx *c, struct esk_recipe *r, struct esk_kernel *k,
                        enum esk_view view);
 
 #endif
