@@ -25,7 +25,7 @@ arrow() {
     allowed=$(IFS='|'; echo "$*")
     report "$folder may include only ${*/%//}" < <(
         grep -rnE --include='*.[ch]' '^ *# *include *"' "lib/$folder" |
-            grep -vE "include *\"(esker|$allowed)/|^lib/ops/registry\.c:.*\"ops\.def\"")
+            grep -vE "include *\"(esker|$allowed)/|^lib/ops/registry\.c:.*\"(ops|patterns)\.def\"")
 }
 arrow base base
 arrow ir ir base

@@ -242,7 +242,15 @@ static bool read_arg(struct reader *r) {
     } else if (take(r, "$")) {
         if (!r->n_nodes)
             return bad(r, "there is no node before");
-        snprintf(name, size, "n%uo0", (unsigned)r->n_nodes - 1);
+        unsigned node = (unsigned)r->n_nodes - 1;
+        if (isdigit((unsigned char)*r->at)) {
+            char *end;
+            node = (unsigned)strtoul(r->at, &end, 10);
+            r->at = end;
+        }
+        if (node >= r->n_nodes)
+            return bad(r, "there is no such node");
+        snprintf(name, size, "n%uo0", node);
         r->has_previous = true;
     } else if (take(r, "@")) {
         snprintf(name, size, "n0a%c", *r->at);
@@ -261,6 +269,8 @@ static bool read_args(struct reader *r) {
         return bad(r, "'(' is expected");
     if (take(r, ")"))
         return true;
+    if (take(r, "~"))
+        r->has_previous = true;
     do {
         if (r->n_args >= MOST_ARGS - 1)
             return bad(r, "too many arguments");
@@ -339,7 +349,8 @@ static void free_attributes(struct reader *r) {
  * line are read before the first node is built: see scan_line. */
 static bool read_special(struct reader *r, const char *key, bool *taken) {
     static const char *const of_line[] = {"opset", "range", "rtol",
-                                          "atol",  "free",  "fallback"};
+                                          "atol",  "free",  "fallback",
+                                          "commands"};
     struct numbers list = {0};
     bool done;
 
@@ -404,6 +415,7 @@ static void scan_line(struct reader *r, const char *text) {
     r->opset = (at = find_key(text, "opset")) ? atoi(at) : 21;
     r->free_dims = (at = find_key(text, "free")) && *at == '1';
     made->fallback = (at = find_key(text, "fallback")) && *at == '1';
+    made->commands = (at = find_key(text, "commands")) ? atoi(at) : -1;
     if ((at = find_key(text, "range"))) {
         r->low = strtod(at, &end);
         r->high = *end == ',' ? strtod(end + 1, &end) : r->low;

@@ -86,6 +86,16 @@ static bool busy(esk_session *session) {
     return esk_session_get_stats(session, &stats, NULL) != ESK_OK || stats.commands;
 }
 
+static bool expect_commands(esk_session *session, int commands, struct fault *fault) {
+    esk_session_stats stats = {.struct_size = sizeof(stats)};
+
+    if (esk_session_get_stats(session, &stats, NULL) != ESK_OK)
+        return fault_set(fault, "no statistics");
+    return stats.commands == (uint64_t)commands ||
+           fault_set(fault, "%llu commands, expected %d",
+                     (unsigned long long)stats.commands, commands);
+}
+
 /* An inline case: the CPU's outputs first, then every variant against them. */
 static bool run_case_on(struct runner *runner, struct variant *variant,
                         const struct op_case *made, esk_value **expected, size_t *count,
@@ -104,6 +114,8 @@ static bool run_case_on(struct runner *runner, struct variant *variant,
     done = done && run_session(session, &made->inputs, NULL, outputs, n, fault);
     if (done && !oracle)
         *worked |= busy(session);
+    if (done && variant == runner->variants + 1 && made->commands >= 0)
+        done = expect_commands(session, made->commands, fault);
     for (size_t i = 0; done && !oracle && i < n; i++) {
         struct comparison result;
 

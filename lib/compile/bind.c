@@ -3,7 +3,7 @@
  * out. In: the model's graph, input shapes and host bytes; out: a plan. Must not know
  * devices beyond their limits. */
 #include "base/mem.h"
-#include "compile/compile.h"
+#include "compile/match.h"
 
 #include <string.h>
 
@@ -433,6 +433,8 @@ static esk_status bind(struct binder *b) {
             b->graph->outputs[outputs++] = b->graph->outputs[i];
     b->graph->n_outputs = outputs;
     ESK_TRY(esk_sweep(b->graph, b->keep, b->error));
+    if (b->options->limits) /* the host computes nodes as they are written */
+        ESK_TRY(esk_rewrite(b->graph, ESK_PHASE_BIND, b->options, b->keep, b->error));
     uint32_t *stages_of = NULL;
     esk_status status = esk_choose(plan, b->options, b->keep, &stages_of, b->error);
     if (status == ESK_OK)

@@ -15,20 +15,23 @@ struct esk_compile_options {
     const struct esk_logger *logger;
     const char *const *host_names; /* nodes to keep on the host; NULL-terminated; may be NULL */
     const char *const *disabled;   /* passes by name; NULL-terminated; may be NULL */
-    int level;                     /* optimisation level: 0 all … 3 none: see passes.c */
+    int level;                     /* enum esk_level */
     bool strict;                   /* fallback is an error */
 };
 
 /* The ordered table of passes. */
 enum esk_phase { ESK_PHASE_MODEL, ESK_PHASE_BIND, ESK_PHASE_DEVICE };
+enum esk_level { ESK_LEVEL_ALL, ESK_LEVEL_EXTENDED, ESK_LEVEL_BASIC, ESK_LEVEL_DISABLED };
 struct esk_pass {
     const char *name;
     enum esk_phase phase;
+    enum esk_level level; /* the lowest that has it */
     const char *why; /* what it does and why it stands here */
     esk_status (*run)(struct esk_graph *graph, const struct esk_compile_options *options,
                       esk_error *error); /* MODEL passes; others are driven by their stage */
 };
 const struct esk_pass *esk_pass_at(size_t index); /* NULL past the end */
+const struct esk_pass *esk_pass_named(const char *name); /* NULL: no such pass */
 bool esk_pass_enabled(const struct esk_compile_options *options, const char *name);
 
 /* The MODEL passes, on the main graph and all bodies. */

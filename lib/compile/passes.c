@@ -1,7 +1,7 @@
 /* The ordered table of passes, and the model phase. In: a verified, upgraded graph; out: the
  * same with constants folded. Must not know operators or devices. */
 #include "base/mem.h"
-#include "compile/compile.h"
+#include "compile/match.h"
 
 #include <string.h>
 
@@ -66,42 +66,54 @@ static esk_status drop_unused(struct esk_graph *graph,
     return ESK_OK;
 }
 
+static esk_status rewrite_model(struct esk_graph *graph,
+                                const struct esk_compile_options *options,
+                                esk_error *error) {
+    return esk_rewrite(graph, ESK_PHASE_MODEL, options, NULL, error);
+}
+
+/* Levels as ORT's: basic changes nothing that a value could show, extended fuses. */
 static const struct esk_pass passes[] = {
-    {"drop_unused", ESK_PHASE_MODEL, "nodes that no output needs; first, so that nothing "
-     "below works for nobody", drop_unused},
-    {"fold_constants", ESK_PHASE_MODEL, "nodes of constants become constants, once a model, "
-     "so that their forms are shared by all plans", fold_constants},
-    {"inline_control", ESK_PHASE_BIND, "an If whose condition is known becomes its branch; "
-     "in the walk, before the branch's shapes are needed", NULL},
-    {"fold_shapes", ESK_PHASE_BIND, "small nodes of known inputs are computed; in the walk, "
-     "so that Shape chains reach the nodes that need them", NULL},
-    {"fuse_epilogues", ESK_PHASE_DEVICE, "elementwise nodes join the kernel before them; "
-     "asked of `gpu` node by node, since only it knows what it can take", NULL},
+    {"drop_unused", ESK_PHASE_MODEL, ESK_LEVEL_BASIC, "nodes that no output needs; first, so "
+     "that nothing below works for nobody", drop_unused},
+    {"fold_constants", ESK_PHASE_MODEL, ESK_LEVEL_BASIC, "nodes of constants become constants, "
+     "once a model, so that their forms are shared by all plans", fold_constants},
+    {"fold_weights", ESK_PHASE_MODEL, ESK_LEVEL_BASIC, "normalisation, factors and terms of "
+     "channels go into the weights before them; behind fold_constants, which makes them known",
+     rewrite_model},
+    {"inline_control", ESK_PHASE_BIND, ESK_LEVEL_DISABLED, "an If whose condition is known "
+     "becomes its branch; in the walk, before the branch's shapes are needed", NULL},
+    {"fold_shapes", ESK_PHASE_BIND, ESK_LEVEL_DISABLED, "small nodes of known inputs are "
+     "computed; in the walk, so that Shape chains reach the nodes that need them", NULL},
+    {"fuse_norms", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "normalisations and softmax spelled "
+     "out become one node; behind the walk, since axes and shapes decide", NULL},
+    {"fuse_attention", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "products, softmax and the "
+     "transposes of heads become one node", NULL},
+    {"fuse_moves", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "moves behind moves become one, or none",
+     NULL},
+    {"fuse_products", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "what stands behind a product by a "
+     "constant goes into it", NULL},
+    {"fuse_epilogues", ESK_PHASE_DEVICE, ESK_LEVEL_EXTENDED, "elementwise nodes join the kernel "
+     "before them; asked of `gpu` node by node, since only it knows what it can take", NULL},
 };
 
 const struct esk_pass *esk_pass_at(size_t index) {
     return index < sizeof passes / sizeof *passes ? &passes[index] : NULL;
 }
 
-/* Level 0 has all passes, 1 no fusion, 2 besides no folding of constants, 3 only what
- * control flow and shapes need. */
+const struct esk_pass *esk_pass_named(const char *name) {
+    for (size_t i = 0; i < sizeof passes / sizeof *passes; i++)
+        if (strcmp(passes[i].name, name) == 0)
+            return &passes[i];
+    return NULL;
+}
+
 bool esk_pass_enabled(const struct esk_compile_options *options, const char *name) {
+    const struct esk_pass *pass = esk_pass_named(name);
     for (size_t i = 0; options->disabled && options->disabled[i]; i++)
         if (strcmp(options->disabled[i], name) == 0)
             return false;
-    for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
-        if (strcmp(passes[i].name, name) != 0)
-            continue;
-        switch (passes[i].phase) {
-        case ESK_PHASE_DEVICE:
-            return options->level < 1;
-        case ESK_PHASE_MODEL:
-            return options->level < 2;
-        case ESK_PHASE_BIND:
-            return true;
-        }
-    }
-    return true;
+    return !pass || options->level <= (int)pass->level;
 }
 
 static esk_status model_passes(struct esk_graph *graph,

@@ -1,5 +1,5 @@
-/* The operators by name. In: ops.def; out: one const table. Nothing registers itself. */
-#include "ir/op.h"
+/* The operators by name and the tables of patterns. In: ops.def, patterns.def; out: const tables. Nothing registers itself. */
+#include "ir/pattern.h"
 
 #include <string.h>
 
@@ -23,4 +23,18 @@ const struct esk_op *esk_op_find(const char *domain, const char *name) {
 const struct esk_op *const *esk_op_list(size_t *count) {
     *count = sizeof ops / sizeof *ops;
     return ops;
+}
+
+#define ESK_PATTERNS(file) extern const struct esk_pattern esk_patterns_##file[];
+#include "patterns.def"
+#undef ESK_PATTERNS
+
+static const struct esk_pattern *const tables[] = {
+#define ESK_PATTERNS(file) esk_patterns_##file,
+#include "patterns.def"
+#undef ESK_PATTERNS
+};
+
+const struct esk_pattern *esk_pattern_table(size_t index) {
+    return index < sizeof tables / sizeof *tables ? tables[index] : NULL;
 }
