@@ -2,6 +2,7 @@
 #ifndef ESKER_ESKER_H
 #define ESKER_ESKER_H
 
+#include "esker/binding.h"
 #include "esker/env.h"
 #include "esker/log.h"
 #include "esker/model.h"

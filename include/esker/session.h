@@ -126,6 +126,7 @@ typedef struct esk_session_stats {
     uint64_t activation_peak, activation_lower_bound; /* bytes: allocated; most alive at once */
     uint32_t barriers; /* commands that wait for what earlier ones wrote */
     uint64_t inline_dispatches; /* of `dispatches`: computed by the calling thread */
+    uint64_t uploads, readbacks; /* transfers between host and device */
 } esk_session_stats;
 
 ESK_API esk_status esk_session_get_stats(esk_session *session, esk_session_stats *stats,

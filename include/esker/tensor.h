@@ -58,10 +58,15 @@ ESK_API const char *esk_dtype_name(esk_dtype dtype);
  * element in the low bits, as in ONNX. */
 ESK_API unsigned esk_dtype_bits(esk_dtype dtype);
 
-/* A value: one tensor in host memory, owned or borrowed. Immutable facts (type, shape) may
- * be read from any thread; its bytes belong to one thread at a time, except while several
- * runs only read them. */
+/* A value: one tensor, in host memory (owned or borrowed) or in a device's
+ * (esker/binding.h). Immutable facts (type, shape, location) may be read from any thread;
+ * its bytes belong to one thread at a time, except while several runs only read them. */
 typedef struct esk_value esk_value;
+
+typedef enum esk_location {
+    ESK_ON_HOST = 0,
+    ESK_ON_DEVICE = 1,
+} esk_location;
 
 /* Called once when Esker no longer needs borrowed memory. May be called from any thread. */
 typedef void (*esk_release_fn)(void *user, void *data);
@@ -91,6 +96,8 @@ ESK_API int esk_value_rank(const esk_value *value);
 ESK_API const int64_t *esk_value_dims(const esk_value *value);
 ESK_API int64_t esk_value_count(const esk_value *value); /* elements */
 ESK_API size_t esk_value_size(const esk_value *value);   /* bytes */
+ESK_API esk_location esk_value_location(const esk_value *value);
+/* The bytes; NULL for a value on a device: esk_value_copy brings them. */
 ESK_API void *esk_value_data(esk_value *value);
 ESK_API const void *esk_value_const_data(const esk_value *value);
 

@@ -49,10 +49,18 @@ static void mark_beyond(const struct binder *b, const struct esk_node *node) {
 
 /* ---- known values ---- */
 
-static const struct esk_tensor *input_bytes(const struct binder *b, esk_id id) {
+esk_status esk_bind_input_bytes(const struct esk_bind_input *input, const void **data,
+                                esk_error *error) {
+    *data = input->tensor.data;
+    return *data || !input->fetch || !input->tensor.bytes
+               ? ESK_OK
+               : input->fetch(input->user, data, error);
+}
+
+static const struct esk_bind_input *input_of(const struct binder *b, esk_id id) {
     for (uint32_t i = 0; i < b->graph->n_inputs; i++)
         if (b->graph->inputs[i] == id)
-            return &b->inputs[i].tensor;
+            return &b->inputs[i];
     return NULL;
 }
 
@@ -72,8 +80,8 @@ static bool can_know(const struct binder *b, esk_id id, int depth) {
         esk_var_count(var) > KNOW_MOST)
         return false;
     if (var->flags & (ESK_VAR_INPUT | ESK_VAR_CAPTURE)) {
-        const struct esk_tensor *tensor = input_bytes(b, id);
-        return tensor && (tensor->data || !esk_var_count(var));
+        const struct esk_bind_input *input = input_of(b, id);
+        return input && (input->tensor.data || input->fetch || !esk_var_count(var));
     }
     if (var->producer == ESK_NONE)
         return false;
@@ -94,9 +102,10 @@ static esk_status know(struct binder *b, esk_id id) {
         return ESK_OK;
     if (var->flags & (ESK_VAR_INPUT | ESK_VAR_CAPTURE)) {
         uint32_t i = input_index(b, id);
-        const struct esk_tensor *tensor = &b->inputs[i].tensor;
-        var->bytes = tensor->bytes;
-        var->data = esk_arena_copy(&b->graph->arena, tensor->data, tensor->bytes);
+        const void *data;
+        ESK_TRY(esk_bind_input_bytes(&b->inputs[i], &data, b->error));
+        var->bytes = b->inputs[i].tensor.bytes;
+        var->data = esk_arena_copy(&b->graph->arena, data, var->bytes);
         if (!var->data)
             return esk_fail_memory(b->error, "a known value");
         var->flags |= ESK_VAR_FROM_INPUT;

@@ -39,10 +39,16 @@ esk_status esk_model_passes(struct esk_graph *graph,
                             const struct esk_compile_options *options, esk_error *error);
 
 /* One input of a bind: type and shape; `data` are its bytes where the caller has them on
- * the host (NULL: not to be had). rank < 0: not fed; the initializer stands. */
+ * the host. rank < 0: not fed; the initializer stands. Where `data` is NULL, `fetch` brings
+ * the bytes from where they are; NULL besides: not to be had. */
 struct esk_bind_input {
     struct esk_tensor tensor;
+    esk_status (*fetch)(void *user, const void **data, esk_error *error);
+    void *user;
 };
+/* The bytes, fetched or not; NULL when there are none to be had. */
+esk_status esk_bind_input_bytes(const struct esk_bind_input *input, const void **data,
+                                esk_error *error);
 
 /* `inputs`: one for each graph input. The plan borrows bytes and bodies from `graph`, which
  * must outlive it. Errors: INVALID_MODEL, INVALID_ARGUMENT (shapes that do not fit),

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "glcompute/glcompute.h"
+#include "glcompute/tensor.h"
 
 #include <assert.h>
 #include <string.h>
@@ -453,8 +454,15 @@ const struct esk_provider esk_glcompute_provider = {
     .unprepare = esk_gl_unprepare,
     .lease = esk_gl_lease,
     .release = esk_gl_release,
+    .bind = esk_gl_bind,
     .run_stage = esk_gl_run_stage,
     .watch = esk_gl_watch,
+    .tensor_create = esk_gl_tensor_create,
+    .tensor_wrap = esk_gl_tensor_wrap,
+    .tensor_destroy = esk_gl_tensor_destroy,
+    .tensor_write = esk_gl_tensor_write,
+    .tensor_read = esk_gl_tensor_read,
+    .tensor_copy = esk_gl_tensor_copy,
     .dump = esk_gl_dump,
     .source = esk_gl_source,
 };

@@ -68,6 +68,8 @@ void esk_gl_unprepare(struct esk_prepared *prepared);
 esk_status esk_gl_lease(struct esk_prepared *prepared, struct esk_lease **lease,
                         esk_error *error);
 void esk_gl_release(struct esk_lease *lease);
+esk_status esk_gl_bind(struct esk_lease *lease, const struct esk_device_binding *bindings,
+                       uint32_t count, esk_error *error);
 esk_status esk_gl_run_stage(struct esk_lease *lease, uint32_t stage,
                             const struct esk_tensor *host, const struct esk_run_call *call,
                             esk_error *error);

@@ -1,7 +1,7 @@
 /* Plans on a device: prepared, leased, run. In: plans and host tensors; out: GL work,
  * host bytes. A steady run takes a lease from the pool and slabs from the cache, and
  * makes nothing. Must not know operators. */
-#include "glcompute/device.h"
+#include "glcompute/lease.h"
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -11,27 +11,6 @@
 enum {
     IDLE_LEASES = 2, /* of one prepared plan */
     FENCE_TIMEOUT_MS = 60000,
-};
-
-struct esk_prepared {
-    struct esk_gl_screen *screen;
-    struct esk_gl_cost cost; /* by which the screen was chosen */
-    const struct esk_plan *plan;
-    struct esk_gl_record record;
-    struct esk_gl_form **forms; /* one a form of the plan; NULL: not shared */
-    struct esk_gl_buffer *constants;
-    struct esk_gl_buffer *params; /* NULL where late words give each lease its own */
-    struct esk_lease *idle;       /* under the screen's lock, as all of it */
-    uint32_t n_idle;
-};
-
-struct esk_lease {
-    struct esk_lease *next; /* while idle */
-    struct esk_prepared *prepared;
-    struct esk_gl_buffer **slots; /* activations only while it is held */
-    struct esk_gl_buffer *params; /* own; NULL: the prepared plan's */
-    struct esk_times *times;      /* NULL: nobody watches */
-    bool dirty; /* a stage may still be running: nothing of it is used again */
 };
 
 /* ---- prepare ---- */
@@ -168,19 +147,19 @@ esk_status esk_gl_prepare(struct esk_device *device, const struct esk_plan *plan
 
 /* ---- leases ---- */
 
-static bool is_own(const struct esk_gl_slot *slot) {
-    return slot->kind == ESK_SLOT_INPUT || slot->kind == ESK_SLOT_OUTPUT;
-}
-
 /* Under the lock, context current. */
 static void destroy_lease(struct esk_lease *lease) {
     const struct esk_gl_record *record = &lease->prepared->record;
     struct esk_gl_memory *memory = &lease->prepared->screen->memory;
     for (uint32_t i = 0; lease->slots && i < record->n_slots; i++)
-        if (is_own(&record->slots[i]) || record->slots[i].kind == ESK_SLOT_ACTIVATION)
+        if (record->slots[i].kind == ESK_SLOT_ACTIVATION)
             esk_gl_buffer_destroy(memory, lease->slots[i]);
+    for (uint32_t i = 0; lease->own && i < record->n_inputs + record->n_outputs; i++)
+        esk_gl_buffer_destroy(memory, lease->own[i]);
     esk_gl_buffer_destroy(memory, lease->params);
     esk_free(lease->slots);
+    esk_free(lease->own);
+    esk_free(lease->bound);
     esk_free(lease);
 }
 
@@ -207,6 +186,8 @@ static bool take_slabs(struct esk_lease *lease) {
     bool complete = !p->screen->device->options.poison;
     for (uint32_t i = 0; i < p->record.n_slots; i++) {
         const struct esk_gl_slot *slot = &p->record.slots[i];
+        if (slot->kind == ESK_SLOT_INPUT || slot->kind == ESK_SLOT_OUTPUT)
+            continue; /* when a run needs them: esk_gl_lease_ready */
         if (slot->kind == ESK_SLOT_ACTIVATION)
             lease->slots[i] = esk_gl_cache_lease(&p->screen->memory.cache, slot->bytes);
         if (!lease->slots[i])
@@ -238,16 +219,13 @@ static struct esk_gl_buffer *give_slabs(struct esk_lease *lease) {
 
 /* With the context current: makes what is missing, views and poison. */
 static esk_status complete_lease(struct esk_lease *lease, esk_error *error) {
-    static const GLenum usages[] = {[ESK_SLOT_ACTIVATION] = GL_DYNAMIC_COPY,
-                                    [ESK_SLOT_INPUT] = GL_DYNAMIC_DRAW,
-                                    [ESK_SLOT_OUTPUT] = GL_DYNAMIC_READ};
     struct esk_prepared *p = lease->prepared;
     struct esk_gl_memory *memory = &p->screen->memory;
     for (uint32_t i = 0; i < p->record.n_slots; i++) {
         const struct esk_gl_slot *slot = &p->record.slots[i];
-        bool work = slot->kind == ESK_SLOT_ACTIVATION || is_own(slot);
+        bool work = slot->kind == ESK_SLOT_ACTIVATION;
         if (work && !lease->slots[i])
-            ESK_TRY(esk_gl_buffer_create(memory, slot->bytes, usages[slot->kind],
+            ESK_TRY(esk_gl_buffer_create(memory, slot->bytes, GL_DYNAMIC_COPY,
                                          esk_slot_name(slot->kind), &lease->slots[i],
                                          error));
         if (work && p->screen->device->options.poison)
@@ -266,8 +244,14 @@ static struct esk_lease *new_lease(struct esk_prepared *p) {
     if (!lease)
         return NULL;
     lease->prepared = p;
+    uint32_t n = p->record.n_inputs + p->record.n_outputs;
     lease->slots = esk_calloc(p->record.n_slots, sizeof *lease->slots);
-    if (!lease->slots) {
+    lease->own = esk_calloc(n + 1u, sizeof *lease->own);
+    lease->bound = esk_calloc(n + 1u, sizeof *lease->bound);
+    if (!lease->slots || !lease->own || !lease->bound) {
+        esk_free(lease->slots);
+        esk_free(lease->own);
+        esk_free(lease->bound);
         esk_free(lease);
         return NULL;
     }
@@ -324,6 +308,7 @@ void esk_gl_release(struct esk_lease *lease) {
     pthread_mutex_lock(&screen->lock);
     struct esk_gl_buffer *dropped = NULL;
     bool keep = !lease->dirty && !screen->lost;
+    esk_gl_lease_unbind(lease);
     if (keep)
         dropped = give_slabs(lease);
     if (keep && p->n_idle < IDLE_LEASES) {
@@ -407,6 +392,9 @@ static esk_status upload(struct esk_lease *lease, const struct esk_transfer *tra
     const struct esk_prepared *p = lease->prepared;
     const struct esk_buffer *buffer = &p->plan->buffers[transfer->buffer];
     const struct esk_tensor *tensor;
+    if (lease->n_bound &&
+        esk_gl_lease_bound(lease, esk_gl_record_slot(&p->record, &buffer->place)))
+        return ESK_OK;
     ESK_TRY(check(p, transfer, host, "upload", &tensor, error));
     if (!tensor)
         return ESK_OK;
@@ -427,6 +415,8 @@ static esk_status read_back(struct esk_lease *lease, const struct esk_transfer *
     const struct esk_prepared *p = lease->prepared;
     const struct esk_buffer *buffer = &p->plan->buffers[transfer->buffer];
     const struct esk_tensor *tensor;
+    if (!host[transfer->var].data)
+        return ESK_OK; /* nobody wants it on the host */
     ESK_TRY(check(p, transfer, host, "readback", &tensor, error));
     if (!tensor)
         return ESK_OK;
@@ -515,6 +505,10 @@ static esk_status run_current(struct esk_lease *lease, uint32_t stage,
     const struct esk_device *device = screen->device;
     struct esk_gl *gl = &screen->gl;
     const struct esk_stage *s = &p->plan->stages[stage];
+    if (!lease->ready)
+        ESK_TRY(esk_gl_lease_ready(lease, error));
+    if (!stage && lease->n_bound)
+        esk_gl_lease_copy(lease, false);
     for (uint32_t i = 0; i < s->n_uploads; i++)
         ESK_TRY(upload(lease, &s->uploads[i], host, error));
     ESK_TRY(write_late(lease, stage, host, error));
@@ -535,7 +529,9 @@ static esk_status run_current(struct esk_lease *lease, uint32_t stage,
     };
     uint64_t issued = esk_gl_replay(gl, &p->record, stage, &replay);
     screen->counters.dispatches += issued;
-    if (issued) {
+    bool copied = lease->n_bound && stage + 1 == p->plan->n_stages &&
+                  esk_gl_lease_copy(lease, true);
+    if (issued || copied) {
         uint32_t timeout = device->options.fence_timeout_ms;
         lease->dirty = true;
         ESK_GL(gl, MemoryBarrier(GL_BUFFER_UPDATE_BARRIER_BIT));

@@ -11,6 +11,7 @@
 struct esk_device;   /* a provider's device */
 struct esk_prepared; /* a plan made ready on a device: programs, commands, params */
 struct esk_lease;    /* what one run of a prepared plan holds: slots, staging */
+struct esk_device_tensor; /* a tensor in a device's memory, DENSE, that outlives runs */
 
 /* Facts of a device, for people and for choosing. Strings live as long as the list. */
 struct esk_device_facts {
@@ -75,6 +76,14 @@ struct esk_run_call {
     uint32_t run;           /* its number in the profile */
 };
 
+/* A device tensor in the place of an input or an output of a plan. */
+struct esk_device_binding {
+    bool output;    /* else an input */
+    uint32_t index; /* of the plan's inputs, or outputs; such an output is OUTPUT_DEVICE and
+                       not a form */
+    struct esk_device_tensor *tensor; /* borrowed until the lease's release */
+};
+
 struct esk_provider {
     const char *name;
 
@@ -102,8 +111,14 @@ struct esk_provider {
                         esk_error *error);
     void (*release)(struct esk_lease *lease);
 
+    /* Device tensors for the runs of the lease until its release, in the place of memory of
+     * its own: such inputs are not uploaded. A tensor may stand at an input and an output:
+     * the output is then copied at the run's end. */
+    esk_status (*bind)(struct esk_lease *lease, const struct esk_device_binding *bindings,
+                       uint32_t count, esk_error *error);
+
     /* One stage: uploads and late params from `host` (tensor of var id, NULL data: not
-     * there), commands, readbacks into `host` tensors (data set: write there). Blocks until
+     * there), commands, readbacks into those `host` tensors that have data. Blocks until
      * the readbacks are there, or call->stop is seen, which it looks at after each dispatch.
      * Takes the device's lock; the caller's context is untouched. */
     esk_status (*run_stage)(struct esk_lease *lease, uint32_t stage,
@@ -113,6 +128,27 @@ struct esk_provider {
     /* From now on the lease's stages add to `times` how long each command took; NULL ends
      * it, as release does. Commands may run apart from each other meanwhile: slower. */
     void (*watch)(struct esk_lease *lease, struct esk_times *times);
+
+    /* ---- Device tensors. Any thread, one at a time for one tensor but for reading. They
+     * must be gone before their device is closed. ---- */
+
+    /* `shape`: type and dims; no data. Its content is undefined. UNSUPPORTED for a type that
+     * the device does not store. */
+    esk_status (*tensor_create)(struct esk_device *device, const struct esk_tensor *shape,
+                                struct esk_device_tensor **tensor, esk_error *error);
+    /* Over a GL buffer of the caller's (`name`, `bytes`), in a context that shares with the
+     * device's. It is never deleted here. */
+    esk_status (*tensor_wrap)(struct esk_device *device, const struct esk_tensor *shape,
+                              uint32_t name, uint64_t bytes,
+                              struct esk_device_tensor **tensor, esk_error *error);
+    void (*tensor_destroy)(struct esk_device_tensor *tensor); /* NULL is allowed */
+    esk_status (*tensor_write)(struct esk_device_tensor *tensor, const struct esk_tensor *from,
+                               esk_error *error);
+    esk_status (*tensor_read)(struct esk_device_tensor *tensor, struct esk_tensor *to,
+                              esk_error *error);
+    /* Two of one device and shape, not through the host. */
+    esk_status (*tensor_copy)(struct esk_device_tensor *from, struct esk_device_tensor *to,
+                              esk_error *error);
 
     /* Text of the recorded commands; source text of command i's program. */
     void (*dump)(struct esk_prepared *prepared, struct esk_text *text);

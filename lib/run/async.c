@@ -3,6 +3,7 @@
 #include "run/async.h"
 
 #include "base/mem.h"
+#include "esker/binding.h"
 #include "run/request.h"
 
 #include <errno.h>
@@ -139,6 +140,23 @@ static esk_status session_queue(esk_session *session, struct esk_queue **queue,
     return status;
 }
 
+/* `handle` is the job's; the caller gets a reference to it too, if it wants one. */
+static esk_status push(struct esk_queue *queue, struct esk_job *job, struct esk_async *handle,
+                       esk_async **async, esk_error *error) {
+    if (async)
+        share(handle);
+    esk_status status = esk_queue_push(queue, job, error);
+    if (status == ESK_OK) {
+        if (async)
+            *async = handle;
+        return ESK_OK;
+    }
+    if (async)
+        esk_async_destroy(handle);
+    esk_async_destroy(handle);
+    return status;
+}
+
 esk_status esk_session_run_async(esk_session *session, const esk_run_options *options,
                                  const char *const *input_names, esk_value *const *inputs,
                                  size_t n_inputs, const char *const *output_names,
@@ -161,20 +179,55 @@ esk_status esk_session_run_async(esk_session *session, const esk_run_options *op
                                   output_names, outputs, n_outputs, error);
     if (status == ESK_OK)
         status = esk_async_create(&run->async, error);
-    if (status == ESK_OK) {
-        struct esk_async *handle = run->async;
-        if (async)
-            share(handle);
-        status = esk_queue_push(queue, &run->job, error);
-        if (status == ESK_OK) {
-            if (async)
-                *async = handle;
-            return ESK_OK;
-        }
-        if (async)
-            esk_async_destroy(handle);
-        esk_async_destroy(handle);
-    }
-    free_job(run);
+    if (status == ESK_OK)
+        status = push(queue, &run->job, run->async, async, error);
+    if (status != ESK_OK)
+        free_job(run);
+    return status;
+}
+
+/* ---- copies ---- */
+
+struct copy_job {
+    struct esk_job job;
+    const esk_value *from;
+    esk_value *to;
+    struct esk_async *async;
+    esk_run_fn fn;
+    void *user;
+};
+
+static void work_copy(struct esk_job *job, bool drop) {
+    struct copy_job *copy = (struct copy_job *)job;
+    esk_error report = ESK_ERROR_INIT;
+    esk_status status =
+        drop ? esk_fail(&report, ESK_CANCELLED, "the session was destroyed before the copy")
+             : esk_value_copy(copy->from, copy->to, &report);
+    if (copy->fn)
+        copy->fn(copy->user, status, &report, &copy->to, 1);
+    esk_async_end(copy->async, status, &report);
+    esk_error_clear(&report);
+    esk_free(copy);
+}
+
+esk_status esk_value_copy_async(esk_session *session, const esk_value *from, esk_value *to,
+                                esk_run_fn fn, void *user, esk_async **async,
+                                esk_error *error) {
+    if (!session || !from || !to)
+        return esk_fail(error, ESK_INVALID_ARGUMENT,
+                        "esk_value_copy_async: session or a value is NULL");
+    ESK_TRY(esk_value_check_copy(from, to, error));
+    struct esk_queue *queue;
+    ESK_TRY(session_queue(session, &queue, error));
+    struct copy_job *copy = esk_calloc(1, sizeof *copy);
+    if (!copy)
+        return esk_fail_memory(error, "a copy");
+    *copy = (struct copy_job){
+        .job.work = work_copy, .from = from, .to = to, .fn = fn, .user = user};
+    esk_status status = esk_async_create(&copy->async, error);
+    if (status == ESK_OK)
+        status = push(queue, &copy->job, copy->async, async, error);
+    if (status != ESK_OK)
+        esk_free(copy);
     return status;
 }

@@ -378,9 +378,20 @@ static esk_status run_between(struct esk_exec *exec, const struct esk_plan *plan
     return status;
 }
 
+/* An input of the whole goes to the rest as it was given: perhaps it is on a device. */
+static struct esk_bind_input rest_input(const struct esk_plan *plan,
+                                        const struct esk_run_state *state,
+                                        const struct esk_bind_input *given, esk_id id) {
+    for (uint32_t i = 0; i < plan->n_inputs; i++)
+        if (plan->graph->inputs[i] == id && given[i].fetch)
+            return given[i];
+    return (struct esk_bind_input){.tensor = state->host[id]};
+}
+
 esk_status esk_cut_run(struct esk_exec *exec, struct esk_entry *entry,
-                       struct esk_run_state *state, struct esk_result *results,
-                       const struct esk_run_call *call, esk_error *error) {
+                       struct esk_run_state *state, const struct esk_bind_input *given,
+                       struct esk_result *results, const struct esk_run_call *call,
+                       esk_error *error) {
     const struct esk_plan *plan = entry->plan;
     const struct esk_cut *cut = &plan->cut;
     struct bag bag = {0};
@@ -390,7 +401,7 @@ esk_status esk_cut_run(struct esk_exec *exec, struct esk_entry *entry,
     for (uint32_t i = 0; status == ESK_OK && i < cut->n_between; i++)
         status = run_between(exec, plan, state, cut->between[i], &bag, call, error);
     for (uint32_t i = 0; status == ESK_OK && i < cut->rest->n_inputs; i++)
-        inputs[i].tensor = state->host[cut->rest->inputs[i]];
+        inputs[i] = rest_input(plan, state, given, cut->rest->inputs[i]);
     uint32_t n = 0;
     for (uint32_t i = 0; later && i < plan->n_outputs; i++)
         if (plan->outputs[i].from == ESK_OUTPUT_LATER)

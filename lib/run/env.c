@@ -132,6 +132,12 @@ esk_status esk_env_device(struct esk_env *env, const struct esk_provider *provid
     return status;
 }
 
+void esk_env_share(struct esk_env *env, struct esk_open_device *device) {
+    pthread_mutex_lock(&env->lock);
+    device->refs++;
+    pthread_mutex_unlock(&env->lock);
+}
+
 void esk_env_release(struct esk_env *env, struct esk_open_device *device) {
     if (!device)
         return;

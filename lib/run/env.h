@@ -33,6 +33,8 @@ void esk_env_leave_end(struct esk_env *env);
 esk_status esk_env_device(struct esk_env *env, const struct esk_provider *provider,
                           const struct esk_settings *settings,
                           struct esk_open_device **device, esk_error *error);
+/* One reference more to an open device. */
+void esk_env_share(struct esk_env *env, struct esk_open_device *device);
 void esk_env_release(struct esk_env *env, struct esk_open_device *device);
 
 #endif

@@ -39,6 +39,7 @@ static void destroy_entry(struct esk_exec *exec, struct esk_entry *entry) {
         for (uint32_t i = 0; i < exec->graph->n_inputs; i++)
             esk_free(entry->key[i].data);
     esk_free(entry->key);
+    esk_free(entry->needed);
     esk_plan_destroy(entry->plan);
     esk_free(entry);
 }
@@ -65,8 +66,10 @@ static bool key_matches(const struct esk_exec *exec, const struct esk_entry *ent
         if (key->rank != in->rank || (in->rank >= 0 && key->dtype != in->dtype) ||
             !esk_shape_equal(key->rank, key->dim, in->rank, in->dim))
             return false;
-        if (entry->plan->input_read[i] &&
-            (!in->data || (in->bytes && memcmp(key->data, in->data, in->bytes) != 0)))
+        const void *data;
+        if (entry->plan->input_read[i] && in->bytes &&
+            (esk_bind_input_bytes(&inputs[i], &data, NULL) != ESK_OK || !data ||
+             memcmp(key->data, data, in->bytes) != 0))
             return false;
     }
     return true;
@@ -86,8 +89,10 @@ static esk_status make_key(const struct esk_exec *exec, struct esk_entry *entry,
         entry->key[i].data = esk_malloc(inputs[i].tensor.bytes);
         if (!entry->key[i].data)
             return esk_fail_memory(error, "a plan's key");
+        const void *data;
+        ESK_TRY(esk_bind_input_bytes(&inputs[i], &data, error));
         if (inputs[i].tensor.bytes)
-            memcpy(entry->key[i].data, inputs[i].tensor.data, inputs[i].tensor.bytes);
+            memcpy(entry->key[i].data, data, inputs[i].tensor.bytes);
     }
     return ESK_OK;
 }
@@ -107,6 +112,7 @@ static esk_status bind_entry(struct esk_exec *exec, const struct esk_bind_input 
     if (ahead && entry->plan->cut.rest)
         return ESK_OK;
     ESK_TRY(make_key(exec, entry, inputs, error));
+    ESK_TRY(esk_deliver_needs(entry, error));
     if (shared->provider && has_device_work(entry->plan))
         ESK_TRY(shared->provider->prepare(shared->device, entry->plan, &entry->prepared,
                                           error));
@@ -179,49 +185,6 @@ void esk_exec_release(struct esk_exec *exec, struct esk_entry *entry) {
 
 /* ---- one run ---- */
 
-/* Host tensors of the inputs; results' values where a command or a host node writes them. */
-static esk_status set_host(const struct esk_exec *exec, const struct esk_entry *entry,
-                           struct esk_run_state *state, const struct esk_bind_input *inputs,
-                           struct esk_result *results, esk_error *error) {
-    const struct esk_plan *plan = entry->plan;
-    const struct esk_graph *graph = plan->graph;
-    for (uint32_t i = 0; i < graph->n_vars; i++)
-        state->host[i].data = graph->vars[i]->data
-                                  ? (void *)(uintptr_t)graph->vars[i]->data
-                                  : state->home[i];
-    for (uint32_t i = 0; i < exec->graph->n_inputs; i++)
-        if (inputs[i].tensor.rank >= 0)
-            state->host[graph->inputs[i]].data = inputs[i].tensor.data;
-    for (uint32_t i = 0; i < plan->n_outputs; i++) {
-        const struct esk_plan_output *output = &plan->outputs[i];
-        if (!results[i].wanted || output->from == ESK_OUTPUT_LATER)
-            continue;
-        const struct esk_tensor *host = &state->host[output->var];
-        esk_value **value = &results[i].value;
-        if (!*value) {
-            ESK_TRY(esk_value_create(host->dtype, host->rank, host->dim, value, error));
-            results[i].made = true;
-        }
-        const struct esk_tensor *tensor = &(*value)->tensor;
-        if (tensor->dtype != host->dtype ||
-            !esk_shape_equal(tensor->rank, tensor->dim, host->rank, host->dim)) {
-            struct esk_text text = {0};
-            esk_shape_print(&text, tensor->dtype, tensor->rank, tensor->dim);
-            esk_text_add(&text, " was given for an output of ");
-            esk_shape_print(&text, host->dtype, host->rank, host->dim);
-            esk_fail(error, ESK_INVALID_ARGUMENT, "output '%s': %s",
-                     graph->vars[output->var]->name, esk_text_str(&text));
-            esk_text_finish(&text);
-            return ESK_INVALID_ARGUMENT;
-        }
-        bool written = output->from == ESK_OUTPUT_DEVICE ||
-                       state->home[output->var];
-        if (written && state->host[output->var].data == state->home[output->var])
-            state->host[output->var].data = tensor->data;
-    }
-    return ESK_OK;
-}
-
 static esk_status run_host_node(const struct esk_plan *plan, struct esk_run_state *state,
                                 esk_id id, esk_error *error) {
     const struct esk_node *node = plan->graph->nodes[id];
@@ -286,19 +249,6 @@ static esk_status run_profiled(struct esk_exec *exec, struct esk_entry *entry,
     return status;
 }
 
-/* Outputs that are inputs, constants, or given out twice. */
-static void copy_results(const struct esk_plan *plan, const struct esk_run_state *state,
-                         struct esk_result *results) {
-    for (uint32_t i = 0; i < plan->n_outputs; i++) {
-        if (!results[i].wanted || plan->outputs[i].from == ESK_OUTPUT_LATER)
-            continue;
-        const struct esk_tensor *from = &state->host[plan->outputs[i].var];
-        struct esk_tensor *to = &results[i].value->tensor;
-        if (to->bytes && to->data != from->data)
-            memcpy(to->data, from->data, to->bytes);
-    }
-}
-
 esk_status esk_exec_run(struct esk_exec *exec, const struct esk_bind_input *inputs,
                         struct esk_result *results, const struct esk_run_call *call,
                         esk_error *error) {
@@ -310,14 +260,13 @@ esk_status esk_exec_run(struct esk_exec *exec, const struct esk_bind_input *inpu
     esk_trace_phase(call->profile, call->run, "bind", start);
     esk_status status = esk_state_take(exec, entry, &state, error);
     if (status == ESK_OK) {
-        status = set_host(exec, entry, state, inputs, results, error);
+        status = esk_deliver_begin(exec, entry, state, inputs, results, error);
         if (status == ESK_OK)
             status = call->profile ? run_profiled(exec, entry, state, call, error)
                                    : run_stages(exec, entry, state, call, NULL, error);
-        if (status == ESK_OK)
-            copy_results(entry->plan, state, results);
+        status = esk_deliver_end(entry, state, results, status, error);
         if (status == ESK_OK && entry->rest)
-            status = esk_cut_run(exec, entry, state, results, call, error);
+            status = esk_cut_run(exec, entry, state, inputs, results, call, error);
         esk_state_give(exec, entry, state);
     }
     esk_exec_release(exec, entry);

@@ -11,7 +11,9 @@
 /* What all graphs of a session share. Const once the session stands. */
 struct esk_exec_shared {
     struct esk_compile_options options;
-    const struct esk_provider *provider; /* NULL: host only */
+    struct esk_env *env;
+    struct esk_open_device *open;        /* NULL: host only, as the next two */
+    const struct esk_provider *provider;
     struct esk_device *device;
     uint32_t most_plans;
 };
@@ -23,6 +25,7 @@ struct esk_run_state {
     struct esk_tensor *host;  /* one a var */
     struct esk_arena memory;  /* host tensors of this plan, made once */
     void **home;              /* one a var: its memory in `memory`; NULL: none needed */
+    struct esk_device_binding *bindings; /* room for all inputs and outputs */
     struct esk_arena scratch; /* of host nodes; emptied after each */
 };
 
@@ -33,6 +36,7 @@ struct esk_entry {
     uint64_t stamp; /* of its last use */
     struct esk_tensor *key; /* one an input; data: the bytes that bind read, or NULL */
     struct esk_plan *plan;          /* owned */
+    bool *needed; /* one a var: a run needs its bytes on the host, wanted or not */
     struct esk_prepared *prepared;  /* owned; NULL without device work */
     struct esk_exec *rest;          /* owned; NULL unless the plan ends in a cut */
     struct esk_run_state *idle;     /* states that wait for a run */
@@ -67,18 +71,38 @@ esk_status esk_exec_entry(struct esk_exec *exec, const struct esk_bind_input *in
                           bool ahead, struct esk_entry **entry, esk_error *error);
 void esk_exec_release(struct esk_exec *exec, struct esk_entry *entry);
 
-/* Runs the graph. results[n_outputs]: where `wanted` is set, `value` is filled or, when
- * NULL, made (the caller destroys it, on failure too). */
+/* One output of a run. */
 struct esk_result {
     bool wanted;
-    bool made; /* by the run */
-    esk_value *value;
+    bool on_device;    /* where a value that the run makes is to lie, if there is a device */
+    bool made;         /* `value` was made by the run */
+    esk_value *value;  /* filled; NULL: made */
+    esk_value *staged; /* the run's own, for a value that commands do not write */
+    /* Gives `value` once the shape is known; NULL: no one to ask. If it gives none the run
+     * makes one, or with must_give ends. */
+    esk_value *(*ask)(void *user, const struct esk_tensor *shape);
+    void *user;
+    bool must_give;
 };
+
+/* Runs the graph. results[n_outputs]: values that the run made are the caller's, on failure
+ * too. */
 esk_status esk_exec_run(struct esk_exec *exec, const struct esk_bind_input *inputs,
                         struct esk_result *results, const struct esk_run_call *call,
                         esk_error *error);
 /* CANCELLED when the run was told to stop. */
 esk_status esk_run_stopped(const struct esk_run_call *call, esk_error *error);
+
+/* Inputs and outputs of one run of a plan: before its stages and after them. What begin
+ * made, end frees, after a failure too. run/deliver.c */
+esk_status esk_deliver_needs(struct esk_entry *entry, esk_error *error);
+esk_status esk_deliver_begin(struct esk_exec *exec, struct esk_entry *entry,
+                             struct esk_run_state *state,
+                             const struct esk_bind_input *inputs,
+                             struct esk_result *results, esk_error *error);
+esk_status esk_deliver_end(struct esk_entry *entry, struct esk_run_state *state,
+                           struct esk_result *results, esk_status status,
+                           esk_error *error);
 
 /* The state of a run, from the pool or new. run/state.c */
 esk_status esk_state_take(struct esk_exec *exec, struct esk_entry *entry,
@@ -89,7 +113,8 @@ void esk_state_destroy(const struct esk_exec_shared *shared, struct esk_run_stat
 
 /* The cut at the end of a plan: nodes between, then the rest. run/cut.c */
 esk_status esk_cut_run(struct esk_exec *exec, struct esk_entry *entry,
-                       struct esk_run_state *state, struct esk_result *results,
-                       const struct esk_run_call *call, esk_error *error);
+                       struct esk_run_state *state, const struct esk_bind_input *inputs,
+                       struct esk_result *results, const struct esk_run_call *call,
+                       esk_error *error);
 
 #endif

@@ -134,6 +134,8 @@ esk_status esk_session_get_stats(esk_session *session, esk_session_stats *stats,
         stats->dispatches = counters.dispatches;
         stats->inline_dispatches = counters.inline_dispatches;
         stats->commands_recorded = counters.recorded;
+        stats->uploads = counters.uploads;
+        stats->readbacks = counters.readbacks;
         stats->buffers_created = counters.buffers_created;
         stats->buffers_destroyed = counters.buffers_destroyed;
         stats->device_bytes = counters.buffer_bytes;

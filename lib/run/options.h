@@ -45,6 +45,10 @@
     X(CACHE_DIR, "programCacheDir", TEXT, "", "", DEVICE,                                   \
       "folder of program binaries, 64 MiB at most; none or empty: not kept; not given: "   \
       "$XDG_CACHE_HOME/esker or ~/.cache/esker")                                            \
+    X(EGL_DISPLAY, "eglDisplay", TEXT, "", "", DEVICE,                                      \
+      "the caller's EGLDisplay, as a decimal number: the device is opened on it")           \
+    X(EGL_CONTEXT, "eglContext", TEXT, "", "", DEVICE,                                      \
+      "the caller's EGLContext, as a decimal number: buffers are shared with it")           \
     X(FORCE_CPU, "forceCpuNodeNames", TEXT, "", "", SESSION,                                \
       "names of nodes to keep on the CPU, one a line")                                      \
     X(STRICT, "strict", BOOL, "0,1", "0", SESSION,                                          \

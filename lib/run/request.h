@@ -32,4 +32,14 @@ esk_status esk_request_take(struct esk_request *request, const char *const *inpu
                             size_t n_outputs, esk_error *error);
 esk_status esk_request_run(struct esk_request *request, esk_error *error);
 
+/* Of names and values, with what the model declares in the error. */
+esk_status esk_request_find_input(const esk_session *session, const char *name,
+                                  uint32_t *index, esk_error *error);
+esk_status esk_request_find_output(const esk_session *session, const char *name,
+                                   uint32_t *index, esk_error *error);
+esk_status esk_request_check_input(const esk_session *session, uint32_t index,
+                                   const struct esk_tensor *tensor, esk_error *error);
+/* After all inputs: none is missing, one free dimension has one size. */
+esk_status esk_request_check_inputs(const struct esk_request *request, esk_error *error);
+
 #endif

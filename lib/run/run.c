@@ -39,8 +39,9 @@ void esk_terminate_destroy(esk_terminate *terminate) {
 
 /* ---- running ---- */
 
-static esk_status find_input(const struct esk_graph *graph, const char *name, uint32_t *index,
-                             esk_error *error) {
+esk_status esk_request_find_input(const esk_session *session, const char *name,
+                                  uint32_t *index, esk_error *error) {
+    const struct esk_graph *graph = session->exec->graph;
     for (uint32_t i = 0; name && i < graph->n_inputs; i++)
         if (strcmp(graph->vars[graph->inputs[i]]->name, name) == 0) {
             *index = i;
@@ -55,8 +56,10 @@ static esk_status find_input(const struct esk_graph *graph, const char *name, ui
     return ESK_INVALID_ARGUMENT;
 }
 
-static esk_status check_input(const struct esk_var *var, const struct esk_tensor *tensor,
-                              esk_error *error) {
+esk_status esk_request_check_input(const esk_session *session, uint32_t index,
+                                   const struct esk_tensor *tensor, esk_error *error) {
+    const struct esk_graph *graph = session->exec->graph;
+    const struct esk_var *var = graph->vars[graph->inputs[index]];
     bool good = var->dtype == tensor->dtype &&
                 (var->rank < 0 || var->rank == tensor->rank);
     for (int a = 0; good && a < var->rank; a++)
@@ -78,16 +81,23 @@ static esk_status take_inputs(const esk_session *session, const char *const *nam
                               struct esk_bind_input *inputs, esk_error *error) {
     const struct esk_graph *graph = session->exec->graph;
     for (uint32_t i = 0; i < graph->n_inputs; i++)
-        inputs[i].tensor.rank = -1;
+        inputs[i] = (struct esk_bind_input){.tensor.rank = -1};
     for (size_t i = 0; i < count; i++) {
         uint32_t at;
-        ESK_TRY(find_input(graph, names[i], &at, error));
+        ESK_TRY(esk_request_find_input(session, names[i], &at, error));
         if (!values[i])
             return esk_fail(error, ESK_INVALID_ARGUMENT, "input '%s': its value is NULL",
                             names[i]);
-        ESK_TRY(check_input(graph->vars[graph->inputs[at]], &values[i]->tensor, error));
-        inputs[at].tensor = values[i]->tensor;
+        ESK_TRY(esk_request_check_input(session, at, &values[i]->tensor, error));
+        ESK_TRY(esk_value_as_input(values[i], session->shared.device, &inputs[at], error));
     }
+    return ESK_OK;
+}
+
+esk_status esk_request_check_inputs(const struct esk_request *request, esk_error *error) {
+    const esk_session *session = request->session;
+    const struct esk_graph *graph = session->exec->graph;
+    const struct esk_bind_input *inputs = request->in;
     for (uint32_t i = 0; i < graph->n_inputs; i++) {
         const struct esk_var *var = graph->vars[graph->inputs[i]];
         if (inputs[i].tensor.rank < 0 && !(var->flags & ESK_VAR_INITIALIZER))
@@ -111,21 +121,36 @@ static esk_status take_inputs(const esk_session *session, const char *const *nam
     return ESK_OK;
 }
 
+esk_status esk_request_find_output(const esk_session *session, const char *name,
+                                   uint32_t *index, esk_error *error) {
+    const struct esk_graph *graph = session->exec->graph;
+    for (uint32_t i = 0; name && i < graph->n_outputs; i++)
+        if (strcmp(esk_model_output(session->model, i)->name, name) == 0) {
+            *index = i;
+            return ESK_OK;
+        }
+    struct esk_text known = {0};
+    for (uint32_t i = 0; i < graph->n_outputs; i++)
+        esk_text_add(&known, "%s'%s'", i ? ", " : "",
+                     esk_model_output(session->model, i)->name);
+    esk_fail(error, ESK_INVALID_ARGUMENT, "the model has no output '%s'; it has %s",
+             name ? name : "NULL", esk_text_str(&known));
+    esk_text_finish(&known);
+    return ESK_INVALID_ARGUMENT;
+}
+
 static esk_status take_outputs(const esk_session *session, const char *const *names,
                                esk_value **values, size_t count, struct esk_result *results,
                                uint32_t *indexes, esk_error *error) {
     const struct esk_graph *graph = session->exec->graph;
     for (size_t i = 0; i < count; i++) {
         uint32_t at = (uint32_t)i;
-        if (names) {
-            at = 0;
-            while (at < graph->n_outputs && names[i] &&
-                   strcmp(esk_model_output(session->model, at)->name, names[i]) != 0)
-                at++;
-        }
-        if (at >= graph->n_outputs || (names && !names[i]))
-            return esk_fail(error, ESK_INVALID_ARGUMENT, "the model has no output '%s'",
-                            names && names[i] ? names[i] : "NULL");
+        if (names)
+            ESK_TRY(esk_request_find_output(session, names[i], &at, error));
+        else if (i >= graph->n_outputs)
+            return esk_fail(error, ESK_INVALID_ARGUMENT,
+                            "%zu outputs are asked for, the model has %u", count,
+                            graph->n_outputs);
         if (results[at].wanted)
             return esk_fail(error, ESK_INVALID_ARGUMENT, "output '%s' is asked for twice",
                             esk_model_output(session->model, at)->name);
@@ -197,6 +222,7 @@ esk_status esk_request_take(struct esk_request *r, const char *const *input_name
     if (!outputs || (n_inputs && (!input_names || !inputs)))
         return esk_fail(error, ESK_INVALID_ARGUMENT, "a run: an array is NULL");
     ESK_TRY(take_inputs(r->session, input_names, inputs, n_inputs, r->in, error));
+    ESK_TRY(esk_request_check_inputs(r, error));
     ESK_TRY(take_outputs(r->session, output_names, outputs, n_outputs, r->results,
                          r->indexes, error));
     r->outputs = outputs;

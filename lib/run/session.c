@@ -175,6 +175,8 @@ static esk_status create(struct esk_session *session, const esk_session_options 
     ESK_TRY(open_device(session, options, error));
     ESK_TRY(esk_model_passes(session->model->graph, &session->shared.options, error));
     if (session->device) {
+        session->shared.env = session->env;
+        session->shared.open = session->device;
         session->shared.provider = session->device->provider;
         session->shared.device = session->device->device;
         session->shared.options.limits =

@@ -22,7 +22,9 @@ static esk_status make_state(struct esk_exec *exec, struct esk_entry *entry,
     const struct esk_graph *graph = plan->graph;
     state->host = esk_calloc(graph->n_vars + 1u, sizeof *state->host);
     state->home = esk_calloc(graph->n_vars + 1u, sizeof *state->home);
-    if (!state->host || !state->home)
+    state->bindings =
+        esk_calloc(plan->n_inputs + plan->n_outputs + 1u, sizeof *state->bindings);
+    if (!state->host || !state->home || !state->bindings)
         return esk_fail_memory(error, "a run");
     for (uint32_t i = 0; i < graph->n_vars; i++) {
         const struct esk_var *var = graph->vars[i];
@@ -33,8 +35,10 @@ static esk_status make_state(struct esk_exec *exec, struct esk_entry *entry,
     }
     for (uint32_t s = 0; s < plan->n_stages; s++) {
         const struct esk_stage *stage = &plan->stages[s];
+        /* outputs that nothing but the caller reads go to the caller's memory */
         for (uint32_t i = 0; i < stage->n_readbacks; i++)
-            ESK_TRY(give_memory(state, plan, stage->readbacks[i].var, error));
+            if (entry->needed[stage->readbacks[i].var])
+                ESK_TRY(give_memory(state, plan, stage->readbacks[i].var, error));
         for (uint32_t i = 0; i < stage->n_host_nodes; i++) {
             const struct esk_node *node = graph->nodes[stage->host_nodes[i]];
             for (uint32_t j = 0; j < node->n_out; j++)
@@ -56,6 +60,7 @@ void esk_state_destroy(const struct esk_exec_shared *shared, struct esk_run_stat
     esk_arena_finish(&state->scratch);
     esk_free(state->host);
     esk_free(state->home);
+    esk_free(state->bindings);
     esk_free(state);
 }
 

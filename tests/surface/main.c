@@ -17,6 +17,18 @@ static const struct table_test tests[] = {
     ROW(profile_of_a_session),
     ROW(report_of_a_profile),
     ROW(peak_of_a_device),
+    ROW(device_values_hold_every_type),
+    ROW(device_value_errors),
+    ROW(bound_runs_transfer_nothing),
+    ROW(sessions_of_a_device_share_values),
+    ROW(a_cache_grows_on_the_device),
+    ROW(odd_outputs_on_the_device),
+    ROW(host_needs_of_device_inputs),
+    ROW(device_values_meet_the_host),
+    ROW(an_output_by_callback),
+    ROW(a_subset_of_outputs),
+    ROW(a_value_on_two_screens),
+    ROW(copies_by_the_queue),
 #undef ROW
 };
 

@@ -24,4 +24,18 @@ bool profile_of_a_session(struct scene *s);
 bool report_of_a_profile(struct scene *s);
 bool peak_of_a_device(struct scene *s);
 
+/* binding.c: values on devices, bindings */
+bool device_values_hold_every_type(struct scene *s);
+bool device_value_errors(struct scene *s);
+bool bound_runs_transfer_nothing(struct scene *s);
+bool sessions_of_a_device_share_values(struct scene *s);
+bool a_cache_grows_on_the_device(struct scene *s);
+bool odd_outputs_on_the_device(struct scene *s);
+bool host_needs_of_device_inputs(struct scene *s);
+bool device_values_meet_the_host(struct scene *s);
+bool an_output_by_callback(struct scene *s);
+bool a_subset_of_outputs(struct scene *s);
+bool a_value_on_two_screens(struct scene *s);
+bool copies_by_the_queue(struct scene *s);
+
 #endif

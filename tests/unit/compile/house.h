@@ -105,7 +105,7 @@ static inline esk_status bind_with(esk_model *model,
                                    const struct esk_compile_options *options,
                                    int64_t size, int known, void *bytes,
                                    struct esk_plan **plan, esk_error *error) {
-    struct esk_bind_input inputs[8] = {{{0}}};
+    struct esk_bind_input inputs[8] = {{.tensor.rank = 0}};
     const struct esk_graph *graph = model->graph;
     for (uint32_t i = 0; i < graph->n_inputs; i++) {
         const struct esk_var *var = graph->vars[graph->inputs[i]];
