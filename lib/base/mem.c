@@ -55,7 +55,9 @@ bool esk_add_size(size_t a, size_t b, size_t *sum) {
 bool esk_grow(void **items, size_t *capacity, size_t count, size_t item_size) {
     if (count <= *capacity)
         return true;
-    size_t wanted = *capacity ? *capacity : 8, bytes;
+    /* few of large items, a line of characters: most arrays never grow again */
+    size_t first = item_size == 1 ? 64 : item_size >= 256 ? 2 : 8;
+    size_t wanted = *capacity ? *capacity : first, bytes;
     while (wanted < count)
         if (!esk_mul_size(wanted, 2, &wanted))
             return false;

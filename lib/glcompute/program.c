@@ -286,22 +286,62 @@ esk_status esk_gl_source_make(const struct esk_shader *shaders,
     return status;
 }
 
+/* Pieces of a key, without printf: each command of each new shape has its key made. */
+static char *put_text(char *at, const char *end, const char *text) {
+    while (*text && at < end)
+        *at++ = *text++;
+    return at;
+}
+
+static char *put_number(char *at, const char *end, uint32_t number) {
+    for (; number >= 32 && at < end; number >>= 5)
+        *at++ = (char)('`' + (number & 31));
+    if (at < end)
+        *at++ = (char)('@' + number); /* the last digit is of another kind */
+    return at;
+}
+
 void esk_gl_source_key(const struct esk_kernel *kernel, enum esk_read_path path,
                        struct esk_text *text) {
-    esk_text_add(text, "%s %u,%u,%u %s", kernel->template, kernel->local[0],
-                 kernel->local[1], kernel->local[2],
-                 path == ESK_READ_IMAGE ? "image" : "ssbo");
+    enum { ROOM = 256 }; /* names are words of ours, and short */
+    char piece[ROOM], *at = piece;
+    const char *const end = piece + ROOM;
+    at = put_text(at, end - 32, kernel->template);
+    *at++ = path == ESK_READ_IMAGE ? '+' : '-';
+    for (int a = 0; a < 3; a++)
+        at = put_number(at, end, kernel->local[a]);
+    esk_text_append(text, piece, (size_t)(at - piece));
     for (uint32_t i = 0; i < kernel->n_operands; i++) {
         const struct esk_operand *o = &kernel->operands[i];
-        esk_text_add(text, " %s:%d:%s:%d:%s", o->name, (int)o->access,
-                     esk_storage_name(o->storage), (int)o->view, narrowing(o));
+        at = put_text(piece, end - 32, o->name);
+        *at++ = ' ';
+        at = put_number(at, end, (uint32_t)o->access);
+        at = put_number(at, end, (uint32_t)o->storage);
+        at = put_number(at, end, (uint32_t)o->view);
+        at = put_text(at, end, narrowing(o));
+        esk_text_append(text, piece, (size_t)(at - piece));
     }
-    for (uint32_t i = 0; i < kernel->n_params; i++)
-        if (kernel->params[i].name)
-            esk_text_add(text, " %u=%s:%u:%d:%d", i, kernel->params[i].name,
-                         kernel->params[i].count, kernel->params[i].is_float,
-                         kernel->params[i].list);
-    esk_text_add(text, " %u\n", kernel->n_params);
+    at = piece;
+    for (uint32_t i = 0; i < kernel->n_params; i++) {
+        const struct esk_param *p = &kernel->params[i];
+        if (!p->name)
+            continue;
+        if (end - at < ROOM / 2) {
+            esk_text_append(text, piece, (size_t)(at - piece));
+            at = piece;
+        }
+        *at++ = ' ';
+        at = put_number(at, end, i);
+        at = put_text(at, end - 32, p->name);
+        *at++ = ' ';
+        at = put_number(at, end, p->count);
+        *at++ = p->is_float ? 'f' : 'i';
+        *at++ = p->list ? 'l' : '1';
+    }
+    *at++ = ' ';
+    at = put_number(at, end, kernel->n_params);
+    *at++ = '\n';
+    esk_text_append(text, piece, (size_t)(at - piece));
     esk_text_append(text, esk_text_str(&kernel->defines), kernel->defines.length);
 }
 

@@ -112,12 +112,26 @@ void esk_kernel_flat(struct esk_kernel *k, const struct esk_limits *limits, uint
     esk_kernel_groups(k, (items + limits->group_1d - 1) / limits->group_1d, 1, 1);
 }
 
-void esk_kernel_define(struct esk_kernel *k, const char *name, int64_t value) {
-    esk_text_add(&k->defines, "#define %s %lld\n", name, (long long)value);
+/* "#define NAME value": without printf, for each node of each new shape makes some. */
+void esk_kernel_define_text(struct esk_kernel *k, const char *name, const char *text) {
+    static const char define[] = "#define ";
+    esk_text_append(&k->defines, define, sizeof define - 1);
+    esk_text_append(&k->defines, name, strlen(name));
+    esk_text_append(&k->defines, " ", 1);
+    esk_text_append(&k->defines, text, strlen(text));
+    esk_text_append(&k->defines, "\n", 1);
 }
 
-void esk_kernel_define_text(struct esk_kernel *k, const char *name, const char *text) {
-    esk_text_add(&k->defines, "#define %s %s\n", name, text);
+void esk_kernel_define(struct esk_kernel *k, const char *name, int64_t value) {
+    char digits[24], *at = digits + sizeof digits;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    *--at = 0;
+    do
+        *--at = (char)('0' + rest % 10);
+    while (rest /= 10);
+    if (value < 0)
+        *--at = '-';
+    esk_kernel_define_text(k, name, at);
 }
 
 static struct esk_operand *operand(struct esk_kernel *k) {
