@@ -7,11 +7,13 @@
  * case, see case.h; the CPU is the oracle #                            a comment */
 #include "args.h"
 #include "case.h"
+#include "draw.h"
 #include "setup.h"
 #include "tensor_io.h"
 #include "testset.h"
 #include "workers.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,7 +24,7 @@ struct row {
     const char *path;
     size_t line;
     const char *text; /* without "case " or "node " */
-    bool node;
+    bool node, drawn; /* drawn: may be refused, by the CPU or by a device */
 };
 
 /* One way to open the device, e.g. "readPath=ssbo"; the first is the CPU provider. */
@@ -39,7 +41,7 @@ struct runner {
     size_t n_variants;
     struct arg_list folders; /* where node tests are looked for */
     bool verbose, no_device; /* no_device: in a worker */
-    size_t passed, failed, skipped, idle;
+    size_t passed, failed, skipped, idle, refused;
     bool device_missing;
     char skip_reason[512];
 };
@@ -135,8 +137,14 @@ static bool run_case_on(struct runner *runner, struct variant *variant,
     return done;
 }
 
-static bool run_case(struct runner *runner, const char *text, bool *worked,
-                     struct fault *fault) {
+static bool is_refusal(const struct fault *fault) {
+    return fault->status == ESK_UNSUPPORTED || fault->status == ESK_FALLBACK || fault->status == ESK_INVALID_MODEL ||
+           fault->status == ESK_INVALID_ARGUMENT;
+}
+
+/* *refused: an inline case that may be refused was, by the CPU or a variant. */
+static bool run_case(struct runner *runner, const char *text, bool drawn, bool *refused,
+                     bool *worked, struct fault *fault) {
     struct op_case made;
     esk_value *expected[8] = {NULL};
     size_t count = 0;
@@ -147,6 +155,12 @@ static bool run_case(struct runner *runner, const char *text, bool *worked,
             break;
         if (!run_case_on(runner, &runner->variants[v], &made, expected, &count, worked,
                          fault)) {
+            if (drawn && is_refusal(fault)) {
+                *refused = true;
+                if (!v)
+                    break;
+                continue;
+            }
             close_device_on(runner, &runner->variants[v], fault);
             done = v && runner->no_device;
             if (!done)
@@ -270,14 +284,15 @@ static char *work(void *user, size_t index) {
     struct runner *runner = user;
     const struct row *row = &runner->rows[index];
     struct fault fault = {0};
-    bool found = true, worked = false;
+    bool found = true, worked = false, refused = false;
     char *reply = NULL;
     bool done = row->node ? run_node(runner, row->text, &found, &worked, &fault)
-                          : run_case(runner, row->text, &worked, &fault);
-    char letter = !done ? 'F' : !found ? 'S' : worked || runner->no_device ? 'P' : 'I';
+                          : run_case(runner, row->text, row->drawn, &refused, &worked,
+                                      &fault);
+    char letter = !done ? 'F' : !found ? 'S' : refused ? 'R' : worked || runner->no_device ? 'P' : 'I';
 
     if (asprintf(&reply, "%c%c%s", letter, runner->no_device ? '-' : 'd',
-                 done ? "" : fault.text) < 0)
+                 done && !refused ? "" : fault.text) < 0)
         return NULL;
     return reply;
 }
@@ -311,6 +326,11 @@ static void take(void *user, size_t index, const char *reply, const char *why) {
         printf("FAIL %s:%zu: %s %s: %s\n", row->path, row->line,
                row->node ? "node" : "case", row->text,
                one_line(reply ? reply + 2 : why, line, sizeof(line)));
+    } else if (reply[0] == 'R') {
+        runner->refused++;
+        if (runner->verbose)
+            printf("REFUSED %s:%zu: %s: %s\n", row->path, row->line, row->text,
+                   one_line(reply + 2, line, sizeof(line)));
     } else if (reply[0] == 'S') {
         runner->skipped++;
         if (runner->skipped == 1)
@@ -349,7 +369,28 @@ static bool add_row(struct runner *runner, const char *path, size_t line, char *
     }
     text += 5;
     text += strspn(text, " ");
-    runner->rows[runner->n_rows++] = (struct row){path, line, text, node};
+    runner->rows[runner->n_rows++] =
+        (struct row){.path = path, .line = line, .text = text, .node = node};
+    return true;
+}
+
+/* Adds `count` random rows; row i is drawn from seed + i. */
+static bool add_drawn(struct runner *runner, int64_t count, int64_t seed,
+                      const char *filter, struct fault *fault) {
+    printf("%" PRId64 " rows drawn from seed %" PRId64 "\n", count, seed);
+    for (int64_t i = 0; i < count; i++) {
+        char text[1024] = "case ";
+        size_t before = runner->n_rows;
+        draw_row((uint64_t)(seed + i), text + 5, sizeof(text) - 5);
+        char *kept = strdup(text); /* for good */
+
+        if (!kept)
+            return fault_set(fault, "out of memory");
+        if (!add_row(runner, "seed", (size_t)(seed + i), kept, filter, fault))
+            return false;
+        if (runner->n_rows > before)
+            runner->rows[before].drawn = true;
+    }
     return true;
 }
 
@@ -432,6 +473,8 @@ static int finish(const struct runner *runner) {
         printf("%zu of the passed had nothing for the device\n", runner->idle);
     if (runner->device_missing)
         printf("no GLES device: the rows ran on the CPU only\n");
+    if (runner->refused)
+        printf("%zu drawn rows were refused by the CPU or a device\n", runner->refused);
     printf("%zu passed, %zu failed, %zu skipped\n", runner->passed, runner->failed,
            runner->skipped);
     if (runner->failed || !(runner->passed + runner->skipped))
@@ -445,7 +488,7 @@ int main(int argc, char **argv) {
     static struct runner runner; /* what it holds lives until the process ends */
     static struct arg_list files, settings, texts;
     const char *filter = NULL;
-    int64_t jobs = 1, step = 1;
+    int64_t jobs = 1, step = 1, drawn = 0, seed = 1;
     bool cpu = false;
     struct fault fault;
     const struct arg_spec specs[] = {
@@ -454,6 +497,9 @@ int main(int argc, char **argv) {
         {"filter", ARG_TEXT, &filter, "TEXT", "only rows that hold TEXT", 0, 0, NULL},
         {"device-set", ARG_LIST, &settings, "K=V,K=V",
          "a device setting instead of the standard ones; \"\" for none", 0, 0, NULL},
+        {"draw", ARG_INT, &drawn, "N", "N random rows besides (instead, without --rows)", 0,
+         100000000, NULL},
+        {"seed", ARG_INT, &seed, "N", "of the first random row", 0, INT64_MAX / 2, NULL},
         {"cpu", ARG_FLAG, &cpu, NULL, "no device at all", 0, 0, NULL},
         {"step", ARG_INT, &step, "N", "only every N-th row", 1, 100000, NULL},
         {"jobs", ARG_INT, &jobs, "N", "worker processes; 0: none, for debuggers", 0, 64,
@@ -480,7 +526,9 @@ int main(int argc, char **argv) {
         done = add_variant(&runner, standard[i], true, &fault);
     for (size_t i = 0; done && i < files.count; i++)
         done = add_file(&runner, files.items[i], filter, &fault);
-    if (done && !files.count)
+    if (done && drawn)
+        done = add_drawn(&runner, drawn, seed, filter, &fault);
+    if (done && !files.count && !drawn)
         done = add_file(&runner, OPS_ROWS, filter, &fault);
     if (done && step > 1)
         thin(&runner, step);

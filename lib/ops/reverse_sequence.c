@@ -1,4 +1,6 @@
-/* ReverseSequence: the first lens[b] steps of batch entry b in reverse. Host only. */
+/* ReverseSequence: the first lens[b] steps of batch entry b in reverse. On the device a
+ * length out of range leaves an entry's steps where they would fall, within the entry. */
+#include "recipes/map.h"
 #include "recipes/move.h"
 
 #include <inttypes.h>
@@ -49,6 +51,28 @@ static esk_status cpu(struct esk_cpu *c) {
     return ESK_OK;
 }
 
+static esk_status gpu(struct esk_ctx *c) {
+    const struct esk_var *x = esk_in(c, 0), *who;
+    bool batch_first = esk_attr_int(c->node, "batch_axis", 1) == 0;
+    if (!esk_all_storable(c, &who))
+        return esk_unsupported(c, "%s is not kept on the device",
+                               esk_dtype_name(who->dtype));
+    if (esk_var_count(x) > INT32_MAX)
+        return esk_unsupported(c, "%" PRId64 " elements, the limit is 2147483647",
+                               esk_var_count(x));
+    struct esk_recipe *r = esk_add_recipe(c, "reverse sequence");
+    struct esk_kernel *k = esk_recipe_kernel(r, "reverse_sequence");
+    esk_kernel_in(c, r, k, "X", 0, ESK_ELEMENT);
+    esk_kernel_in(c, r, k, "L", 1, ESK_ELEMENT);
+    esk_kernel_define(k, "BATCH_FIRST", batch_first);
+    esk_kernel_int(k, "second", x->dim[1]);
+    esk_kernel_int(k, "steps", x->dim[batch_first]);
+    esk_kernel_int(k, "inner", esk_shape_product(x->dim, 2, x->rank));
+    esk_kernel_map(c, r, k, 0, false);
+    k->bytes = 8.0 * (double)esk_var_count(x);
+    return ESK_OK;
+}
+
 const struct esk_op esk_op_ReverseSequence = {
     .domain = "",
     .name = "ReverseSequence",
@@ -57,4 +81,5 @@ const struct esk_op esk_op_ReverseSequence = {
     .min_out = 1,
     .infer = infer,
     .cpu = cpu,
+    .gpu = gpu,
 };
