@@ -2,14 +2,27 @@
 // X: C4 vec4 [p_pixels, p_ic4]   W: the form of recipes/conv.h   Y: C4 vec4 [p_pixels, p_oc4]
 // One invocation computes TILE pixels in a row and NV vec4s of channels, LO apart.
 // Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles.
-// Defines: TILE NV; MASK: the last vec4 has pad channels; DEPTH: input vec4s a step (1, 2).
-// Params: lo pixels ic4 (rounded up to DEPTH in the form) oc oc4 bias.
+// Defines: TILE (1, 4 or 14) NV (1, 2 or 4); MASK: the last vec4 has pad channels;
+// DEPTH: input vec4s a step (1, 2).
+// Params: lo pixels ic4 span (ic4 rounded up, in the form) oc oc4 bias.
 #include "lib/lanes.glsl"
 
 #if READ_IMAGE
 #define FETCH(i) LOAD_X(i)
 #else
 #define FETCH(i) LOADZ_X((i) >= 0, i)
+#endif
+
+// Written out, because some compilers do not unroll loops as long as these.
+#if TILE == 1
+#define PIXELS(F) F(0)
+#else
+#define PIXELS_4(F, t) F(t) F(t + 1) F(t + 2) F(t + 3)
+#if TILE == 4
+#define PIXELS(F) PIXELS_4(F, 0)
+#else
+#define PIXELS(F) PIXELS_4(F, 0) PIXELS_4(F, 4) PIXELS_4(F, 8) F(12) F(13)
+#endif
 #endif
 
 void main() {
@@ -28,34 +41,50 @@ void main() {
         for (int t = 0; t < TILE; t++)
             sum[t * NV + j] = vec4(0.0);
     }
-    int steps = (ic4 + DEPTH - 1) / DEPTH;
-    int at = GROUP.x * steps * (DEPTH * 4 * NV) * lo + lane;
+    int at = GROUP.x * p_span * (4 * NV) * lo + lane, next = NV * lo;
     for (int c = 0; c < ic4; c += DEPTH) {
-        vec4 b[DEPTH * 4 * NV];
-        for (int q = 0; q < DEPTH * 4; q++)
-            for (int j = 0; j < NV; j++) {
-                b[q * NV + j] = LOAD_W(at);
-                at += lo;
-            }
+        vec4 a[DEPTH * TILE];
+#define LOAD_PIXEL(t) a[t] = LOAD_X(pixel[t] + c);
+        PIXELS(LOAD_PIXEL)
 #if DEPTH > 1
         int c1 = c + 1 < ic4 ? c + 1 : -(1 << 28); // behind an odd end: zeros
+#define LOAD_NEXT(t) a[TILE + t] = FETCH(pixel[t] + c1);
+        PIXELS(LOAD_NEXT)
 #endif
-        for (int t = 0; t < TILE; t++) {
-            vec4 a0 = LOAD_X(pixel[t] + c);
+        // a vec4 of channels after the other: its weights stay in registers (gemm.glsl)
+#define ADD(s, v, b0, b1, b2, b3) s += v.x * b0, s += v.y * b1, s += v.z * b2, s += v.w * b3;
+#define WEIGHTS_4(j)                            \
+    int w = at + (j) * lo;                      \
+    vec4 b0 = LOAD_W(w), b1 = LOAD_W(w + next); \
+    w += 2 * next;                              \
+    vec4 b2 = LOAD_W(w), b3 = LOAD_W(w + next);
 #if DEPTH > 1
-            vec4 a1 = FETCH(pixel[t] + c1);
+#define WEIGHTS(j)                              \
+    WEIGHTS_4(j)                                \
+    w += 2 * next;                              \
+    vec4 b4 = LOAD_W(w), b5 = LOAD_W(w + next); \
+    w += 2 * next;                              \
+    vec4 b6 = LOAD_W(w), b7 = LOAD_W(w + next);
+#define TERMS(t, j)                                 \
+    ADD(sum[(t) * NV + j], a[t], b0, b1, b2, b3)    \
+    ADD(sum[(t) * NV + j], a[TILE + t], b4, b5, b6, b7)
+#else
+#define WEIGHTS(j) WEIGHTS_4(j)
+#define TERMS(t, j) ADD(sum[(t) * NV + j], a[t], b0, b1, b2, b3)
 #endif
-            for (int j = 0; j < NV; j++) {
-                vec4 s = vec4(0.0);
-                for (int q = 0; q < 4; q++)
-                    s += a0[q] * b[q * NV + j];
-#if DEPTH > 1
-                for (int q = 0; q < 4; q++)
-                    s += a1[q] * b[(q + 4) * NV + j];
+#define TERMS_0(t) TERMS(t, 0)
+#define TERMS_1(t) TERMS(t, 1)
+#define TERMS_2(t) TERMS(t, 2)
+#define TERMS_3(t) TERMS(t, 3)
+        { WEIGHTS(0) PIXELS(TERMS_0) }
+#if NV > 1
+        { WEIGHTS(1) PIXELS(TERMS_1) }
 #endif
-                sum[t * NV + j] += s;
-            }
-        }
+#if NV > 2
+        { WEIGHTS(2) PIXELS(TERMS_2) }
+        { WEIGHTS(3) PIXELS(TERMS_3) }
+#endif
+        at += DEPTH * 4 * next;
     }
     // see conv.glsl for `place`
     int place[TILE];

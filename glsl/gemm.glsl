@@ -1,8 +1,8 @@
 // A tile of a matrix product: Y[z][m][n] = scale * sum of A[z][m][k] B[z][k][n], plus C.
 // An invocation computes TM rows × NV vec4s of columns, LO vec4s apart; its lanes lie
 // along columns (LO of them) and rows. No shared memory. The order of the loop's body
-// matters on llvmpipe: one row after the other, one accumulator after the other, each
-// takes all its k.
+// matters on llvmpipe: first all of A, then for one vec4 of columns after the other its
+// few rows of B, which stay in registers while each accumulator takes all its k.
 // In:  A  vec4s along k, or elements (A_ELEMENT) at strides a_row, a_col
 //      B  vec4s along n: row k of panel p at b + p * panel + k * b_row, a panel is 8
 //         vec4s wide; or elements (B_ELEMENT) at strides b_row, b_col
@@ -17,16 +17,17 @@
 
 #include "lib/gemm_put.glsl"
 
+#define ROWS_4(F, i) F(i) F(i + 1) F(i + 2) F(i + 3)
 #if TM == 1
 #define ROWS(F) F(0)
 #elif TM == 2
 #define ROWS(F) F(0) F(1)
 #elif TM == 4
-#define ROWS(F) F(0) F(1) F(2) F(3)
-#elif TM == 7
-#define ROWS(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6)
+#define ROWS(F) ROWS_4(F, 0)
 #elif TM == 8
-#define ROWS(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
+#define ROWS(F) ROWS_4(F, 0) ROWS_4(F, 4)
+#elif TM == 16
+#define ROWS(F) ROWS_4(F, 0) ROWS_4(F, 4) ROWS_4(F, 8) ROWS_4(F, 12)
 #endif
 #if NV == 1
 #define COLUMNS(F, i) F(i, 0)
@@ -36,7 +37,6 @@
 #define COLUMNS(F, i) F(i, 0) F(i, 1) F(i, 2) F(i, 3)
 #endif
 #define S(i, j) s[(i) * NV + (j)]
-#define W(q, j) w[(q) * NV + (j)]
 
 #ifdef B_ELEMENT
 #define COLUMN ivec4
@@ -94,49 +94,66 @@ void main() {
 #define SET_SUMS(i) COLUMNS(SET_SUM, i)
     ROWS(SET_SUMS)
 
-    int at = 0; // row k of B
-    for (int k = 0; k < k4; k += KU) {
-        vec4 w[4 * KU * NV];
-#define LOAD_W(q, j) W(q, j) = load_b(at, column[j]);
-#define LOAD_ROW(q) COLUMNS(LOAD_W, q) at += b_row;
-        LOAD_ROW(0) LOAD_ROW(1) LOAD_ROW(2) LOAD_ROW(3)
-#if KU == 2
-        LOAD_ROW(4) LOAD_ROW(5) LOAD_ROW(6) LOAD_ROW(7)
-#endif
-#define TERMS_1(i, j) \
-    S(i, j) += v.x * W(0, j); S(i, j) += v.y * W(1, j); \
-    S(i, j) += v.z * W(2, j); S(i, j) += v.w * W(3, j);
-#if KU == 2
-#define TERMS(i, j) TERMS_1(i, j) \
-    S(i, j) += u.x * W(4, j); S(i, j) += u.y * W(5, j); \
-    S(i, j) += u.z * W(6, j); S(i, j) += u.w * W(7, j);
-#define STEP(i) { \
-        vec4 v = load_a(row[i], a_col), u = load_a(row[i] + A_STEP, a_col); \
-        row[i] += 2 * A_STEP; \
-        COLUMNS(TERMS, i) \
-    }
-#else
-#define STEP(i) { \
-        vec4 v = load_a(row[i], a_col); \
-        row[i] += A_STEP; \
-        COLUMNS(TERMS_1, i) \
-    }
-#endif
 #ifdef A_ELEMENT
 #define A_STEP (4 * a_col)
 #else
 #define A_STEP 1
 #endif
-        ROWS(STEP)
+    int at = 0; // row k of B
+    for (int k = 0; k < k4; k += KU) {
+        vec4 v[TM * KU];
+        int at1 = at + b_row, at2 = at1 + b_row, at3 = at2 + b_row;
+#if KU == 2
+        int at4 = at3 + b_row, at5 = at4 + b_row, at6 = at5 + b_row, at7 = at6 + b_row;
+#define LOAD_ROW(i)                                  \
+    v[2 * (i)] = load_a(row[i], a_col);              \
+    v[2 * (i) + 1] = load_a(row[i] + A_STEP, a_col); \
+    row[i] += 2 * A_STEP;
+#define LOAD_MORE(j) \
+    vec4 w4 = load_b(at4, column[j]), w5 = load_b(at5, column[j]); \
+    vec4 w6 = load_b(at6, column[j]), w7 = load_b(at7, column[j]);
+#define TERMS(i, j)                                                     \
+    S(i, j) += v[2 * (i)].x * w0; S(i, j) += v[2 * (i)].y * w1;         \
+    S(i, j) += v[2 * (i)].z * w2; S(i, j) += v[2 * (i)].w * w3;         \
+    S(i, j) += v[2 * (i) + 1].x * w4; S(i, j) += v[2 * (i) + 1].y * w5; \
+    S(i, j) += v[2 * (i) + 1].z * w6; S(i, j) += v[2 * (i) + 1].w * w7;
+#else
+#define LOAD_ROW(i)               \
+    v[i] = load_a(row[i], a_col); \
+    row[i] += A_STEP;
+#define LOAD_MORE(j)
+#define TERMS(i, j)                                 \
+    S(i, j) += v[i].x * w0; S(i, j) += v[i].y * w1; \
+    S(i, j) += v[i].z * w2; S(i, j) += v[i].w * w3;
+#endif
+#define LOAD_COLUMN(j) \
+    vec4 w0 = load_b(at, column[j]), w1 = load_b(at1, column[j]);  \
+    vec4 w2 = load_b(at2, column[j]), w3 = load_b(at3, column[j]); \
+    LOAD_MORE(j)
+#define TERMS_0(i) TERMS(i, 0)
+#define TERMS_1(i) TERMS(i, 1)
+#define TERMS_2(i) TERMS(i, 2)
+#define TERMS_3(i) TERMS(i, 3)
+        ROWS(LOAD_ROW)
+        { LOAD_COLUMN(0) ROWS(TERMS_0) }
+#if NV > 1
+        { LOAD_COLUMN(1) ROWS(TERMS_1) }
+#endif
+#if NV > 2
+        { LOAD_COLUMN(2) ROWS(TERMS_2) }
+        { LOAD_COLUMN(3) ROWS(TERMS_3) }
+#endif
+        at += 4 * KU * b_row;
     }
 #ifdef TAIL
     for (int k = 0; k < p_tail; k++) {
         vec4 w[NV];
-        COLUMNS(LOAD_W, 0)
+#define LOAD_LAST(i, j) w[j] = load_b(at, column[j]);
+        COLUMNS(LOAD_LAST, 0)
         at += b_row;
-#define TERM(i, j) S(i, j) += v * W(0, j);
+#define TERM(i, j) S(i, j) += last * w[j];
 #define TAIL_STEP(i) { \
-        float v = LOAD_A(row[i]); \
+        float last = LOAD_A(row[i]); \
         row[i] += a_col; \
         COLUMNS(TERM, i) \
     }

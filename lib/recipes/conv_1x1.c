@@ -13,10 +13,15 @@ void esk_conv_1x1(struct esk_ctx *c, const struct esk_conv_form *f, int64_t pixe
     r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
     struct esk_ref_to weights = esk_conv_weights(c, r, f, 1, 2);
     struct esk_conv_tiling t = esk_conv_tiling(c->limits, f, false, pixels);
+    /* tiles of 14 pixels take four vec4s of channels: most multiply-adds a load, and no
+     * deeper steps, their body is long enough (see gemm.c) */
+    if (t.tile >= 14 && f->block >= 4)
+        t.nv = 4, t.lo = (uint32_t)f->block / 4;
+    int64_t depth = f->ic4 > 1 && t.tile * t.nv < 56 ? 2 : 1;
     struct esk_kernel *k = esk_recipe_kernel(r, "conv_1x1");
     esk_kernel_define(k, "TILE", t.tile);
     esk_kernel_define(k, "NV", t.nv);
-    esk_kernel_define(k, "DEPTH", f->ic4 > 1 ? 2 : 1);
+    esk_kernel_define(k, "DEPTH", depth);
     if (f->oc % 4)
         esk_kernel_define(k, "MASK", 1);
     esk_kernel_local(k, t.lanes, 1, 1);
@@ -26,6 +31,7 @@ void esk_conv_1x1(struct esk_ctx *c, const struct esk_conv_form *f, int64_t pixe
     esk_kernel_out(c, r, k, "Y", 0, ESK_VEC4);
     esk_kernel_int(k, "pixels", pixels);
     esk_kernel_int(k, "ic4", f->ic4);
+    esk_kernel_int(k, "span", f->span);
     esk_kernel_int(k, "oc", f->oc);
     esk_kernel_int(k, "oc4", f->oc4);
     esk_kernel_int(k, "bias", esk_conv_bias_at(f));

@@ -218,34 +218,40 @@ static void add_common(struct esk_ctx *c, struct esk_recipe *r, struct esk_kerne
 }
 
 struct tile {
-    int tm, nv;
+    int tm, nv, ku;
 };
 
-/* The tile of least cost on llvmpipe, in vector instructions: a load of a vec4 costs 26,
- * of an element 14, a multiply-add of vec4s 8, a store 130 (facts/llvmpipe-*.md); rows
- * and columns beyond the edge cost as others. Larger tiles gain little and take seconds
- * to compile. */
+/* The tile of least cost on llvmpipe, in cycles as measured there with vectors of 256
+ * bits: a load of a vec4 takes 11, of four elements 24, a multiply-add of vec4s 2.7, the
+ * blend that carries an accumulator over the loop's end 4, a store 45. Rows and columns
+ * beyond the edge cost as others. Bodies of more than 64 accumulators times ku leave the
+ * cache of decoded instructions and lose; the largest compiles for 0.45 s where 8 x 4
+ * takes 0.25, so only large products have it. */
 static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
                            const struct plan *p) {
-    static const struct tile soft[] = {{1, 1}, {1, 2}, {2, 2}, {4, 2}, {4, 4},
-                                       {7, 2}, {7, 4}, {8, 2}, {8, 4}};
-    struct tile best = {4, 1};
+    static const struct tile soft[] = {{1, 1, 2}, {1, 2, 2}, {2, 2, 2}, {4, 2, 2},
+                                       {4, 4, 1}, {8, 2, 1}, {8, 4, 1}, {16, 4, 1}};
+    struct tile best = {4, 1, 1};
     double least = 0;
     if (!c->limits->software)
-        return g->m < 4 ? (struct tile){1, 1} : best;
+        return g->m < 4 ? (struct tile){1, 1, 1} : best;
     /* sizes that change from run to run count by class, so that a new one compiles nothing:
      * rows always, columns where B is no constant */
     int64_t m = g->m < 4 ? g->m : g->m < 16 ? 8 : 64;
     int64_t n4 = p->form || p->n4 <= 4 ? p->n4 : 16;
-    double load_a = p->a_element ? 56 : 26, load_b = p->b_element ? 56 : 26;
-    for (size_t i = 0; i < sizeof soft / sizeof *soft; i++) {
+    double k = p->form ? (double)g->k : 64;
+    double load_a = p->a_element ? 24 : 11, load_b = p->b_element ? 24 : 11;
+    bool large = m == 64 && (p->form ? g->k * g->n >= 1 << 17 : p->n4 > 32);
+    for (size_t i = 0; i < sizeof soft / sizeof *soft - !large; i++) {
         struct tile t = soft[i];
+        if (g->k % (4 * t.ku) || p->a_element || !p->form)
+            t.ku = 1;
         double rows = (double)ceil_div(m, t.tm * (8 / p->width));
         double columns = (double)ceil_div(n4, p->width * t.nv);
-        double tiles = rows * columns;
-        double cost =
-            (p->form ? (double)g->k : 64.0) / 4 * (t.tm * load_a + 4 * t.nv * load_b + 32.0 * t.tm * t.nv) +
-            (p->y_element ? 200.0 : 130.0) * t.tm * t.nv + 300;
+        double tiles = rows * columns, vec4s = t.tm * t.nv;
+        double cost = k / 4 * (t.tm * load_a + 4 * t.nv * load_b +
+                               vec4s * (4 * 2.7 + 4.0 / t.ku)) +
+                      (p->y_element ? 70.0 : 45.0) * vec4s + 100;
         if (tiles < 16) /* an odd group out is waited for */
             tiles = 2.0 * (double)ceil_div((int64_t)tiles, 2);
         cost *= tiles;
@@ -257,7 +263,6 @@ static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
 
 static void add_tiled(struct esk_ctx *c, const struct esk_gemm *g, struct plan p) {
     struct tile t = tile_of(c, g, &p);
-    int ku = g->k % 8 == 0 && !p.a_element && p.form ? 2 : 1;
     int ly = c->limits->software ? 1 : 8;
     struct esk_recipe *r = esk_add_recipe(c, "gemm, register tiles");
     if (p.form)
@@ -265,13 +270,13 @@ static void add_tiled(struct esk_ctx *c, const struct esk_gemm *g, struct plan p
     struct esk_kernel *k = esk_recipe_kernel(r, "gemm");
     esk_kernel_define(k, "TM", t.tm);
     esk_kernel_define(k, "NV", t.nv);
-    esk_kernel_define(k, "KU", ku);
+    esk_kernel_define(k, "KU", t.ku);
     esk_kernel_define(k, "LY", ly);
     esk_kernel_local(k, 8, (uint32_t)ly, 1);
     esk_kernel_groups(k, (uint64_t)ceil_div(p.n4, p.width * t.nv),
                       (uint64_t)ceil_div(g->m, t.tm * ly * (8 / p.width)),
                       (uint64_t)p.batches);
-    k->loop_iterations = (uint64_t)(g->k / 4 / ku + 4);
+    k->loop_iterations = (uint64_t)(g->k / 4 / t.ku + 4);
     add_common(c, r, k, g, &p, p.width);
 }
 
