@@ -3,14 +3,16 @@
 // Y: C4 vec4 [N, OD, OH, OW, p_oc4]
 // Rows of outputs are laid end to end, p_row positions each; one invocation computes TILE
 // positions and NV vec4s of channels, LO apart. An input pixel is loaded once for all taps of
-// a kernel row; positions p_wrap inputs apart lie in different rows.
-// Groups: x: LO * NV vec4s of output channels; y: LOCAL_SIZE / LO tiles; z: n * OD + od.
-// Defines: TILE NV LO; KW, SX: width and stride of an unrolled kernel row, KW 0: p_kw taps of
+// a kernel row; positions p_wrap inputs apart lie in different rows. With a dilation every
+// p_dx-th pixel of a row makes a row of its own (a phase).
+// Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles; z: n * OD + od.
+// Defines: TILE NV; KW, SX: width and stride of an unrolled kernel row, KW 0: p_kw taps of
 // stride p_sx and dilation p_dx in a loop; CIN: live channels of an input vec4 (4, or fewer
 // when there is only one); VOLUME: three axes; GROUPED: input channels depend on the output's;
 // MASK: the last vec4 has pad channels.
-// Params: step span (input vec4s a pixel, and of one group) icg ocg oc oc4 bias (vec4s in front
+// Params: lo step span (input vec4s a pixel, and of one group) icg ocg oc oc4 bias (vec4s in front
 // of it) row wrap kd kh kw sx dx sy dy px py w h ow oh; VOLUME: sz dz pz d od.
+#include "lib/lanes.glsl"
 
 const int NOWHERE = -(1 << 28);
 #if READ_IMAGE
@@ -23,18 +25,21 @@ const int NOWHERE = -(1 << 28);
 #define TAPS 1
 #define STRIDE p_sx
 #define POSITIONS TILE
+#define PHASES 1
 #else
 #define TAPS KW
 #define STRIDE SX
 #define POSITIONS ((TILE - 1) * SX + KW)
+#define PHASES p_dx
 #endif
 const int N_WEIGHTS = TAPS * CIN * NV;
 
 void main() {
-    int lane = LOCAL & (LO - 1);
-    int oc = GROUP.x * (LO * NV) + lane;
-    int first = (GROUP.y * (LOCAL_SIZE / LO) + LOCAL / LO) * TILE;
-    int y0 = first / p_row, x0 = first - y0 * p_row;
+    int lane = LANE, lo = LO;
+    int oc = GROUP.x * (lo * NV) + lane;
+    int first = (GROUP.y * ACROSS + LANE_ACROSS) * TILE;
+    int line = first / p_row, x0 = first - line * p_row;
+    int y0 = line / PHASES, phase0 = line - y0 * PHASES;
     int step = p_step, span = p_span, w = p_w, h = p_h, rows = p_oh;
     if (y0 >= rows)
         return;
@@ -52,9 +57,9 @@ void main() {
     // column and row of each input position
     int column[POSITIONS], row[POSITIONS];
     {
-        int x = x0 * STRIDE, y = y0 * p_sy - p_py;
+        int x = x0 * STRIDE, y = y0 * p_sy - p_py, phase = phase0;
         for (int i = 0; i < POSITIONS; i++) {
-            column[i] = x - p_px;
+            column[i] = x * PHASES + phase - p_px;
             row[i] = y;
 #if KW == 0
             x += p_sx;
@@ -63,17 +68,20 @@ void main() {
 #endif
             bool over = x >= p_wrap;
             x -= over ? p_wrap : 0;
-            y += over ? p_sy : 0;
+            phase += over ? 1 : 0;
+            bool next = phase >= PHASES;
+            phase = next ? 0 : phase;
+            y += next ? p_sy : 0;
         }
     }
 #if KW != 0
     for (int i = 0; i < POSITIONS; i++)
         column[i] = uint(column[i]) < uint(w) ? column[i] * step + channel : NOWHERE;
 #endif
-    int block = GROUP.x * p_kd * p_kh * span * p_kw * (4 * LO * NV) + lane;
+    int block = GROUP.x * p_kd * p_kh * span * p_kw * (4 * NV * lo) + lane;
     vec4 sum[TILE * NV], bias[NV];
     for (int j = 0; j < NV; j++) {
-        bias[j] = LOAD_W(p_bias + oc + j * LO);
+        bias[j] = LOAD_W(p_bias + oc + j * lo);
         for (int t = 0; t < TILE; t++)
             sum[t * NV + j] = vec4(0.0);
     }
@@ -94,22 +102,29 @@ void main() {
             offset[i] = uint(y) < uint(h) && uint(x) < uint(w) && plane >= 0
                             ? plane + (y * w + x) * step + channel : NOWHERE;
         }
-        int tap = at + kx * (4 * LO * NV);
-        int advance = p_kw * (4 * LO * NV);
+        int last = NOWHERE;
+        for (int i = 0; i < POSITIONS; i++)
+            last = max(last, offset[i]);
+        int tap = at + kx * (4 * NV * lo);
+        int advance = p_kw * (4 * NV * lo);
 #else
         for (int i = 0; i < POSITIONS; i++) {
             int y = row[i] + ky * p_dy;
             offset[i] = (uint(y) < uint(h) ? plane + y * w * step : NOWHERE) + column[i];
         }
+        int last = NOWHERE;
+        for (int i = 0; i < POSITIONS; i++)
+            last = max(last, offset[i]);
         int tap = at;
-        const int advance = KW * 4 * LO * NV;
+        int advance = KW * 4 * NV * lo;
 #endif
-        for (int c = 0; c < span; c++) {
+        int live = last >= 0 ? span : 0; // taps in the padding alone are passed over
+        for (int c = 0; c < live; c++) {
             vec4 b[N_WEIGHTS];
             for (int k = 0; k < TAPS; k++)
                 for (int q = 0; q < CIN; q++)
                     for (int j = 0; j < NV; j++)
-                        b[(k * CIN + q) * NV + j] = LOAD_W(tap + ((k * 4 + q) * NV + j) * LO);
+                        b[(k * CIN + q) * NV + j] = LOAD_W(tap + ((k * 4 + q) * NV + j) * lo);
             vec4 a[POSITIONS];
             for (int i = 0; i < POSITIONS; i++) {
                 a[i] = FETCH(offset[i] + c);
@@ -136,30 +151,34 @@ void main() {
 #if KW == 0
         }
 #endif
-        at += span * p_kw * (4 * LO * NV);
+        at += span * p_kw * (4 * NV * lo);
     }
 #ifdef VOLUME
     }
 #endif
     // Arrays as long as the loops and indexed by their counters (place, bias) make Mesa unroll
     // these, however large the epilogue is: else `sum` would have to lie in memory.
-    int x = x0, y = y0, ow = p_ow, oc4 = p_oc4;
+    int x = x0, y = y0, phase = phase0, ow = p_ow, oc4 = p_oc4;
     int out_plane = GROUP.z * rows * ow, place[TILE];
     for (int t = 0; t < TILE; t++) {
-        place[t] = x < ow && y < rows ? (out_plane + y * ow + x) * oc4 + oc : -1;
+        int to = x * PHASES + phase;
+        place[t] = to < ow && y < rows ? (out_plane + y * ow + to) * oc4 + oc : -1;
         x++;
         bool over = x >= p_row;
         x = over ? 0 : x;
-        y += over ? 1 : 0;
+        phase += over ? 1 : 0;
+        bool next = phase >= PHASES;
+        phase = next ? 0 : phase;
+        y += next ? 1 : 0;
     }
     for (int t = 0; t < TILE; t++)
         for (int j = 0; j < NV; j++)
-            if (place[t] >= 0 && oc + j * LO < oc4) {
+            if (place[t] >= 0 && oc + j * lo < oc4) {
                 vec4 v = sum[t * NV + j] + bias[j];
-                int to = place[t] + j * LO;
+                int to = place[t] + j * lo;
                 v = EPILOGUE(v, to);
 #ifdef MASK
-                v = mix(vec4(0.0), v, lessThan(ivec4(oc + j * LO) * 4 + ivec4(0, 1, 2, 3),
+                v = mix(vec4(0.0), v, lessThan(ivec4(oc + j * lo) * 4 + ivec4(0, 1, 2, 3),
                                                ivec4(p_oc)));
 #endif
                 STORE_Y(to, v);

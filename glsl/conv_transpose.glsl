@@ -5,11 +5,13 @@
 // items k0 + j * kstep, j < count; (k0, count, i0) of each phase are in the lists zs, ys, xs.
 // One invocation computes TILE positions m of one phase, rows of p_row laid end to end, and NV
 // vec4s of channels, LO apart.
-// Groups: x: LO * NV vec4s of output channels; y: LOCAL_SIZE / LO tiles;
+// Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles;
 // z: ((n * OD + od) * p_sy + phase of y) * p_sx + phase of x.
-// Defines: TILE NV LO CIN GROUPED MASK as in conv.glsl.
-// Params: step span icg ocg oc oc4 bias row rows (positions m) d h w od oh ow kh kw sz sy sx,
+// Defines: TILE NV CIN GROUPED MASK as in conv.glsl.
+// Params: lo step span icg ocg oc oc4 bias row rows (positions m) d h w od oh ow kh kw sz sy sx,
 // steps of k and i of each axis: kz iz ky iy kx ix, lists zs ys xs.
+
+#include "lib/lanes.glsl"
 
 const int NOWHERE = -(1 << 28);
 #if READ_IMAGE
@@ -19,9 +21,9 @@ const int NOWHERE = -(1 << 28);
 #endif
 
 void main() {
-    int lane = LOCAL & (LO - 1);
-    int oc = GROUP.x * (LO * NV) + lane;
-    int first = (GROUP.y * (LOCAL_SIZE / LO) + LOCAL / LO) * TILE;
+    int lane = LANE, lo = LO;
+    int oc = GROUP.x * (lo * NV) + lane;
+    int first = (GROUP.y * ACROSS + LANE_ACROSS) * TILE;
     int y0 = first / p_row, x0 = first - y0 * p_row;
     if (y0 >= p_rows)
         return;
@@ -47,11 +49,11 @@ void main() {
     }
     vec4 sum[TILE * NV], bias[NV];
     for (int j = 0; j < NV; j++) {
-        bias[j] = LOAD_W(p_bias + oc + j * LO);
+        bias[j] = LOAD_W(p_bias + oc + j * lo);
         for (int t = 0; t < TILE; t++)
             sum[t * NV + j] = vec4(0.0);
     }
-    const int ITEM = 4 * LO * NV; // vec4s of the form from one kernel item to the next
+    int ITEM = 4 * NV * lo; // vec4s of the form from one kernel item to the next
     int row_size = span * p_kw * ITEM;
     int block = GROUP.x * p_kd * p_kh * row_size + lane;
     int nz = p_zs(phase_z * 3 + 1), ny = p_ys(phase_y * 3 + 1), nx = p_xs(phase_x * 3 + 1);
@@ -76,7 +78,7 @@ void main() {
                     vec4 b[CIN * NV];
                     for (int q = 0; q < CIN; q++)
                         for (int j = 0; j < NV; j++)
-                            b[q * NV + j] = LOAD_W(tap + (q * NV + j) * LO);
+                            b[q * NV + j] = LOAD_W(tap + (q * NV + j) * lo);
                     for (int t = 0; t < TILE; t++) {
                         vec4 a = FETCH(offset[t] + c);
                         for (int j = 0; j < NV; j++) {
@@ -98,12 +100,12 @@ void main() {
     }
     for (int t = 0; t < TILE; t++)
         for (int j = 0; j < NV; j++)
-            if (place[t] >= 0 && oc + j * LO < oc4) {
+            if (place[t] >= 0 && oc + j * lo < oc4) {
                 vec4 v = sum[t * NV + j] + bias[j];
-                int to = place[t] + j * LO;
+                int to = place[t] + j * lo;
                 v = EPILOGUE(v, to);
 #ifdef MASK
-                v = mix(vec4(0.0), v, lessThan(ivec4(oc + j * LO) * 4 + ivec4(0, 1, 2, 3),
+                v = mix(vec4(0.0), v, lessThan(ivec4(oc + j * lo) * 4 + ivec4(0, 1, 2, 3),
                                                ivec4(p_oc)));
 #endif
                 STORE_Y(to, v);

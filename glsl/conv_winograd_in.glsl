@@ -1,9 +1,10 @@
 // Winograd F(4×4, 3×3), first of three kernels: V = Bᵀ d B of each 6 × 6 piece of the input.
 // X: C4 vec4 [N, H, W, p_c4]   V: vec4 [36][p_pieces][p_c4], pieces: n, row, column
 // One invocation takes one piece of one channel vec4.
-// Groups: x: LO channel vec4s; y: LOCAL_SIZE / LO pieces of an image; z: n.
-// Defines: LO. Params: c4 w h px py across (pieces a row) each (pieces an image) pieces.
+// Groups: x: LO channel vec4s; y: ACROSS pieces of an image; z: n.
+// Params: lo c4 w h px py across (pieces a row) each (pieces an image) pieces.
 // The points are 0, ±√½, ±√2, ∞: with them the sums lose about as little as direct ones do.
+#include "lib/lanes.glsl"
 
 const int NOWHERE = -(1 << 28);
 #if READ_IMAGE
@@ -28,8 +29,8 @@ const float R2 = 1.41421356, R1 = 0.70710678;
     }
 
 void main() {
-    int c = GROUP.x * LO + (LOCAL & (LO - 1));
-    int piece = GROUP.y * (LOCAL_SIZE / LO) + LOCAL / LO;
+    int c = GROUP.x * LO + LANE;
+    int piece = GROUP.y * ACROSS + LANE_ACROSS;
     int c4 = p_c4, w = p_w, h = p_h, each = p_each;
     if (c >= c4 || piece >= each)
         return;

@@ -1,9 +1,11 @@
 // Winograd F(4×4, 3×3), second of three kernels: 36 products of matrices, M = V U.
 // V: vec4 [36][p_pieces][p_ic4]   U: the form of recipes/conv_winograd.c   M: vec4
 // [36][p_pieces][p_oc4]. One invocation computes TILE pieces and NV vec4s of channels, LO apart.
-// Groups: x: LO * NV vec4s of output channels; y: LOCAL_SIZE / LO tiles; z: which product.
-// Defines: TILE NV LO; DEPTH: input vec4s a step (1, 2).
-// Params: pieces ic4 deep (ic4 in the form, rounded up) oc4 product (vec4s of one in the form).
+// Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles; z: which product.
+// Defines: TILE NV; DEPTH: input vec4s a step (1, 2).
+// Params: lo pieces ic4 deep (ic4 in the form, rounded up) oc4 product (vec4s of one in the form).
+
+#include "lib/lanes.glsl"
 
 #if READ_IMAGE
 #define FETCH(i) LOAD_V(i)
@@ -12,9 +14,9 @@
 #endif
 
 void main() {
-    int lane = LOCAL & (LO - 1);
-    int oc = GROUP.x * (LO * NV) + lane;
-    int first = (GROUP.y * (LOCAL_SIZE / LO) + LOCAL / LO) * TILE;
+    int lane = LANE, lo = LO;
+    int oc = GROUP.x * (lo * NV) + lane;
+    int first = (GROUP.y * ACROSS + LANE_ACROSS) * TILE;
     int pieces = p_pieces, ic4 = p_ic4, oc4 = p_oc4;
     if (first >= pieces)
         return;
@@ -25,12 +27,12 @@ void main() {
         for (int j = 0; j < NV; j++)
             sum[t * NV + j] = vec4(0.0);
     }
-    int at = GROUP.z * p_product + GROUP.x * p_deep * (4 * LO * NV) + lane;
+    int at = GROUP.z * p_product + GROUP.x * p_deep * (4 * NV * lo) + lane;
     for (int c = 0; c < ic4; c += DEPTH) {
         vec4 b[DEPTH * 4 * NV];
         for (int q = 0; q < DEPTH * 4; q++)
             for (int j = 0; j < NV; j++)
-                b[q * NV + j] = LOAD_U(at + (q * NV + j) * LO);
+                b[q * NV + j] = LOAD_U(at + (q * NV + j) * lo);
 #if DEPTH > 1
         int c1 = c + 1 < ic4 ? c + 1 : -(1 << 28); // behind an odd end: zeros
 #endif
@@ -50,7 +52,7 @@ void main() {
                 sum[t * NV + j] += s;
             }
         }
-        at += DEPTH * 4 * LO * NV;
+        at += DEPTH * 4 * NV * lo;
     }
     // see conv.glsl for `place`
     int place[TILE];
@@ -58,6 +60,6 @@ void main() {
         place[t] = first + t < pieces ? (GROUP.z * pieces + first + t) * oc4 + oc : -1;
     for (int t = 0; t < TILE; t++)
         for (int j = 0; j < NV; j++)
-            if (place[t] >= 0 && oc + j * LO < oc4)
-                STORE_M(place[t] + j * LO, sum[t * NV + j]);
+            if (place[t] >= 0 && oc + j * lo < oc4)
+                STORE_M(place[t] + j * lo, sum[t * NV + j]);
 }

@@ -1,9 +1,10 @@
 // Winograd F(4×4, 3×3), last of three kernels: Y = Aᵀ M A, bias and epilogue.
 // M: vec4 [36][p_pieces][p_c4]   W: the form's bias, vec4 [p_c4] from p_bias on
 // Y: C4 vec4 [N, OH, OW, p_c4]. One invocation makes the 4 × 4 outputs of one piece.
-// Groups: x: LO channel vec4s; y: LOCAL_SIZE / LO pieces of an image; z: n.
-// Defines: LO; MASK: the last vec4 has pad channels.
-// Params: c c4 ow oh across (pieces a row) each (pieces an image) pieces bias.
+// Groups: x: LO channel vec4s; y: ACROSS pieces of an image; z: n.
+// Defines: MASK: the last vec4 has pad channels.
+// Params: lo c c4 ow oh across (pieces a row) each (pieces an image) pieces bias.
+#include "lib/lanes.glsl"
 
 const float R2 = 1.41421356, R1 = 0.70710678;
 
@@ -19,8 +20,8 @@ const float R2 = 1.41421356, R1 = 0.70710678;
     }
 
 void main() {
-    int c = GROUP.x * LO + (LOCAL & (LO - 1));
-    int piece = GROUP.y * (LOCAL_SIZE / LO) + LOCAL / LO;
+    int c = GROUP.x * LO + LANE;
+    int piece = GROUP.y * ACROSS + LANE_ACROSS;
     int c4 = p_c4, ow = p_ow, oh = p_oh, each = p_each;
     if (c >= c4 || piece >= each)
         return;

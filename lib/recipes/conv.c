@@ -19,11 +19,11 @@ struct esk_conv_tiling esk_conv_tiling(const struct esk_limits *limits,
 void esk_conv_define_tiling(struct esk_kernel *k, const struct esk_conv_tiling *t,
                             const struct esk_conv_form *f) {
     esk_kernel_define(k, "TILE", t->tile);
-    esk_kernel_define(k, "LO", t->lo);
     esk_kernel_define(k, "NV", t->nv);
     if (f->oc % 4)
         esk_kernel_define(k, "MASK", 1);
     esk_kernel_local(k, t->lanes, 1, 1);
+    esk_kernel_lanes(k, t->lo);
 }
 
 void esk_conv_window_params(struct esk_kernel *k, const struct esk_window *w,
@@ -55,8 +55,9 @@ static void blocks(struct esk_ctx *c, const struct esk_window *w,
                    const struct esk_conv_form *f, int64_t batch, int64_t group) {
     bool volume = w->kernel[0] > 1 || w->in[0] > 1 || w->out[0] > 1;
     int64_t kw = w->kernel[2], sx = w->stride[2], ow = w->out[2], oh = w->out[1];
-    bool unrolled = (kw == 1 || kw == 3 || kw == 5 || kw == 7) && w->dilation[2] == 1 &&
-                    (sx == 1 || sx == 2);
+    bool unrolled = (kw == 1 || kw == 3 || kw == 5 || kw == 7) &&
+                    (sx == 1 || (sx == 2 && w->dilation[2] == 1));
+    int64_t phases = unrolled ? w->dilation[2] : 1;
     struct esk_recipe *r = esk_add_recipe(c, group > 1  ? "conv grouped"
                                              : unrolled ? "conv row"
                                                         : "conv loop");
@@ -75,11 +76,12 @@ static void blocks(struct esk_ctx *c, const struct esk_window *w,
         esk_kernel_define(k, "GROUPED", 1);
     /* rows end to end, with room for what the last window of a row reads, or each row of
      * its own tiles */
-    int64_t reach = unrolled ? esk_divide_up(sx * (ow - 1) + kw, sx) : ow;
-    int64_t alone = esk_divide_up(ow, t.tile) * t.tile;
+    int64_t length = esk_divide_up(ow, phases);
+    int64_t reach = unrolled ? esk_divide_up(sx * (length - 1) + kw, sx) : length;
+    int64_t alone = esk_divide_up(length, t.tile) * t.tile;
     bool apart = alone <= reach;
     int64_t row = apart ? alone : reach;
-    int64_t tiles = esk_divide_up(row * oh, t.tile);
+    int64_t tiles = esk_divide_up(row * phases * oh, t.tile);
     esk_kernel_in(c, r, k, "X", 0, ESK_VEC4);
     esk_kernel_ref(k, "W", r, weights, ESK_READ, ESK_VEC4);
     esk_kernel_out(c, r, k, "Y", 0, ESK_VEC4);

@@ -124,8 +124,8 @@ static void input_kernel(struct esk_ctx *c, struct esk_recipe *r,
                          const struct pieces *p, int64_t batch, struct esk_ref_to to) {
     struct esk_kernel *k = esk_recipe_kernel(r, "conv_winograd_in");
     uint32_t lo = esk_channel_lanes(f->ic4), lanes = esk_lanes(c->limits);
-    esk_kernel_define(k, "LO", lo);
     esk_kernel_local(k, lanes, 1, 1);
+    esk_kernel_lanes(k, lo);
     esk_kernel_in(c, r, k, "X", 0, ESK_VEC4);
     esk_kernel_ref(k, "V", r, to, ESK_WRITE, ESK_VEC4);
     esk_kernel_int(k, "c4", f->ic4);
@@ -149,10 +149,10 @@ static void products(struct esk_ctx *c, struct esk_recipe *r, const struct form 
     struct esk_kernel *k = esk_recipe_kernel(r, "conv_winograd_mul");
     uint32_t lanes = esk_lanes(c->limits);
     esk_kernel_define(k, "TILE", p->tile);
-    esk_kernel_define(k, "LO", lo);
     esk_kernel_define(k, "NV", NV);
     esk_kernel_define(k, "DEPTH", p->depth);
     esk_kernel_local(k, lanes, 1, 1);
+    esk_kernel_lanes(k, lo);
     esk_kernel_ref(k, "V", r, in, ESK_READ, ESK_VEC4);
     esk_kernel_ref(k, "U", r, weights, ESK_READ, ESK_VEC4);
     esk_kernel_ref(k, "M", r, out, ESK_WRITE, ESK_VEC4);
@@ -176,10 +176,10 @@ static void output_kernel(struct esk_ctx *c, struct esk_recipe *r,
                           struct esk_ref_to weights) {
     struct esk_kernel *k = esk_recipe_kernel(r, "conv_winograd_out");
     uint32_t lo = esk_channel_lanes(f->oc4), lanes = esk_lanes(c->limits);
-    esk_kernel_define(k, "LO", lo);
     if (f->oc % 4)
         esk_kernel_define(k, "MASK", 1);
     esk_kernel_local(k, lanes, 1, 1);
+    esk_kernel_lanes(k, lo);
     esk_kernel_ref(k, "M", r, from, ESK_READ, ESK_VEC4);
     esk_kernel_ref(k, "W", r, weights, ESK_READ, ESK_VEC4);
     esk_kernel_out(c, r, k, "Y", 0, ESK_VEC4);
