@@ -61,7 +61,8 @@ static bool match_number(const struct esk_match *m, double number, esk_id id) {
         !(esk_dtype_is_float(var->dtype) || esk_dtype_is_int(var->dtype)))
         return false;
     struct esk_tensor tensor = esk_var_tensor(var);
-    return fabs(esk_tensor_double(&tensor, 0) - number) <= 1e-4 * fabs(number);
+    double slack = (double)(float)number == number ? 0 : 3e-7 * fabs(number);
+    return fabs(esk_tensor_double(&tensor, 0) - number) <= slack;
 }
 
 static bool name_fits(const char **at, const struct esk_op *op) {
@@ -236,6 +237,7 @@ struct rewriter {
     enum esk_phase phase;
     uint32_t *uses; /* owned */
     size_t cap_uses;
+    bool changed; /* in this round */
     esk_error *error;
 };
 
@@ -302,6 +304,24 @@ static esk_status check_new(struct rewriter *r, uint32_t first, bool *good) {
     return ESK_OK;
 }
 
+/* The root's output is another value: that one takes its place. */
+static esk_status take_same(struct rewriter *r, struct esk_match *m, uint32_t *made) {
+    struct esk_graph *graph = r->graph;
+    esk_id out = m->root->out[0], same = m->same;
+    const struct esk_var *a = graph->vars[out], *b = graph->vars[same];
+    bool shapes = a->rank >= 0 && b->rank >= 0 && r->phase == ESK_PHASE_BIND;
+    if (a->flags & ESK_VAR_OUTPUT || (shapes && a->dtype != b->dtype) ||
+        (shapes && !esk_shape_equal(a->rank, a->dim, b->rank, b->dim)))
+        return ESK_OK;
+    esk_graph_replace_uses(graph, out, same);
+    r->uses[same] += r->uses[out];
+    r->uses[out] = 0;
+    retire(r, m->root);
+    *made = 0;
+    r->changed = true;
+    return ESK_OK;
+}
+
 static esk_status apply(struct rewriter *r, struct esk_match *m,
                         const struct esk_pattern *pattern, uint32_t at, uint32_t *made) {
     struct esk_graph *graph = r->graph;
@@ -309,7 +329,10 @@ static esk_status apply(struct rewriter *r, struct esk_match *m,
     struct esk_var before = *graph->vars[out];
     uint32_t first = graph->n_order;
     bool done = false;
+    m->same = ESK_NONE;
     ESK_TRY(pattern->rewrite(m, &done));
+    if (done && m->same != ESK_NONE)
+        return take_same(r, m, made);
     if (done && r->phase == ESK_PHASE_BIND)
         ESK_TRY(check_new(r, first, &done));
     if (done && before.rank >= 0 && r->phase == ESK_PHASE_BIND &&
@@ -335,6 +358,7 @@ static esk_status apply(struct rewriter *r, struct esk_match *m,
     }
     retire(r, m->root);
     *made = graph->n_order - first;
+    r->changed = true;
     esk_graph_order_move(graph, first, at + 1);
     return ESK_OK;
 }
@@ -391,7 +415,11 @@ esk_status esk_rewrite(struct esk_graph *graph, enum esk_phase phase,
     if (!esk_grow((void **)&r.uses, &r.cap_uses, graph->n_vars + 64u, sizeof *r.uses))
         return esk_fail_memory(error, "uses of values");
     count(graph, keep, r.uses);
-    esk_status status = rewrite(&r, patterns, n);
+    esk_status status = ESK_OK;
+    do {
+        r.changed = false;
+        status = rewrite(&r, patterns, n);
+    } while (status == ESK_OK && r.changed);
     esk_free(r.uses);
     return status;
 }

@@ -18,4 +18,9 @@ esk_status esk_rewrite(struct esk_graph *graph, enum esk_phase phase,
 /* Uses of each var: by live nodes (once an input), bodies, as output; freed by the caller. */
 uint32_t *esk_count_uses(const struct esk_graph *graph, const bool *keep);
 
+/* Model pass: see passes.c. */
+esk_status esk_merge_duplicates(struct esk_graph *graph,
+                                const struct esk_compile_options *options,
+                                esk_error *error);
+
 #endif

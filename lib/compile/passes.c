@@ -54,10 +54,30 @@ static esk_status fold_constants(struct esk_graph *graph,
     return ESK_OK;
 }
 
+/* Optional outputs that nobody takes become absent (Dropout's mask); a variadic operator's
+ * number of outputs means something. */
+static esk_status drop_outputs(struct esk_graph *graph, esk_error *error) {
+    uint32_t *uses = esk_count_uses(graph, NULL);
+    if (!uses)
+        return esk_fail_memory(error, "uses of values");
+    for (uint32_t i = 0; i < graph->n_order; i++) {
+        struct esk_node *node = graph->nodes[graph->order[i]];
+        const struct esk_op *op = node->op;
+        if (node->dead || !op || op->max_out == UINT32_MAX || op->control)
+            continue;
+        for (uint32_t o = op->min_out; o < node->n_out; o++)
+            if (node->out[o] != ESK_NONE && !uses[node->out[o]])
+                node->out[o] = ESK_NONE;
+    }
+    esk_free(uses);
+    return ESK_OK;
+}
+
 static esk_status drop_unused(struct esk_graph *graph,
                               const struct esk_compile_options *options, esk_error *error) {
     (void)options;
     ESK_TRY(esk_sweep(graph, NULL, error));
+    ESK_TRY(drop_outputs(graph, error));
     uint32_t order = 0;
     for (uint32_t i = 0; i < graph->n_order; i++)
         if (!graph->nodes[graph->order[i]]->dead)
@@ -78,13 +98,20 @@ static const struct esk_pass passes[] = {
      "that nothing below works for nobody", drop_unused},
     {"fold_constants", ESK_PHASE_MODEL, ESK_LEVEL_BASIC, "nodes of constants become constants, "
      "once a model, so that their forms are shared by all plans", fold_constants},
+    {"merge_duplicates", ESK_PHASE_MODEL, ESK_LEVEL_BASIC, "of nodes that compute the same, one "
+     "stays; behind fold_constants, so that constants are compared as such",
+     esk_merge_duplicates},
+    {"drop_identities", ESK_PHASE_MODEL, ESK_LEVEL_BASIC, "Identity and Dropout go, so that what "
+     "they part can meet", rewrite_model},
     {"fold_weights", ESK_PHASE_MODEL, ESK_LEVEL_BASIC, "normalisation, factors and terms of "
-     "channels go into the weights before them; behind fold_constants, which makes them known",
-     rewrite_model},
+     "channels go into the weights before them; behind fold_constants, which makes them known, "
+     "in one walk with drop_identities", rewrite_model},
     {"inline_control", ESK_PHASE_BIND, ESK_LEVEL_DISABLED, "an If whose condition is known "
      "becomes its branch; in the walk, before the branch's shapes are needed", NULL},
     {"fold_shapes", ESK_PHASE_BIND, ESK_LEVEL_DISABLED, "small nodes of known inputs are "
      "computed; in the walk, so that Shape chains reach the nodes that need them", NULL},
+    {"drop_noops", ESK_PHASE_BIND, ESK_LEVEL_BASIC, "nodes that change nothing go; behind the "
+     "walk, since shapes and types decide", NULL},
     {"fuse_norms", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "normalisations and softmax spelled "
      "out become one node; behind the walk, since axes and shapes decide", NULL},
     {"fuse_attention", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "products, softmax and the "

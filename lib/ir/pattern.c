@@ -61,6 +61,14 @@ struct esk_node *esk_match_add(struct esk_match *m, const char *domain, const ch
     return node;
 }
 
+bool esk_match_copy_attrs(struct esk_match *m, struct esk_node *to,
+                          const struct esk_node *from) {
+    to->attrs = esk_arena_copy(&m->graph->arena, from->attrs,
+                               from->n_attrs * sizeof *from->attrs);
+    to->n_attrs = from->n_attrs;
+    return to->attrs || !from->n_attrs;
+}
+
 esk_id esk_match_temp(struct esk_match *m) {
     return esk_graph_add_temp(m->graph, m->graph->vars[m->root->out[0]]->name);
 }

@@ -13,7 +13,7 @@
  *   d:Name(…)     the node is `node('d')`
  *   x             any value; where the letter comes again, the same one
  *   $w  #b        a known value; a known value of one element
- *   2.5  =2.5     a known value of one element, this number within 1e-4 of it
+ *   2.5  =2.5     a known value of one element, this number; what no float is, to 3e-7 of it
  *   _             anything, absent too
  *
  * The values inside must have no other use: the nodes go. What is in a group of
@@ -34,6 +34,8 @@ struct esk_match {
     esk_id nodes[ESK_MATCH_NODES]; /* that match, without the root */
     uint32_t n_nodes;
     const uint32_t *uses; /* of a var, by live nodes, bodies and as output */
+    esk_id same;          /* set by rewrite: the root's output 0 is this value unchanged, no new
+                             node; the types and, where known, the shapes must be equal */
 };
 
 struct esk_pattern {
@@ -64,6 +66,9 @@ bool esk_match_ints(const struct esk_match *m, const struct esk_node *node, uint
  * caller's to set. NULL: memory. */
 struct esk_node *esk_match_add(struct esk_match *m, const char *domain, const char *op,
                                uint32_t n_in, const esk_id *in, esk_id out);
+/* The attributes of another node. false: memory. */
+bool esk_match_copy_attrs(struct esk_match *m, struct esk_node *to,
+                          const struct esk_node *from);
 /* A fresh value for esk_match_add; ESK_NONE: memory. */
 esk_id esk_match_temp(struct esk_match *m);
 /* Known floats for as long as the graph, in a blob of its own that forms can share; `data`
