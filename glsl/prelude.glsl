@@ -54,6 +54,12 @@ uvec4 as_uint8(uvec4 v) { return v & 255u; }
 uint as_uint16(uint v) { return v & 65535u; }
 uvec4 as_uint16(uvec4 v) { return v & 65535u; }
 
+// Rows that lie further apart than they are long: kernels get these as AT_X (choose).
+int pitched(int i, float inverse, int gap) { return i + int((float(i) + 0.5) * inverse) * gap; }
+int pitched_or_none(int i, float inverse, int gap) { // -2^28 is nowhere and stays there
+    return i < 0 ? i : pitched(i, inverse, gap);
+}
+
 //: param int
 #define p_@X w_[@V].@C
 //: param float
@@ -62,6 +68,11 @@ uvec4 as_uint16(uvec4 v) { return v & 65535u; }
 #define p_@X(i) w_[(@V + (i)) >> 2][(@V + (i)) & 3]
 //: param floats
 #define p_@X(i) intBitsToFloat(w_[(@V + (i)) >> 2][(@V + (i)) & 3])
+
+//: operand
+#ifndef AT_@X
+#define AT_@X(i) (i)
+#endif
 
 //: types F32 vec4
 #define T_@X vec4
@@ -102,147 +113,155 @@ uvec4 as_uint16(uvec4 v) { return v & 65535u; }
 
 //: read ssbo F32 vec4
 layout(std430, binding = @B) readonly buffer Buffer_@X { vec4 d_@X[]; };
-vec4 LOAD_@X(int i) { return d_@X[@O + i]; }
-vec4 LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + i] : vec4(0.0); }
+vec4 LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
+vec4 LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + AT_@X(i)] : vec4(0.0); }
 //: read ssbo F32 element
 layout(std430, binding = @B) readonly buffer Buffer_@X { float d_@X[]; };
-float LOAD_@X(int i) { return d_@X[@O + i]; }
-float LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + i] : 0.0; }
+float LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
+float LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + AT_@X(i)] : 0.0; }
 //: read ssbo F16X2 vec4
 layout(std430, binding = @B) readonly buffer Buffer_@X { uvec2 d_@X[]; };
-vec4 LOAD_@X(int i) {
+vec4 LOAD_@X(int at) {
+    int i = AT_@X(at);
     uvec2 u = d_@X[@O + i];
     return vec4(unpackHalf2x16(u.x), unpackHalf2x16(u.y));
 }
 vec4 LOADZ_@X(bool ok, int i) { return ok ? LOAD_@X(i) : vec4(0.0); }
 //: read ssbo F16X2 element
 layout(std430, binding = @B) readonly buffer Buffer_@X { uint d_@X[]; };
-float LOAD_@X(int i) {
+float LOAD_@X(int at) {
+    int i = AT_@X(at);
     vec2 v = unpackHalf2x16(d_@X[(@O + i) >> 1]);
     return (i & 1) == 0 ? v.x : v.y;
 }
 float LOADZ_@X(bool ok, int i) { return ok ? LOAD_@X(i) : 0.0; }
 //: read ssbo I32 vec4
 layout(std430, binding = @B) readonly buffer Buffer_@X { ivec4 d_@X[]; };
-ivec4 LOAD_@X(int i) { return d_@X[@O + i]; }
-ivec4 LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + i] : ivec4(0); }
+ivec4 LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
+ivec4 LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + AT_@X(i)] : ivec4(0); }
 //: read ssbo I32 element
 layout(std430, binding = @B) readonly buffer Buffer_@X { int d_@X[]; };
-int LOAD_@X(int i) { return d_@X[@O + i]; }
-int LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + i] : 0; }
+int LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
+int LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + AT_@X(i)] : 0; }
 //: read ssbo U32 vec4
 layout(std430, binding = @B) readonly buffer Buffer_@X { uvec4 d_@X[]; };
-uvec4 LOAD_@X(int i) { return d_@X[@O + i]; }
-uvec4 LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + i] : uvec4(0u); }
+uvec4 LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
+uvec4 LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + AT_@X(i)] : uvec4(0u); }
 //: read ssbo U32 element
 layout(std430, binding = @B) readonly buffer Buffer_@X { uint d_@X[]; };
-uint LOAD_@X(int i) { return d_@X[@O + i]; }
-uint LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + i] : 0u; }
+uint LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
+uint LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + AT_@X(i)] : 0u; }
 //: read ssbo I64X2 element
 layout(std430, binding = @B) readonly buffer Buffer_@X { uvec2 d_@X[]; };
-uvec2 LOAD_@X(int i) { return d_@X[@O + i]; }
-uvec2 LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + i] : uvec2(0u); }
+uvec2 LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
+uvec2 LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + AT_@X(i)] : uvec2(0u); }
 
 //: read image F32 vec4
 layout(rgba32f, binding = @B) readonly uniform highp imageBuffer d_@X;
-vec4 LOAD_@X(int i) { return imageLoad(d_@X, @O + i); }
-vec4 LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + i : -1); }
+vec4 LOAD_@X(int i) { return imageLoad(d_@X, @O + AT_@X(i)); }
+vec4 LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + AT_@X(i) : -1); }
 //: read image F32 element
 layout(r32f, binding = @B) readonly uniform highp imageBuffer d_@X;
-float LOAD_@X(int i) { return imageLoad(d_@X, @O + i).x; }
-float LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + i : -1).x; }
+float LOAD_@X(int i) { return imageLoad(d_@X, @O + AT_@X(i)).x; }
+float LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + AT_@X(i) : -1).x; }
 //: read image F16X2 vec4
 layout(rgba32ui, binding = @B) readonly uniform highp uimageBuffer d_@X;
-vec4 LOAD_@X(int i) {
+vec4 LOAD_@X(int at) {
+    int i = AT_@X(at);
     uvec4 u = imageLoad(d_@X, (@O + i) >> 1);
     u.xy = (i & 1) == 0 ? u.xy : u.zw;
     return vec4(unpackHalf2x16(u.x), unpackHalf2x16(u.y));
 }
-vec4 LOADZ_@X(bool ok, int i) {
+vec4 LOADZ_@X(bool ok, int at) {
+    int i = AT_@X(at);
     uvec4 u = imageLoad(d_@X, ok ? (@O + i) >> 1 : -1);
     u.xy = (i & 1) == 0 ? u.xy : u.zw;
     return vec4(unpackHalf2x16(u.x), unpackHalf2x16(u.y));
 }
 //: read image F16X2 element
 layout(r32ui, binding = @B) readonly uniform highp uimageBuffer d_@X;
-float LOAD_@X(int i) {
+float LOAD_@X(int at) {
+    int i = AT_@X(at);
     vec2 v = unpackHalf2x16(imageLoad(d_@X, (@O + i) >> 1).x);
     return (i & 1) == 0 ? v.x : v.y;
 }
-float LOADZ_@X(bool ok, int i) {
+float LOADZ_@X(bool ok, int at) {
+    int i = AT_@X(at);
     vec2 v = unpackHalf2x16(imageLoad(d_@X, ok ? (@O + i) >> 1 : -1).x);
     return (i & 1) == 0 ? v.x : v.y;
 }
 //: read image I32 vec4
 layout(rgba32i, binding = @B) readonly uniform highp iimageBuffer d_@X;
-ivec4 LOAD_@X(int i) { return imageLoad(d_@X, @O + i); }
-ivec4 LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + i : -1); }
+ivec4 LOAD_@X(int i) { return imageLoad(d_@X, @O + AT_@X(i)); }
+ivec4 LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + AT_@X(i) : -1); }
 //: read image I32 element
 layout(r32i, binding = @B) readonly uniform highp iimageBuffer d_@X;
-int LOAD_@X(int i) { return imageLoad(d_@X, @O + i).x; }
-int LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + i : -1).x; }
+int LOAD_@X(int i) { return imageLoad(d_@X, @O + AT_@X(i)).x; }
+int LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + AT_@X(i) : -1).x; }
 //: read image U32 vec4
 layout(rgba32ui, binding = @B) readonly uniform highp uimageBuffer d_@X;
-uvec4 LOAD_@X(int i) { return imageLoad(d_@X, @O + i); }
-uvec4 LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + i : -1); }
+uvec4 LOAD_@X(int i) { return imageLoad(d_@X, @O + AT_@X(i)); }
+uvec4 LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + AT_@X(i) : -1); }
 //: read image U32 element
 layout(r32ui, binding = @B) readonly uniform highp uimageBuffer d_@X;
-uint LOAD_@X(int i) { return imageLoad(d_@X, @O + i).x; }
-uint LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + i : -1).x; }
+uint LOAD_@X(int i) { return imageLoad(d_@X, @O + AT_@X(i)).x; }
+uint LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + AT_@X(i) : -1).x; }
 //: read image I64X2 element
 layout(rgba32ui, binding = @B) readonly uniform highp uimageBuffer d_@X;
-uvec2 LOAD_@X(int i) {
+uvec2 LOAD_@X(int at) {
+    int i = AT_@X(at);
     uvec4 u = imageLoad(d_@X, (@O + i) >> 1);
     return (i & 1) == 0 ? u.xy : u.zw;
 }
-uvec2 LOADZ_@X(bool ok, int i) {
+uvec2 LOADZ_@X(bool ok, int at) {
+    int i = AT_@X(at);
     uvec4 u = imageLoad(d_@X, ok ? (@O + i) >> 1 : -1);
     return (i & 1) == 0 ? u.xy : u.zw;
 }
 
 //: write F32 vec4
 layout(std430, binding = @B) writeonly buffer Buffer_@X { vec4 d_@X[]; };
-void STORE_@X(int i, vec4 v) { d_@X[@O + i] = @N(v); }
+void STORE_@X(int i, vec4 v) { d_@X[@O + AT_@X(i)] = @N(v); }
 //: write F32 element
 layout(std430, binding = @B) writeonly buffer Buffer_@X { float d_@X[]; };
-void STORE_@X(int i, float v) { d_@X[@O + i] = @N(v); }
+void STORE_@X(int i, float v) { d_@X[@O + AT_@X(i)] = @N(v); }
 //: write F16X2 vec4
 layout(std430, binding = @B) writeonly buffer Buffer_@X { uvec2 d_@X[]; };
 void STORE_@X(int i, vec4 v) {
-    d_@X[@O + i] = uvec2(packHalf2x16(v.xy), packHalf2x16(v.zw));
+    d_@X[@O + AT_@X(i)] = uvec2(packHalf2x16(v.xy), packHalf2x16(v.zw));
 }
 //: write F16X2 element
 layout(std430, binding = @B) writeonly buffer Buffer_@X { uint d_@X[]; };
-void STORE2_@X(int i, vec2 v) { d_@X[(@O >> 1) + i] = packHalf2x16(v); }
+void STORE2_@X(int i, vec2 v) { d_@X[(@O >> 1) + AT_@X(i)] = packHalf2x16(v); }
 //: write I32 vec4
 layout(std430, binding = @B) writeonly buffer Buffer_@X { ivec4 d_@X[]; };
-void STORE_@X(int i, ivec4 v) { d_@X[@O + i] = @N(v); }
+void STORE_@X(int i, ivec4 v) { d_@X[@O + AT_@X(i)] = @N(v); }
 //: write I32 element
 layout(std430, binding = @B) writeonly buffer Buffer_@X { int d_@X[]; };
-void STORE_@X(int i, int v) { d_@X[@O + i] = @N(v); }
+void STORE_@X(int i, int v) { d_@X[@O + AT_@X(i)] = @N(v); }
 //: write U32 vec4
 layout(std430, binding = @B) writeonly buffer Buffer_@X { uvec4 d_@X[]; };
-void STORE_@X(int i, uvec4 v) { d_@X[@O + i] = @N(v); }
+void STORE_@X(int i, uvec4 v) { d_@X[@O + AT_@X(i)] = @N(v); }
 //: write U32 element
 layout(std430, binding = @B) writeonly buffer Buffer_@X { uint d_@X[]; };
-void STORE_@X(int i, uint v) { d_@X[@O + i] = @N(v); }
+void STORE_@X(int i, uint v) { d_@X[@O + AT_@X(i)] = @N(v); }
 //: write I64X2 element
 layout(std430, binding = @B) writeonly buffer Buffer_@X { uvec2 d_@X[]; };
-void STORE_@X(int i, uvec2 v) { d_@X[@O + i] = v; }
+void STORE_@X(int i, uvec2 v) { d_@X[@O + AT_@X(i)] = v; }
 
 //: readwrite F32 vec4
 layout(std430, binding = @B) buffer Buffer_@X { vec4 d_@X[]; };
-vec4 LOAD_@X(int i) { return d_@X[@O + i]; }
-void STORE_@X(int i, vec4 v) { d_@X[@O + i] = @N(v); }
+vec4 LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
+void STORE_@X(int i, vec4 v) { d_@X[@O + AT_@X(i)] = @N(v); }
 //: readwrite F32 element
 layout(std430, binding = @B) buffer Buffer_@X { float d_@X[]; };
-float LOAD_@X(int i) { return d_@X[@O + i]; }
-void STORE_@X(int i, float v) { d_@X[@O + i] = @N(v); }
+float LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
+void STORE_@X(int i, float v) { d_@X[@O + AT_@X(i)] = @N(v); }
 //: readwrite I32 element
 layout(std430, binding = @B) buffer Buffer_@X { int d_@X[]; };
-int LOAD_@X(int i) { return d_@X[@O + i]; }
-void STORE_@X(int i, int v) { d_@X[@O + i] = @N(v); }
+int LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
+void STORE_@X(int i, int v) { d_@X[@O + AT_@X(i)] = @N(v); }
 //: readwrite U32 element
 layout(std430, binding = @B) buffer Buffer_@X { uint d_@X[]; };
-uint LOAD_@X(int i) { return d_@X[@O + i]; }
-void STORE_@X(int i, uint v) { d_@X[@O + i] = @N(v); }
+uint LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
+void STORE_@X(int i, uint v) { d_@X[@O + AT_@X(i)] = @N(v); }

@@ -23,7 +23,9 @@ struct chooser {
     bool *readback;    /* a device var that the host needs */
     bool *fused;       /* of a node: a member of a group that stands */
     bool *made;        /* of a var: there at this point of the order */
-    size_t cap_buffer_stage, cap_stages_of;
+    struct esk_joint *joints;
+    uint32_t n_joints;
+    size_t cap_buffer_stage, cap_stages_of, cap_joints;
     struct esk_text fallbacks; /* for strict */
 };
 
@@ -331,7 +333,7 @@ static esk_status add_recipe(struct chooser *c, const struct esk_node *node, esk
                                     .bytes = recipe->scratch[i].bytes};
         ESK_TRY(add_buffer(c, buffer, stage, &index));
     }
-    for (uint32_t i = 0; i < recipe->n_kernels; i++) {
+    for (uint32_t i = 0; i + recipe->n_parts < recipe->n_kernels; i++) {
         const struct esk_kernel *k = &recipe->kernels[i];
         struct esk_command command = {.kernel = k, .node = node_id};
         for (uint32_t j = 0; j < k->n_operands; j++) {
@@ -475,6 +477,20 @@ static bool all_walk_on(const struct chooser *c, const struct esk_node *node) {
     return true;
 }
 
+static esk_status add_joint(struct chooser *c, const struct esk_node *node,
+                            const struct esk_recipe *recipe, uint32_t first) {
+    struct esk_joint joint = {.recipe = recipe, .first = first};
+    joint.buffers = ESK_ARENA_ARRAY(&c->plan->arena, uint32_t, recipe->n_parts);
+    if (!joint.buffers || !esk_grow((void **)&c->joints, &c->cap_joints, c->n_joints + 1,
+                                    sizeof *c->joints))
+        return esk_fail_memory(c->error, "parts");
+    for (uint32_t i = 0; i < recipe->n_parts; i++)
+        joint.buffers[i] =
+            c->buffer_of[node->in[recipe->parts[i].input]][recipe->out_layout[0]];
+    c->joints[c->n_joints++] = joint;
+    return ESK_OK;
+}
+
 /* Output vars get their layout, and aliases their buffer. */
 static esk_status finish_node(struct chooser *c, struct esk_node *node, esk_id node_id,
                               struct esk_recipe *recipe, const struct esk_group *group) {
@@ -505,8 +521,12 @@ static esk_status finish_node(struct chooser *c, struct esk_node *node, esk_id n
         }
         ESK_TRY(ensure_buffer(c, node->in[in], layout, &buffer));
         c->buffer_of[out0][recipe->out_layout[0]] = buffer;
-    } else
+    } else {
         ESK_TRY(add_recipe(c, node, node_id, recipe));
+        if (recipe->n_parts)
+            ESK_TRY(add_joint(c, node, recipe,
+                              c->plan->n_commands - recipe->n_kernels + recipe->n_parts));
+    }
     for (uint32_t i = 0; i < node->n_out; i++) {
         esk_id id = i ? node->out[i] : out0;
         if (id == ESK_NONE)
@@ -735,6 +755,27 @@ static esk_status add_readbacks(struct chooser *c) {
     return ESK_OK;
 }
 
+/* Parts go into their places where the host and the caller do not have them too. */
+static esk_status place_parts(struct chooser *c) {
+    struct esk_plan *plan = c->plan;
+    if (!c->n_joints || !esk_pass_enabled(c->options, "place_parts"))
+        return ESK_OK;
+    bool *fixed = esk_calloc(plan->n_buffers + 1u, sizeof *fixed);
+    if (!fixed)
+        return esk_fail_memory(c->error, "parts");
+    for (uint32_t id = 0; id < c->graph->n_vars; id++)
+        for (int layout = 0; layout < LAYOUTS; layout++) {
+            uint32_t buffer = c->buffer_of[id][layout];
+            if (buffer != UINT32_MAX && !ESK_COMMAND_IS_FORM(buffer))
+                fixed[buffer] |= c->readback[id] || c->users.outside[id] ||
+                                 c->host_stage[id] != NOT_ON_HOST;
+        }
+    esk_status status = esk_place_parts(plan, c->joints, c->n_joints, fixed, c->stages_of,
+                                        c->error);
+    esk_free(fixed);
+    return status;
+}
+
 static esk_status start(struct chooser *c, const bool *keep) {
     size_t n = c->graph->n_vars + 1u;
     ESK_TRY(esk_users_init(&c->users, c->graph, keep, c->error));
@@ -782,7 +823,8 @@ static esk_status choose(struct chooser *c, const bool *keep) {
         if (node->dead && node->op && node->home == ESK_HOME_NONE)
             node->home = ESK_HOME_KNOWN;
     }
-    return add_readbacks(c);
+    ESK_TRY(add_readbacks(c));
+    return place_parts(c);
 }
 
 esk_status esk_choose(struct esk_plan *plan, const struct esk_compile_options *options,
@@ -797,6 +839,7 @@ esk_status esk_choose(struct esk_plan *plan, const struct esk_compile_options *o
     esk_free(c.readback);
     esk_free(c.fused);
     esk_free(c.made);
+    esk_free(c.joints);
     esk_text_finish(&c.fallbacks);
     *stages_of = c.stages_of; /* the caller frees it, on failure too */
     return status;

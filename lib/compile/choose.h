@@ -29,4 +29,17 @@ uint32_t esk_group_find(const struct esk_graph *graph, const struct esk_users *u
                         bool (*ready)(void *user, esk_id var), void *user,
                         struct esk_group *groups);
 
+/* A value put together from parts: its recipe, the first of the commands that copy them, and
+ * the buffer of each part. */
+struct esk_joint {
+    const struct esk_recipe *recipe;
+    uint32_t first;
+    uint32_t *buffers;
+};
+/* Puts parts into their places where that saves commands. `fixed`: of a buffer: the host or
+ * the caller has it too. */
+esk_status esk_place_parts(struct esk_plan *plan, const struct esk_joint *joints,
+                           uint32_t n_joints, const bool *fixed, uint32_t *stages_of,
+                           esk_error *error);
+
 #endif

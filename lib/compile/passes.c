@@ -122,6 +122,8 @@ static const struct esk_pass passes[] = {
      "constant goes into it", NULL},
     {"fuse_epilogues", ESK_PHASE_DEVICE, ESK_LEVEL_EXTENDED, "elementwise nodes join the kernel "
      "before them; asked of `gpu` node by node, since only it knows what it can take", NULL},
+    {"place_parts", ESK_PHASE_DEVICE, ESK_LEVEL_EXTENDED, "the parts of a Concat are made in "
+     "their places; last, when all that read and write them is known", NULL},
 };
 
 const struct esk_pass *esk_pass_at(size_t index) {

@@ -75,7 +75,7 @@ static void give_slots(struct esk_plan *plan) {
             struct esk_buffer *buffer = &plan->buffers[b];
             if (buffer->var == graph->inputs[i] && buffer->layout == ESK_LAYOUT_DENSE &&
                 buffer->place.slot == ESK_SLOT_ACTIVATION && buffer->parent == ESK_NONE)
-                buffer->place = (struct esk_place){ESK_SLOT_INPUT, i, 0, buffer->bytes};
+                buffer->place = (struct esk_place){.slot = ESK_SLOT_INPUT, .index = i, .bytes = buffer->bytes};
         }
     for (uint32_t i = 0; i < plan->n_outputs; i++) {
         const struct esk_plan_output *output = &plan->outputs[i];
@@ -83,7 +83,7 @@ static void give_slots(struct esk_plan *plan) {
             continue;
         struct esk_buffer *buffer = &plan->buffers[output->buffer];
         if (buffer->place.slot == ESK_SLOT_ACTIVATION && buffer->parent == ESK_NONE)
-            buffer->place = (struct esk_place){ESK_SLOT_OUTPUT, i, 0, buffer->bytes};
+            buffer->place = (struct esk_place){.slot = ESK_SLOT_OUTPUT, .index = i, .bytes = buffer->bytes};
     }
 }
 
@@ -98,11 +98,26 @@ static uint32_t root_of(const struct esk_plan *plan, uint32_t buffer) {
     return buffer;
 }
 
-static uint64_t offset_in_root(const struct esk_plan *plan, uint32_t buffer) {
-    uint64_t offset = 0;
-    for (; plan->buffers[buffer].parent != ESK_NONE; buffer = plan->buffers[buffer].parent)
-        offset += plan->buffers[buffer].offset;
-    return offset;
+/* A place in the root of what lies inside it: offsets, and rows that a parent has apart. */
+static struct esk_place place_inside(const struct esk_plan *plan, uint32_t buffer) {
+    struct esk_place place = {.bytes = plan->buffers[buffer].bytes};
+    for (; plan->buffers[buffer].parent != ESK_NONE;
+         buffer = plan->buffers[buffer].parent) {
+        const struct esk_buffer *b = &plan->buffers[buffer];
+        if (b->pitch) {
+            uint64_t rows = b->bytes / b->row;
+            place.offset = place.offset / b->row * b->pitch + place.offset % b->row;
+            place.row = place.row ? place.row : b->row;
+            place.pitch = b->pitch;
+            place.bytes = (rows - 1) * b->pitch + place.row;
+        }
+        place.offset += b->offset;
+    }
+    const struct esk_place *root = &plan->buffers[buffer].place;
+    place.slot = root->slot;
+    place.index = root->index;
+    place.offset += root->offset;
+    return place;
 }
 
 static void find_spans(const struct esk_plan *plan, struct span *spans) {
@@ -130,7 +145,7 @@ static bool can_take(const struct esk_plan *plan, const struct span *spans,
         return false;
     const struct esk_buffer *from = &plan->buffers[a], *to = &plan->buffers[y];
     uint32_t root = root_of(plan, a);
-    if (root == y || to->parent != ESK_NONE || from->bytes != to->bytes ||
+    if (root == y || to->parent != ESK_NONE || from->pitch || from->bytes != to->bytes ||
         from->storage != to->storage || plan->buffers[root].bytes != to->bytes ||
         plan->buffers[root].place.slot != ESK_SLOT_ACTIVATION ||
         to->place.slot != ESK_SLOT_ACTIVATION || spans[root].last != time ||
@@ -216,18 +231,17 @@ static esk_status place_buffers(struct esk_plan *plan, uint64_t max_slab, esk_er
     for (uint32_t i = 0; i < plan->n_buffers; i++) {
         struct esk_buffer *buffer = &plan->buffers[i];
         if (buffer->place.slot == ESK_SLOT_ACTIVATION && buffer->parent == ESK_NONE) {
-            buffer->place = (struct esk_place){ESK_SLOT_ACTIVATION, items[n].slab,
-                                               items[n].offset, buffer->bytes};
+            buffer->place = (struct esk_place){.slot = ESK_SLOT_ACTIVATION,
+                                               .index = items[n].slab,
+                                               .offset = items[n].offset,
+                                               .bytes = buffer->bytes};
             n++;
         }
     }
     for (uint32_t i = 0; i < plan->n_buffers; i++) {
         struct esk_buffer *buffer = &plan->buffers[i];
-        if (buffer->parent == ESK_NONE)
-            continue;
-        buffer->place = plan->buffers[root_of(plan, i)].place;
-        buffer->place.offset += offset_in_root(plan, i);
-        buffer->place.bytes = buffer->bytes;
+        if (buffer->parent != ESK_NONE)
+            buffer->place = place_inside(plan, i);
     }
     for (uint32_t i = 0; i < plan->n_slabs; i++)
         plan->peak += plan->slab_bytes[i];
@@ -245,8 +259,14 @@ struct access {
 };
 
 static bool same_bytes(const struct esk_place *a, const struct esk_place *b) {
-    return a->slot == b->slot && a->index == b->index && a->offset < b->offset + b->bytes &&
-           b->offset < a->offset + a->bytes;
+    if (a->slot != b->slot || a->index != b->index || a->offset >= b->offset + b->bytes ||
+        b->offset >= a->offset + a->bytes)
+        return false;
+    if (!a->pitch || a->pitch != b->pitch)
+        return true;
+    /* columns of the same rows */
+    uint64_t pitch = a->pitch, behind = (b->offset % pitch + pitch - a->offset % pitch) % pitch;
+    return behind < a->row || pitch - behind < b->row;
 }
 
 /* A command needs a barrier when it touches bytes that a command since the last barrier

@@ -106,7 +106,7 @@ static esk_status bind(struct esk_lease *lease, const struct esk_device_binding 
                        uint32_t n, uint32_t i, esk_error *error) {
     const struct esk_prepared *p = lease->prepared;
     const struct esk_device_binding *binding = &bindings[i];
-    struct esk_place place = {ESK_SLOT_INPUT, binding->index, 0, 0};
+    struct esk_place place = {.slot = ESK_SLOT_INPUT, .index = binding->index};
     if (binding->output)
         place = p->plan->buffers[p->plan->outputs[binding->index].buffer].place;
     bool alone = stands_alone(lease, bindings, n, i, &place);

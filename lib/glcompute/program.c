@@ -220,6 +220,7 @@ static esk_status add_operand(const struct esk_shader *shaders,
     snprintf(words.o, sizeof words.o, "w_[%u].%c", base / 4, "xyzw"[base % 4]);
     char name[64];
     snprintf(name, sizeof name, "types %s %s", storage, view);
+    ESK_TRY(add_section(shaders, "operand", &words, text, error));
     ESK_TRY(add_section(shaders, name, &words, text, error));
     snprintf(name, sizeof name, "%s %s %s", how, storage, view);
     return add_section(shaders, name, &words, text, error);
@@ -272,10 +273,10 @@ esk_status esk_gl_source_make(const struct esk_shader *shaders,
                             error);
     if (status == ESK_OK)
         status = add_section(shaders, "common", NULL, text, error);
-    for (uint32_t i = 0; i < kernel->n_operands && status == ESK_OK; i++)
-        status = add_operand(shaders, kernel, i, path, text, error);
     if (status == ESK_OK)
         status = add_params(shaders, kernel, text, error);
+    for (uint32_t i = 0; i < kernel->n_operands && status == ESK_OK; i++)
+        status = add_operand(shaders, kernel, i, path, text, error);
     esk_text_append(text, esk_text_str(&body), body.length);
     if (status == ESK_OK && (body.failed || text->failed || kernel->defines.failed))
         status = esk_fail_memory(error, "the source of a program");

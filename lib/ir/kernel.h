@@ -100,6 +100,13 @@ struct esk_scratch {
     enum esk_storage storage;
 };
 
+/* Output 0 is put together from inputs, as they are: input `input` is its rows' bytes
+ * [offset, offset + row). Rows are `pitch` bytes; pitch 0: there is one. */
+struct esk_part {
+    uint32_t input;
+    uint64_t offset, row, pitch;
+};
+
 struct esk_recipe {
     const char *label; /* "conv k3 winograd" */
     struct esk_kernel *kernels;
@@ -115,6 +122,10 @@ struct esk_recipe {
     /* Outputs that can be had without kernels, as walks; choose makes what a consumer needs
      * of them when it needs it. With kernels besides, these are an alternative. */
     const struct esk_walk *walk[ESK_RECIPE_INPUTS];
+    /* The parts of output 0, where they may be made in their places. The last n_parts kernels
+     * copy one part each, in this order; the kernels before them copy all. */
+    const struct esk_part *parts;
+    uint32_t n_parts;
 };
 
 /* ---- Building, for `gpu` functions. All memory is the builder's; running out of it is

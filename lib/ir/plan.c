@@ -100,6 +100,10 @@ void esk_plan_print(const struct esk_plan *plan, struct esk_text *text) {
         print_place(plan, i, text);
         if (b->parent != ESK_NONE)
             esk_text_add(text, " in buffer %u", b->parent);
+        if (b->place.pitch)
+            esk_text_add(text, ", rows of %llu bytes, %llu apart",
+                         (unsigned long long)b->place.row,
+                         (unsigned long long)b->place.pitch);
         esk_text_add(text, "\n");
     }
     for (uint32_t i = 0; i < plan->n_forms; i++) {

@@ -15,11 +15,13 @@ enum esk_slot_kind {
 };
 const char *esk_slot_name(enum esk_slot_kind kind);
 
-/* Where a tensor lies: a range of a slot. */
+/* Where a tensor lies: a range of a slot. Its rows of `row` bytes lie `pitch` bytes apart in
+ * it; pitch 0: it is one run of bytes. */
 struct esk_place {
     enum esk_slot_kind slot;
     uint32_t index;
     uint64_t offset, bytes;
+    uint64_t row, pitch;
 };
 
 /* One tensor in one layout on the device. Several vars may share a buffer (aliases). A
@@ -33,6 +35,7 @@ struct esk_buffer {
     uint64_t bytes;
     uint32_t parent;       /* the buffer whose bytes these are; ESK_NONE: it has its own */
     uint64_t offset;       /* into the parent, in bytes */
+    uint64_t row, pitch;   /* its rows, and from one to the next in the parent; pitch 0: one */
     uint32_t first, last;  /* first and last command that touch it, counted over all stages */
     struct esk_place place;
 };

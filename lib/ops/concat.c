@@ -1,5 +1,6 @@
 /* Concat. Out: kernels of at most three inputs each, in vec4s where every part is made of
- * them; in C4 where the parts' channels are. */
+ * them; in C4 where the parts' channels are. Parts that can be made in their places need
+ * none: choose knows which. */
 #include "recipes/move.h"
 
 #include <inttypes.h>
@@ -109,6 +110,29 @@ static void add_kernel(const struct parts *p, struct esk_recipe *r, uint32_t fro
     k->bytes = (double)(p->outer * len * of) * 8;
 }
 
+/* Each part by itself, and where it may be made. */
+static void add_parts(const struct parts *p, struct esk_recipe *r, int unit) {
+    struct esk_part *parts = ESK_ARENA_ARRAY(&p->c->graph->arena, struct esk_part, p->n);
+    uint64_t at = 0, bytes = (uint64_t)esk_move_unit(p->storage);
+    if (!parts) {
+        p->c->recipes->failed = true;
+        return;
+    }
+    for (uint32_t i = 0; i < p->n; i++) {
+        uint64_t row = (uint64_t)p->len[i] * bytes;
+        parts[i] = (struct esk_part){
+            .input = p->in[i],
+            .offset = at,
+            .row = row,
+            .pitch = p->outer > 1 ? (uint64_t)p->row * bytes : 0,
+        };
+        at += row;
+        add_kernel(p, r, i, 1, unit, NULL);
+    }
+    r->parts = parts;
+    r->n_parts = p->n;
+}
+
 static void add_recipe(const struct parts *p) {
     struct esk_recipe *r = esk_add_recipe(p->c, "concat");
     r->out_layout[0] = p->layout;
@@ -131,6 +155,8 @@ static void add_recipe(const struct parts *p) {
     for (uint32_t i = 0; i < p->n; i += PARTS)
         add_kernel(p, r, i, p->n - i < PARTS ? p->n - i : PARTS, unit,
                    halves ? &scratch : NULL);
+    if (unit && !halves)
+        add_parts(p, r, unit);
     if (halves) {
         struct esk_move m = {0};
         esk_move_push(&m, p->outer * p->row, 1);

@@ -58,9 +58,9 @@ static void setup(void) {
     k->n_operands = 2;
     esk_kernel_host_int(k, "at", 0, 1);
     esk_kernel_groups(k, 4, 1, 1);
-    fix.buffers[0].place = (struct esk_place){ESK_SLOT_INPUT, 0, 0, 256};
-    fix.buffers[1].place = (struct esk_place){ESK_SLOT_ACTIVATION, 0, 256, 256};
-    fix.buffers[2].place = (struct esk_place){ESK_SLOT_OUTPUT, 0, 0, 256};
+    fix.buffers[0].place = (struct esk_place){ESK_SLOT_INPUT, 0, 0, 256, 0, 0};
+    fix.buffers[1].place = (struct esk_place){ESK_SLOT_ACTIVATION, 0, 256, 256, 0, 0};
+    fix.buffers[2].place = (struct esk_place){ESK_SLOT_OUTPUT, 0, 0, 256, 0, 0};
     fix.slab_bytes[0] = 512;
     fix.forms[0] = (struct esk_plan_form){.form.bytes = 64, .shared = true};
     fix.commands[0] = (struct esk_command){.kernel = &fix.recipe.kernels[0],

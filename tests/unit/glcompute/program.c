@@ -92,8 +92,8 @@ Test(program, source_ssbo) {
     has(&text, "layout(std430, binding = 0) readonly buffer Buffer_X { vec4 d_X[]; };");
     has(&text, "layout(std430, binding = 1) writeonly buffer Buffer_Y { uint d_Y[]; };");
     has(&text, "layout(std430, binding = 2) readonly buffer Buffer_I { uvec2 d_I[]; };");
-    has(&text, "d_Y[w_[1].y + i] = as_uint8(v);");
-    has(&text, "return d_X[w_[1].x + i];");
+    has(&text, "d_Y[w_[1].y + AT_Y(i)] = as_uint8(v);");
+    has(&text, "return d_X[w_[1].x + AT_X(i)];");
     has(&text, "#define p_count w_[1].w\n");
     has(&text, "#define p_dims(i) w_[(8 + (i)) >> 2][(8 + (i)) & 3]\n");
     has(&text, "#define p_one(i) w_[(11 + (i)) >> 2][(11 + (i)) & 3]\n");
