@@ -207,7 +207,7 @@ struct bound {
 static void bind(struct bound *bound, int64_t size) {
     const struct esk_compile_options options = {.limits = &limits, .strict = true};
     struct esk_bind_input input = {
-        {.dtype = ESK_FLOAT, .rank = 4, .dim = {1, 16, size, size}}};
+        .tensor = {.dtype = ESK_FLOAT, .rank = 4, .dim = {1, 16, size, size}}};
     struct esk_gl_form_place places[256];
     input.tensor.bytes = (size_t)(16 * size * size * 4);
     MUST(esk_bind(house.model->graph, &input, &options, &bound->plan, &error));

@@ -18,6 +18,7 @@ static const struct command {
     {"profile", cmd_profile, "show where the time of a model goes"},
     {"run", cmd_run, "run a model once or more and show its outputs"},
     {"test", cmd_test, "run folders of ONNX tests and compare the outputs"},
+    {"tune", cmd_tune, "time the kernels that a model could take and keep the fastest"},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 

@@ -132,8 +132,8 @@ typedef struct esk_session_stats {
 ESK_API esk_status esk_session_get_stats(esk_session *session, esk_session_stats *stats,
                                          esk_error *error);
 
-/* Text of the newest plan: what is "graph", "plan", "commands", "limits" or "source:N" (the
- * shader of command N). Free it with esk_text_free. */
+/* Text of the newest plan: what is "graph", "plan", "commands", "limits", "tuning" or
+ * "source:N" (the shader of command N). Free it with esk_text_free. */
 ESK_API esk_status esk_session_dump(esk_session *session, const char *what, char **text,
                                     esk_error *error);
 ESK_API void esk_text_free(char *text);

@@ -4,6 +4,7 @@
  * plan's commands, buffers, forms, transfers. Must not know operators by name. */
 #include "base/mem.h"
 #include "compile/choose.h"
+#include "compile/tuning.h"
 
 #include <string.h>
 
@@ -208,25 +209,42 @@ static bool recipe_failed(const struct esk_recipe *recipe) {
     return false;
 }
 
-/* The first recipe that fits, moved into the plan's list; *why otherwise. */
-static esk_status take_recipe(struct chooser *c, struct esk_recipe_list *list,
-                              struct esk_recipe **taken, const char **why) {
+/* The first recipe that fits, or which of those that fit a tuner knows to be the fastest,
+ * moved into the plan's list; *why otherwise. */
+static esk_status take_recipe(struct chooser *c, const struct esk_ctx *ctx,
+                              struct esk_recipe_list *list, struct esk_recipe **taken,
+                              const char **why) {
+    enum { MOST = 16 }; /* those behind are not looked at when one before them fits */
     struct esk_recipe_list *kept = &c->plan->recipes;
+    const struct esk_tuner *tuner = c->options->tuner;
+    bool fits[MOST] = {false};
+    size_t first = list->count, n = 0;
     *taken = NULL;
     if (list->failed)
         return esk_fail_memory(c->error, "recipes");
-    for (size_t i = 0; i < list->count; i++) {
+    for (size_t i = 0; i < list->count && (!n || (tuner && i < MOST)); i++) {
         if (recipe_failed(list->items[i]))
             return esk_fail_memory(c->error, "recipes");
         if (!recipe_fits(c, list->items[i], why))
             continue;
-        if (!esk_grow((void **)&kept->items, &kept->capacity, kept->count + 1,
-                      sizeof *kept->items))
-            return esk_fail_memory(c->error, "recipes");
-        *taken = kept->items[kept->count++] = list->items[i];
-        list->items[i] = list->items[--list->count];
-        break;
+        first = n++ ? first : i;
+        if (i < MOST)
+            fits[i] = true;
     }
+    if (!n)
+        return ESK_OK;
+    if (n > 1) {
+        size_t all = list->count;
+        list->count = all < MOST ? all : MOST;
+        first = esk_tune(tuner, c->options->limits, c->graph, ctx->node,
+                         ctx->group ? ctx->group->n_members : 0, list, fits, first);
+        list->count = all;
+    }
+    if (!esk_grow((void **)&kept->items, &kept->capacity, kept->count + 1,
+                  sizeof *kept->items))
+        return esk_fail_memory(c->error, "recipes");
+    *taken = kept->items[kept->count++] = list->items[first];
+    list->items[first] = list->items[--list->count];
     return ESK_OK;
 }
 
@@ -246,7 +264,7 @@ static esk_status ask(struct chooser *c, struct esk_ctx *ctx, struct esk_recipe 
     if (status == ESK_OK && ctx->group && !ctx->group_taken)
         *why = "the group was not taken";
     else if (status == ESK_OK)
-        status = take_recipe(c, &list, recipe, why);
+        status = take_recipe(c, ctx, &list, recipe, why);
     else if (status == ESK_UNSUPPORTED) {
         *why = esk_arena_strdup(&c->plan->arena, esk_error_message(&refusal));
         status = ESK_OK;

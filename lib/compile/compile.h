@@ -1,4 +1,4 @@
-/* From a model's graph to a plan. Pure: no device is touched.
+/* From a model's graph to a plan. Pure: no device is touched, but by a tuner that measures.
  *
  * esk_model_passes once a model; esk_bind once a key (input shapes, and the bytes that
  * inference reads). Inside a bind: shapes and known values (bind.c) → device passes, place
@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "ir/plan.h"
 
+struct esk_tuner;
+
 /* What a session says about compiling. Zero is the default of each. */
 struct esk_compile_options {
     const struct esk_limits *limits; /* the device's; NULL: everything runs on the host */
@@ -17,6 +19,7 @@ struct esk_compile_options {
     const char *const *disabled;   /* passes by name; NULL-terminated; may be NULL */
     int level;                     /* enum esk_level */
     bool strict;                   /* fallback is an error */
+    const struct esk_tuner *tuner; /* compile/tuning.h; NULL: the first recipe that fits */
 };
 
 /* The ordered table of passes. */

@@ -109,6 +109,7 @@ static esk_status bind_entry(struct esk_exec *exec, const struct esk_bind_input 
                              bool ahead, struct esk_entry *entry, esk_error *error) {
     const struct esk_exec_shared *shared = exec->shared;
     ESK_TRY(esk_bind(exec->graph, inputs, &shared->options, &entry->plan, error));
+    esk_run_tuning_save(shared->tuning);
     if (ahead && entry->plan->cut.rest)
         return ESK_OK;
     ESK_TRY(make_key(exec, entry, inputs, error));

@@ -4,6 +4,7 @@
 
 #include "compile/compile.h"
 #include "ir/provider.h"
+#include "run/tuning.h"
 #include "run/value.h"
 
 #include <pthread.h>
@@ -16,6 +17,7 @@ struct esk_exec_shared {
     const struct esk_provider *provider;
     struct esk_device *device;
     uint32_t most_plans;
+    struct esk_run_tuning *tuning; /* owned by the session; NULL: off */
 };
 
 /* What one run holds of an entry: host tensors by var, memory for what crosses the host. */

@@ -171,6 +171,9 @@ static esk_status dump(esk_session *session, const struct esk_entry *entry, cons
     else if (strcmp(what, "limits") == 0 && provider)
         esk_limits_text(&session->shared.provider->facts(session->shared.device)->limits,
                         text);
+    else if (strcmp(what, "tuning") == 0 && session->shared.tuning)
+        esk_tuning_write(&session->shared.tuning->tuning, session->shared.tuning->driver, NULL,
+                         text);
     else if (strcmp(what, "commands") == 0 && entry->prepared)
         provider->dump(entry->prepared, text);
     else if (strncmp(what, "source:", 7) == 0 && entry->prepared &&
@@ -179,8 +182,8 @@ static esk_status dump(esk_session *session, const struct esk_entry *entry, cons
         return provider->source(entry->prepared, (uint32_t)index, text, error);
     else
         return esk_fail(error, ESK_INVALID_ARGUMENT,
-                        "no dump '%s'; there are graph, plan, kernels, limits, commands and "
-                        "source:0 to source:%d",
+                        "no dump '%s'; there are graph, plan, kernels, limits, tuning, "
+                        "commands and source:0 to source:%d",
                         what, (int)entry->plan->n_commands - 1);
     return ESK_OK;
 }

@@ -63,6 +63,11 @@
       "1 records creation and runs; esk_session_end_profiling or the end writes the trace") \
     X(PROFILE_PREFIX, "profileFilePrefix", TEXT, "", "", SESSION,                           \
       "how names of traces begin; esker_profile if empty")                                  \
+    X(TUNING, "tuning", ENUM, "off|heuristic|quick|full", "heuristic", SESSION,             \
+      "which of several kernels: by rule (off), by rule and results of before, or timed: "  \
+      "of heavy nodes (quick), of all (full)")                                              \
+    X(TUNING_FILE, "tuningFile", TEXT, "", "", SESSION,                                     \
+      "file of tuning results; not given: tuning.txt in the folder of programCacheDir")     \
     X(LOG_ID, "logId", TEXT, "", "", SESSION, "text in front of the session's log lines")   \
     X(LAYOUT, "preferredLayout", ENUM, "NHWC|NCHW", "NHWC", LATER, "layout inside the graph") \
     X(CAPTURE, "enableGraphCapture", BOOL, "0,1", "0", LATER, "record once, replay")        \
@@ -80,8 +85,6 @@
       "disabled|lazyRelease|simple|bucket", "disabled", LATER, "cache of timer queries")    \
     X(CACHE_DEFAULT, "defaultBufferCacheMode", ENUM, "disabled|lazyRelease|simple|bucket",  \
       "disabled", LATER, "cache of staging buffers")                                        \
-    X(TUNING, "tuning", ENUM, "off|heuristic|quick|full", "heuristic", LATER,               \
-      "how kernel variants are picked")                                                     \
     X(DAWN_BACKEND, "dawnBackendType", TEXT, "", "", NONE, "Dawn only")                     \
     X(DAWN_TABLE, "dawnProcTable", TEXT, "", "", NONE, "Dawn only")                         \
     X(INSTANCE, "webgpuInstance", TEXT, "", "", NONE, "Dawn only")                          \

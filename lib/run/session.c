@@ -181,6 +181,11 @@ static esk_status create(struct esk_session *session, const esk_session_options 
         session->shared.device = session->device->device;
         session->shared.options.limits =
             &session->shared.provider->facts(session->shared.device)->limits;
+        ESK_TRY(esk_run_tuning_create(&session->settings, session->shared.provider,
+                                      session->shared.device, log,
+                                      &session->shared.tuning, error));
+        if (session->shared.tuning)
+            session->shared.options.tuner = &session->shared.tuning->tuner;
     }
     ESK_TRY(esk_exec_create(&session->shared, session->model->graph, &session->exec, error));
     if (shapes_known(session->model->graph))
@@ -253,6 +258,7 @@ static void destroy(void *user) {
     struct esk_env *env = session->env;
     esk_session_write_profile(session);
     esk_exec_destroy(session->exec);
+    esk_run_tuning_destroy(session->shared.tuning);
     if (session->device)
         esk_env_release(session->env, session->device);
     esk_profile_destroy(session->profile);
