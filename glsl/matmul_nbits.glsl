@@ -21,10 +21,30 @@ vec4 row4(int row, int at) {
 #endif
 }
 
+#if ROWS == 1
+// Numbers stay where they are in the word, and count 2^place times as much; x is scaled
+// by 2^-place instead, once for all columns. The uppermost is shifted: as an int it
+// would be negative.
+vec4 numbers(uint word, int part) {
+    uvec4 mask = uvec4(1, 1 << BITS, 1 << (2 * BITS), 0) * uint((1 << BITS) - 1);
+    int first = 4 * BITS * part, last = first + 3 * BITS;
+    uvec4 at = uvec4(word) & (mask << uint(first));
+    at.w = last + BITS == 32 ? word >> uint(last) : word & (uint((1 << BITS) - 1) << uint(last));
+    return vec4(ivec4(at));
+}
+vec4 scaled(vec4 x, int part) {
+    int first = 4 * BITS * part, last = first + 3 * BITS;
+    float unit = 1.0 / float(1 << first);
+    const float step = 1.0 / float(1 << BITS);
+    return x * vec4(unit, unit * step, unit * step * step,
+                    last + BITS == 32 ? 1.0 : unit * step * step * step);
+}
+#else
 vec4 numbers(uint word, int part) {
     uvec4 shift = uvec4(0, BITS, 2 * BITS, 3 * BITS) + uint(4 * BITS * part);
     return vec4((uvec4(word) >> shift) & uint((1 << BITS) - 1));
 }
+#endif
 
 #if ROWS == 1
 #define TILE float
@@ -36,7 +56,10 @@ vec4 numbers(uint word, int part) {
 
 // The numbers of vec4 `at` of the chunk: x0 … x3 are its four k, each over the rows.
 #if ROWS == 1
-#define READ(at) vec4 x0 = row4(first, chunk * CHUNK + (at)); all += dot(x0, vec4(1.0));
+#define READ(at)                              \
+    vec4 x0 = row4(first, chunk * CHUNK + (at)); \
+    all += dot(x0, vec4(1.0));                \
+    x0 = scaled(x0, (at) % WORD);
 #else
 #define READ(at)                                                                     \
     vec4 r0 = row4(first, chunk * CHUNK + (at)), r1 = row4(row1, chunk * CHUNK + (at)); \

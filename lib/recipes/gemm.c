@@ -1,11 +1,12 @@
 /* The matrix product as kernels. In: a node and a struct esk_gemm; out: recipes of
- * gemm.glsl (register tiles), gemv.glsl (few rows) and gemm_naive.glsl (anything). A
+ * gemm.glsl (register tiles, after gemm_pack.glsl), gemv.glsl (few rows) and gemm_naive.glsl (anything). A
  * known B becomes a form: panels of 8 vec4s of columns, so that the rows a group reads
  * lie together. */
 #include "recipes/gemm.h"
 
 #include "base/half.h"
 #include "recipes/elementwise.h"
+#include "recipes/lanes.h"
 #include "recipes/map.h"
 
 #include <string.h>
@@ -86,12 +87,12 @@ static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
 
 /* What the tiled kernels read, and how. */
 struct plan {
-    bool a_element, b_element, y_element, form, bias, scaled;
+    bool a_element, b_element, y_element, form, packed, bias, scaled;
     int width; /* vec4s of a panel of the form */
     int64_t n4, batches;
     int64_t a_row, a_col, b_row, b_col, panel, bias_at; /* in units of the views */
     int64_t a_batch[ESK_GEMM_BATCH], b_batch[ESK_GEMM_BATCH];
-    struct esk_ref_to to; /* the form */
+    struct esk_ref_to to; /* the form, or B in panels (packed) */
 };
 
 /* All strides of batches are whole vec4s. */
@@ -157,13 +158,68 @@ static void add_form(struct esk_ctx *c, struct esk_recipe *r, const struct esk_g
                             half ? ESK_FLOAT16 : ESK_FLOAT);
 }
 
+/* Does it pay to bring a B that is no constant into panels first? Its rows are far apart, or
+ * no vec4s; each panel is read once for every 16 rows of A. */
+static bool worth_packing(const struct esk_ctx *c, const struct esk_gemm *g,
+                          const struct plan *p) {
+    double bytes = (double)p->batches * (double)g->k * (double)(p->n4 + 7) * 16;
+    return c->limits->software && !p->form && g->m >= 64 && p->n4 > 16 && g->k >= 16 &&
+           (p->b_element || g->k * g->n >= 1 << 17) && bytes <= (double)c->limits->max_slab;
+}
+
+/* A kernel that does it; the plan's B is what it makes. Matrices that are repeated are made
+ * once. */
+static void add_packing(struct esk_ctx *c, struct esk_recipe *r, const struct esk_gemm *g,
+                        struct plan *p) {
+    int64_t batch[ESK_GEMM_BATCH], from[ESK_GEMM_BATCH], matrices = 1;
+    int64_t panels = ceil_div(p->n4, 8), matrix = panels * g->k * 8;
+    uint32_t n = 0;
+    for (int i = 0; i < g->n_batch; i++)
+        if (p->b_batch[i]) {
+            batch[n] = g->batch[i];
+            from[n++] = p->b_batch[i];
+        }
+    for (int i = g->n_batch; i-- > 0;)
+        if (p->b_batch[i]) {
+            p->b_batch[i] = matrices * matrix;
+            matrices *= g->batch[i];
+        }
+    p->to = esk_recipe_scratch(r, (size_t)(matrices * matrix) * 16, ESK_STORAGE_F32);
+    struct esk_kernel *k = esk_recipe_kernel(r, "gemm_pack");
+    esk_kernel_in(c, r, k, "B", g->b, p->b_element ? ESK_ELEMENT : ESK_VEC4);
+    esk_kernel_ref(k, "Y", r, p->to, ESK_WRITE, ESK_VEC4);
+    esk_kernel_define(k, "BATCH", n);
+    if (p->b_element)
+        esk_kernel_define(k, "B_ELEMENT", 1);
+    esk_kernel_int(k, "n", g->n);
+    esk_kernel_int(k, "n4", p->n4);
+    esk_kernel_int(k, "k", g->k);
+    esk_kernel_int(k, "panels", panels);
+    esk_kernel_int(k, "b_row", p->b_row);
+    esk_kernel_int(k, "b_col", p->b_col);
+    if (n) {
+        esk_kernel_ints(k, "batch", n, batch);
+        esk_kernel_ints(k, "b_batch", n, from);
+    }
+    uint32_t local = esk_lanes(c->limits);
+    esk_kernel_local(k, local, 1, 1);
+    esk_kernel_groups(k, (uint64_t)ceil_div(ceil_div(g->k, 4) * 8, local),
+                      (uint64_t)panels, (uint64_t)matrices);
+    k->bytes = 32.0 * (double)(matrices * matrix);
+    p->packed = true;
+    p->b_element = false;
+    p->width = 8;
+    p->b_row = 8;
+    p->panel = g->k * 8;
+}
+
 /* Operands, parameters and defines that gemm.glsl and gemv.glsl share. */
 static void add_common(struct esk_ctx *c, struct esk_recipe *r, struct esk_kernel *k,
                        const struct esk_gemm *g, const struct plan *p, int lo) {
     enum esk_view view = p->y_element ? ESK_ELEMENT : ESK_VEC4;
     bool add = g->c != ESK_NONE && !p->bias;
     esk_kernel_in(c, r, k, "A", g->a, p->a_element ? ESK_ELEMENT : ESK_VEC4);
-    if (p->form)
+    if (p->form || p->packed)
         esk_kernel_ref(k, "B", r, p->to, ESK_READ, ESK_VEC4);
     else
         esk_kernel_in(c, r, k, "B", g->b, p->b_element ? ESK_ELEMENT : ESK_VEC4);
@@ -230,7 +286,8 @@ struct tile {
 static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
                            const struct plan *p) {
     static const struct tile soft[] = {{1, 1, 2}, {1, 2, 2}, {2, 2, 2}, {4, 2, 2},
-                                       {4, 4, 1}, {8, 2, 1}, {8, 4, 1}, {16, 4, 1}};
+                                       {4, 4, 1}, {8, 2, 1}, {8, 4, 1}, {16, 2, 1},
+                                       {16, 4, 1}};
     struct tile best = {4, 1, 1};
     double least = 0;
     if (!c->limits->software)
@@ -241,8 +298,8 @@ static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
     int64_t n4 = p->form || p->n4 <= 4 ? p->n4 : 16;
     double k = p->form ? (double)g->k : 64;
     double load_a = p->a_element ? 24 : 11, load_b = p->b_element ? 24 : 11;
-    bool large = m == 64 && (p->form ? g->k * g->n >= 1 << 17 : p->n4 > 32);
-    for (size_t i = 0; i < sizeof soft / sizeof *soft - !large; i++) {
+    bool large = m == 64 && (p->form ? g->k * g->n >= 1 << 17 : p->packed);
+    for (size_t i = 0; i < sizeof soft / sizeof *soft - (large ? 0 : 2); i++) {
         struct tile t = soft[i];
         if (g->k % (4 * t.ku) || p->a_element || !p->form)
             t.ku = 1;
@@ -262,11 +319,13 @@ static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
 }
 
 static void add_tiled(struct esk_ctx *c, const struct esk_gemm *g, struct plan p) {
-    struct tile t = tile_of(c, g, &p);
     int ly = c->limits->software ? 1 : 8;
     struct esk_recipe *r = esk_add_recipe(c, "gemm, register tiles");
     if (p.form)
         add_form(c, r, g, &p);
+    if (worth_packing(c, g, &p))
+        add_packing(c, r, g, &p);
+    struct tile t = tile_of(c, g, &p);
     struct esk_kernel *k = esk_recipe_kernel(r, "gemm");
     esk_kernel_define(k, "TM", t.tm);
     esk_kernel_define(k, "NV", t.nv);
