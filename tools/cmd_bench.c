@@ -19,12 +19,13 @@
 #include <unistd.h>
 
 /* Without --runs: as many as fit, within these. */
-enum { LEAST_RUNS = 5, MOST_RUNS = 200, LEAST_MS = 2000 };
+enum { LEAST_RUNS = 5, MOST_RUNS = 200 };
 
 struct bench {
     struct setup setup;
     struct testset_list list;
-    int64_t runs; /* 0: by time */
+    int64_t runs;   /* 0: by time */
+    double seconds; /* that time */
     int64_t seed;
     bool json, peak, nodes;
     struct profiled profiled;
@@ -102,7 +103,7 @@ static bool time_runs(const struct bench *bench, const struct entry *entry,
         part = bench->runs          ? (double)later / (double)bench->runs
                : later < LEAST_RUNS ? 0
                : later >= MOST_RUNS ? 1
-                                    : (end - begin) / LEAST_MS;
+                                    : (end - begin) / (1e3 * bench->seconds);
         draw_progress(entry, part < 1 ? part : 1, (size_t)later);
     }
     figures->stats.struct_size = sizeof(figures->stats);
@@ -412,7 +413,7 @@ static const char notes[] =
     "is 1.";
 
 int cmd_bench(int argc, char **argv) {
-    struct bench bench = {.seed = 1, .profiled = {.runs = 10, .by = "node"}};
+    struct bench bench = {.seed = 1, .seconds = 2, .profiled = {.runs = 10, .by = "node"}};
     const struct arg_spec specs[] = {
         {"provider", ARG_LIST, &bench.setup.providers, "P",
          "GLCompute or CPU; each one given is measured (default:\nGLCompute)", 0, 0,
@@ -421,7 +422,9 @@ int cmd_bench(int argc, char **argv) {
         SETUP_DIM(bench.setup),
         SETUP_STRICT(bench.setup),
         {"runs", ARG_INT, &bench.runs, "N",
-         "runs after the first (default: 5 to 200, for 2 s)", 1, 1000000000, NULL},
+         "runs after the first (default: 5 to 200, by --seconds)", 1, 1000000000, NULL},
+        {"seconds", ARG_REAL, &bench.seconds, "S", "how long to go on (default: 2)", 0, 0,
+         NULL},
         {"seed", ARG_INT, &bench.seed, "N", "of random inputs (default: 1)", 0, INT64_MAX,
          NULL},
         {"peak", ARG_FLAG, &bench.peak, NULL,
