@@ -4,6 +4,7 @@
 #include "../tools/compare.h"
 #include "../tools/element.h"
 #include "../tools/image.h"
+#include "../tools/jpeg.h"
 #include "../tools/random.h"
 #include "../tools/tensor_io.h"
 #include "../tools/testset.h"
@@ -11,6 +12,11 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <png.h>
+#if ESKER_HAVE_JPEG
+#include <stdio.h>
+
+#include <jpeglib.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -574,6 +580,76 @@ Test(image, pixels_reach_their_planes) {
             esk_value_destroy(value);
         }
 }
+
+Test(args, manual_page_and_short_output) {
+    const char *file = NULL;
+    const struct arg_spec specs[] = {
+        {"output", ARG_TEXT, &file, "FILE", "writes\n.it\\", 0, 0, NULL}};
+    const struct arg_table table = {.usage = "esker x",
+                                    .about = "About.",
+                                    .specs = specs,
+                                    .spec_count = 1,
+                                    .max_texts = 1};
+    char *man[] = {"x", ARGS_MAN}, *shorter[] = {"x", "-o", "f.json"};
+    struct arg_list texts = {0};
+    char text[512] = "";
+    FILE *out = fmemopen(text, sizeof(text), "w");
+
+    cr_assert_eq(args_parse(&table, 2, man, &texts, out, stderr), ARGS_HELP);
+    fclose(out);
+    cr_expect_str_eq(text, ".SS esker x\nAbout.\n.TP\n.B \\-\\-output \\fIFILE\\fR\n"
+                           "writes\n\\&.it\\e\n");
+    cr_assert_eq(args_parse(&table, 3, shorter, &texts, stdout, stderr), ARGS_RUN);
+    cr_expect_str_eq(file, "f.json");
+    arg_list_finish(&texts);
+}
+
+#if ESKER_HAVE_JPEG
+Test(image, jpeg_is_read) {
+    struct jpeg_compress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    unsigned char *file = NULL;
+    unsigned long size = 0;
+    uint8_t row[8 * 3], *rows[] = {row};
+    struct fault fault;
+    int width, height;
+
+    for (int i = 0; i < 8 * 3; i++) /* one colour: nothing to lose */
+        row[i] = (uint8_t)(i % 3 == 0 ? 200 : i % 3 == 1 ? 100 : 50);
+    jpeg.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&jpeg);
+    jpeg_mem_dest(&jpeg, &file, &size);
+    jpeg.image_width = jpeg.image_height = 8;
+    jpeg.input_components = 3;
+    jpeg.in_color_space = JCS_RGB;
+    jpeg_set_defaults(&jpeg);
+    jpeg_set_quality(&jpeg, 100, TRUE);
+    jpeg_start_compress(&jpeg, TRUE);
+    for (int y = 0; y < 8; y++)
+        jpeg_write_scanlines(&jpeg, rows, 1);
+    jpeg_finish_compress(&jpeg);
+    jpeg_destroy_compress(&jpeg);
+    for (int channels = 1; channels <= 4; channels += channels == 1 ? 2 : 1) {
+        uint8_t *pixels = jpeg_read(file, size, channels, &width, &height, &fault);
+
+        cr_assert(pixels, "%s", fault.text);
+        cr_assert(width == 8 && height == 8);
+        for (int i = 0; i < 64; i++) {
+            const uint8_t *p = pixels + i * channels;
+
+            cr_expect(channels == 1 || (abs(p[0] - 200) < 4 && abs(p[1] - 100) < 4 &&
+                                        abs(p[2] - 50) < 4));
+            cr_expect(channels != 1 || abs(p[0] - 124) < 4);
+            cr_expect(channels != 4 || p[3] == 255);
+        }
+        free(pixels);
+    }
+    cr_expect(jpeg_is(file, size) && !jpeg_is("x", 1));
+    cr_expect_not(jpeg_read(file, size / 2, 3, &width, &height, &fault),
+                  "half a picture was taken");
+    free(file);
+}
+#endif
 
 Test(image, garbage_is_refused) {
     esk_value_info info = {

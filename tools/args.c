@@ -109,6 +109,47 @@ void args_help(const struct arg_table *table, FILE *out) {
         fprintf(out, "\n%s\n", table->notes);
 }
 
+/* Text as roff: no escapes, no requests. */
+static void print_roff(FILE *out, const char *text, size_t length) {
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\\')
+            fputs("\\e", out);
+        else if (text[i] == '-')
+            fputs("\\-", out);
+        else if ((text[i] == '.' || text[i] == '\'') && (!i || text[i - 1] == '\n'))
+            fprintf(out, "\\&%c", text[i]);
+        else
+            fputc(text[i], out);
+    }
+}
+
+/* The section of a manual page that says what --help says. */
+static void print_man(const struct arg_table *table, FILE *out) {
+    fprintf(out, ".SS ");
+    print_roff(out, table->usage, strlen(table->usage));
+    fputc('\n', out);
+    print_roff(out, table->about, strlen(table->about));
+    for (size_t i = 0; i < table->spec_count; i++) {
+        const struct arg_spec *spec = &table->specs[i];
+
+        fprintf(out, "\n.TP\n.B \\-\\-");
+        print_roff(out, spec->name, strlen(spec->name));
+        if (spec->value) {
+            fprintf(out, " \\fI");
+            print_roff(out, spec->value, strlen(spec->value));
+            fprintf(out, "\\fR");
+        }
+        fputc('\n', out);
+        print_roff(out, spec->help, strlen(spec->help));
+    }
+    if (table->notes) {
+        fprintf(out, "\n.PP\n.nf\n");
+        print_roff(out, table->notes, strlen(table->notes));
+        fprintf(out, "\n.fi");
+    }
+    fputc('\n', out);
+}
+
 static const struct arg_spec *find(const struct arg_table *table, const char *name,
                                    size_t length) {
     for (size_t i = 0; i < table->spec_count; i++)
@@ -220,6 +261,9 @@ enum arg_result args_parse(const struct arg_table *table, int argc, char **argv,
                 return ARGS_BAD;
         } else if (!only_texts && (!strcmp(arg, "--help") || !strcmp(arg, "-h"))) {
             args_help(table, out);
+            return ARGS_HELP;
+        } else if (!only_texts && !strcmp(arg, ARGS_MAN)) {
+            print_man(table, out);
             return ARGS_HELP;
         } else if (!only_texts && !strncmp(arg, "--", 2)) {
             if (!take_option(table, argc, argv, &i, err))

@@ -54,6 +54,9 @@ enum arg_result {
     ARGS_BAD,  /* a message is on `err`: exit with 2 */
 };
 
+/* An option of every table: prints its section of the manual page, as --help. */
+#define ARGS_MAN "--help-man"
+
 /* Parses argv[1..argc-1]; texts that are no options are added to `texts`. "--" ends the
  * options; "-" is a text. */
 enum arg_result args_parse(const struct arg_table *table, int argc, char **argv,

@@ -184,6 +184,40 @@ static void print_node(const esk_node_placement *node, bool with_recipe) {
     putchar('\n');
 }
 
+static int by_recipe(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* How often each recipe was chosen; a node inside of another's kernel has none. */
+static void print_recipes(const struct info *info) {
+    size_t count = esk_placement_count(info->placement), n = 0, inside = 0;
+    const char **recipes = calloc(count + 1, sizeof(*recipes));
+
+    for (size_t i = 0; recipes && i < count; i++) {
+        const char *recipe = esk_placement_get(info->placement, i)->recipe;
+
+        if (!strncmp(recipe, "in '", 4))
+            inside++;
+        else if (*recipe)
+            recipes[n++] = recipe;
+    }
+    if (recipes && n)
+        qsort(recipes, n, sizeof(*recipes), by_recipe);
+    printf("recipes; --nodes says which node has which\n");
+    for (size_t i = 0; i < n; i++) {
+        size_t same = 1;
+
+        while (i + 1 < n && !strcmp(recipes[i], recipes[i + 1])) {
+            same++;
+            i++;
+        }
+        printf("  %6zu %s\n", same, recipes[i]);
+    }
+    if (inside)
+        printf("  %6zu in another node's kernel\n", inside);
+    free(recipes);
+}
+
 static void print_placement(const struct info *info) {
     const esk_session_stats *stats = &info->stats;
     size_t count = esk_placement_count(info->placement);
@@ -203,11 +237,17 @@ static void print_placement(const struct info *info) {
         printf("nodes\n");
     for (size_t i = 0; info->nodes && i < count; i++)
         print_node(esk_placement_get(info->placement, i), true);
-    printf("plan\n  %u stages, %u commands, %u barriers\n  activations %" PRIu64
-           " bytes at most, lower bound %" PRIu64 "\n  weights %" PRIu64
+    printf("plan\n  %u stages, %u commands (%" PRIu64
+           " dispatches), %u barriers, %" PRIu64 " programs\n  activations %" PRIu64
+           " bytes at most, lower bound %" PRIu64 " (%.2f times)\n  weights %" PRIu64
            " bytes on the device\n",
-           stats->stages, stats->commands, stats->barriers, stats->activation_peak,
-           stats->activation_lower_bound, stats->weight_bytes);
+           stats->stages, stats->commands, stats->commands_recorded, stats->barriers,
+           stats->programs, stats->activation_peak, stats->activation_lower_bound,
+           stats->activation_lower_bound ? (double)stats->activation_peak /
+                                               (double)stats->activation_lower_bound
+                                         : 1,
+           stats->weight_bytes);
+    print_recipes(info);
 }
 
 /* ---- JSON ---- */
@@ -293,6 +333,9 @@ static json_t *plan_tree(const esk_session_stats *stats) {
 
     json_object_set_new(tree, "stages", json_integer(stats->stages));
     json_object_set_new(tree, "commands", json_integer(stats->commands));
+    json_object_set_new(tree, "dispatches",
+                        json_integer((json_int_t)stats->commands_recorded));
+    json_object_set_new(tree, "programs", json_integer((json_int_t)stats->programs));
     json_object_set_new(tree, "barriers", json_integer(stats->barriers));
     json_object_set_new(tree, "activation_peak",
                         json_integer((json_int_t)stats->activation_peak));

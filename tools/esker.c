@@ -31,6 +31,7 @@ static void print_help(FILE *out) {
             "\noptions:\n"
             "  --help                this text; `esker COMMAND --help` for a command\n"
             "  --help-options        the keys of --set\n"
+            "  --help-man            the manual page (roff)\n"
             "  --version             the version\n");
 }
 
@@ -46,6 +47,35 @@ static void print_options(void) {
         printf("  %s\n      %s %s, default '%s', %s\n      %s\n", option->key,
                option->type, option->values, option->fallback, option->scope,
                option->doc);
+}
+
+/* The manual page, all of it from the tables that --help prints. */
+static int print_man(void) {
+    printf(".TH ESKER 1 \"\" \"esker %s\"\n"
+           ".SH NAME\nesker \\- run ONNX models on OpenGL ES 3.1 compute\n"
+           ".SH SYNOPSIS\n.B esker\n.I command\n[options]\n"
+           ".SH DESCRIPTION\n"
+           "Runs, tests, times and explains ONNX models on GPUs and software renderers with\n"
+           "OpenGL ES 3.1, and on the CPU where there is none.\n"
+           ".SH COMMANDS\n",
+           esk_version());
+    for (size_t i = 0; i < COMMANDS; i++) {
+        char name[32], man[] = ARGS_MAN, *argv[] = {name, man, NULL};
+
+        snprintf(name, sizeof(name), "%s", commands[i].name);
+        if (commands[i].run(2, argv))
+            return 1;
+    }
+    printf(".SH OPTIONS OF SESSIONS AND PROVIDERS\nKeys of \\-\\-set:\n");
+    for (size_t i = 0; esk_option_at(i); i++) {
+        const esk_option_info *option = esk_option_at(i);
+
+        printf(".TP\n.B %s\n%s %s, default '%s', %s: %s\n", option->key, option->type,
+               option->values, option->fallback, option->scope, option->doc);
+    }
+    printf(".SH EXIT STATUS\n0 on success, 1 on failure, 2 for a wrong command line.\n"
+           ".SH ENVIRONMENT\ndocs/env.md of the sources lists the variables.\n");
+    return 0;
 }
 
 static int report_unknown(const char *name) {
@@ -90,6 +120,8 @@ int main(int argc, char **argv) {
         print_help(stdout);
         return 0;
     }
+    if (!strcmp(name, ARGS_MAN))
+        return print_man();
     if (!strcmp(name, "--help-options")) {
         print_options();
         return 0;

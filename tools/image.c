@@ -1,9 +1,10 @@
 /* Pictures as input tensors.
- * In: a PNG's bytes and what the input looks like. Out: a value. Must not know sessions.
+ * In: bytes of a PNG or JPEG and what the input looks like. Out: a value. Must not know sessions.
  */
 #include "image.h"
 
 #include "element.h"
+#include "jpeg.h"
 #include "tensor_io.h"
 
 #include <math.h>
@@ -145,7 +146,8 @@ bool image_decode(const void *bytes, size_t size, const esk_value_info *info,
 
     if (!image_layout(info, &layout, fault))
         return false;
-    pixels = read_png(bytes, size, layout.channels, &width, &height, fault);
+    pixels = (jpeg_is(bytes, size) ? jpeg_read : read_png)(bytes, size, layout.channels,
+                                                           &width, &height, fault);
     if (!pixels)
         return false;
     if (layout.batch >= 0)

@@ -28,6 +28,9 @@ void peak_print(const esk_device_peak *peak) {
            "dispatch      %7.2f us each, %.1f us a run of one\n",
            peak->gflops, peak->accumulators, peak->gbytes_per_s, peak->dispatch_us,
            peak->stage_us);
+    if (peak->inline_dispatch_us > 0)
+        printf("inline        %7.2f us each, on the calling thread\n",
+               peak->inline_dispatch_us);
 }
 
 json_t *peak_tree(const esk_device_peak *peak) {
@@ -37,6 +40,8 @@ json_t *peak_tree(const esk_device_peak *peak) {
     json_object_set_new(tree, "accumulators", json_integer(peak->accumulators));
     json_object_set_new(tree, "copy_gbytes_per_s", json_decimal(peak->gbytes_per_s, 3));
     json_object_set_new(tree, "dispatch_us", json_decimal(peak->dispatch_us, 3));
+    json_object_set_new(tree, "inline_dispatch_us",
+                        json_decimal(peak->inline_dispatch_us, 3));
     json_object_set_new(tree, "stage_us", json_decimal(peak->stage_us, 3));
     return tree;
 }

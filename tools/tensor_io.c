@@ -1,4 +1,4 @@
-/* Tensors from and to files: .npy and .pb; .png is image.c's.
+/* Tensors from and to files: .npy and .pb; pictures are image.c's.
  * In: paths or bytes. Out: values of the public API. Must not know sessions' state. */
 #include "tensor_io.h"
 
@@ -420,9 +420,10 @@ bool tensor_load(const char *path, const esk_value_info *info, esk_value **value
         return npy_load(path, value, fault);
     if (dot && !strcasecmp(dot, ".pb"))
         return pb_load(path, value, NULL, fault);
-    if (dot && !strcasecmp(dot, ".png"))
+    if (dot && (!strcasecmp(dot, ".png") || !strcasecmp(dot, ".jpg") ||
+                !strcasecmp(dot, ".jpeg")))
         return image_load(path, info, value, fault);
-    return fault_set(fault, "%s: the name ends neither in .npy, .pb nor .png", path);
+    return fault_set(fault, "%s: the name ends in none of .npy, .pb, .png, .jpg", path);
 }
 
 /* Appends to text[*used], as far as it fits. */

@@ -1,4 +1,4 @@
-/* Tensors from and to files: .npy (NumPy), .pb (ONNX TensorProto), .png.
+/* Tensors from and to files: .npy (NumPy), .pb (ONNX TensorProto), pictures.
  * In: paths or bytes. Out: values of the public API. Must not know sessions' state. */
 #ifndef ESKER_TOOLS_TENSOR_IO_H
 #define ESKER_TOOLS_TENSOR_IO_H
@@ -12,8 +12,8 @@
     "endian;\n"                                                                          \
     "            C or Fortran order\n"                                                   \
     "  FILE.pb   a serialized ONNX TensorProto\n"                                        \
-    "  FILE.png  for an input [N,C,H,W] or [N,H,W,C] (or without N, or [H,W]) with N = " \
-    "1 and\n"                                                                            \
+    "  FILE.png  or FILE.jpg, for an input [N,C,H,W] or [N,H,W,C] (or without N, or\n"   \
+    "            [H,W]) with N = 1 and\n"                                                \
     "            1, 3 or 4 channels (gray, RGB, RGBA): values 0..1 for float types, "    \
     "0..255\n"                                                                           \
     "            for uint8; resized (bilinear) to H and W where the model or --dim "     \

@@ -76,8 +76,10 @@ typedef struct esk_device_peak {
                             of several kernels */
     int accumulators;    /* vec4s that the best kernel held */
     double gbytes_per_s; /* copy of tensors larger than caches, bytes read and written */
-    double dispatch_us;  /* one more dispatch of a single group, behind a barrier */
+    double dispatch_us;  /* one more dispatch of a group a thread, behind a barrier */
     double stage_us;     /* a run of one such dispatch, waited for */
+    double inline_dispatch_us; /* the same where small plans run on the calling thread
+                                  (llvmpipe, option "threads"); 0: they do not */
 } esk_device_peak;
 
 /* Measures now, in seconds: the machine should be idle. `options` (may be NULL) say which

@@ -26,6 +26,7 @@ struct trial {
     struct esk_recipe *recipe;
     struct esk_prepared *prepared;
     struct esk_lease *lease;
+    double work; /* operations that kernels claim besides their own */
 };
 
 static void finish(struct trial *t) {
@@ -191,6 +192,7 @@ static esk_status copy_kernel(struct trial *t, size_t bytes, uint32_t count,
     esk_kernel_ref(k, "X", t->recipe, buffer(0), ESK_READ, ESK_VEC4);
     esk_kernel_ref(k, "Y", t->recipe, buffer(1), ESK_WRITE, ESK_VEC4);
     k->bytes = 2.0 * (double)bytes;
+    k->flops = t->work;
     return ready(t, count, error);
 }
 
@@ -207,20 +209,41 @@ static esk_status measure_copy(struct trial *t, esk_device_peak *peak, esk_error
     return status;
 }
 
-/* What one more dispatch of one group, behind a barrier, costs a stage. */
-static esk_status measure_dispatch(struct trial *t, esk_device_peak *peak,
-                                   esk_error *error) {
+/* What one more dispatch of a few groups, behind a barrier, costs a stage; *inlined: the
+ * calling thread computed it. `work`: what the plan pretends to do, by which a provider
+ * that can do both chooses. */
+static esk_status dispatch_price(struct trial *t, double work, double *us, double *stage_us,
+                                 bool *inlined, esk_error *error) {
     double ns[2] = {0, 0};
+    struct esk_counters before, after;
+    t->provider->counters(t->device, &before);
     for (int i = 0; i < 2; i++) {
-        esk_status status =
-            copy_kernel(t, 64u * t->limits->group_1d, i ? DISPATCHES : 1, error);
+        t->work = work;
+        /* a group a thread: one alone gains nothing from a pool */
+        size_t bytes = 64u * t->limits->group_1d *
+                       (t->limits->pool_threads ? t->limits->pool_threads : 1u);
+        esk_status status = copy_kernel(t, bytes, i ? DISPATCHES : 1, error);
         if (status == ESK_OK)
             status = run(t, true, 4 * REPEATS, &ns[i], error);
         finish(t);
+        t->work = 0;
         ESK_TRY(status);
     }
-    peak->dispatch_us = (ns[1] - ns[0]) / (DISPATCHES - 1) / 1e3;
-    peak->stage_us = ns[0] / 1e3;
+    t->provider->counters(t->device, &after);
+    *us = (ns[1] - ns[0]) / (DISPATCHES - 1) / 1e3;
+    *stage_us = ns[0] / 1e3;
+    *inlined = after.inline_dispatches > before.inline_dispatches;
+    return ESK_OK;
+}
+
+static esk_status measure_dispatch(struct trial *t, esk_device_peak *peak,
+                                   esk_error *error) {
+    double us, stage_us;
+    bool inlined;
+    ESK_TRY(dispatch_price(t, 1e12, &peak->dispatch_us, &peak->stage_us, &inlined, error));
+    ESK_TRY(dispatch_price(t, 0, &us, &stage_us, &inlined, error));
+    if (inlined)
+        peak->inline_dispatch_us = us;
     return ESK_OK;
 }
 
