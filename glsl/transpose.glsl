@@ -1,4 +1,5 @@
-// Blocks of 4 x 4 elements, turned: reads four vec4s, stores four vec4s. In: X (VEC4).
+// Blocks of 4 x 4 elements, turned: reads four vec4s, stores four vec4s; PAIRS: of 2 x 4,
+// two rows of X into one of Y, twice as long. In: X (VEC4).
 // Out: Y (VEC4). Params: count: blocks; dim, xs, ys: of a block's index, in vec4s of X
 // and Y; offset: into X; x_row, y_row: between a block's four vec4s. Defines: RANK 2 to
 // 16; GUARD_X: rows of X from p_rows on are zeros; GUARD_Y: rows of Y from p_rows on are
@@ -22,6 +23,11 @@ void main() {
     }
     x += int(rest) * p_xs(0);
     y += int(rest) * p_ys(0);
+#ifdef PAIRS
+    T_X e = LOAD_X(x), f = LOAD_X(x + p_x_row);
+    STORE_Y(y, T_Y(e.x, f.x, e.y, f.y));
+    STORE_Y(y + 1, T_Y(e.z, f.z, e.w, f.w));
+#else
 #if defined(GUARD_X) || defined(GUARD_Y)
     int left = p_rows - at * 4;
 #endif
@@ -46,5 +52,6 @@ void main() {
     STORE_Y(y + p_y_row, T_Y(a.y, b.y, c.y, d.y));
     STORE_Y(y + 2 * p_y_row, T_Y(a.z, b.z, c.z, d.z));
     STORE_Y(y + 3 * p_y_row, T_Y(a.w, b.w, c.w, d.w));
+#endif
 #endif
 }

@@ -1,6 +1,7 @@
 /* The memory planner: intervals to offsets. Pure. Largest first, each at the lowest offset
  * of the first slab where nothing that lives at the same time lies. Where that takes more
- * than is alive at once, other orders are tried, a few times, and the best is kept. */
+ * than is alive at once, other orders are tried, a few times, and the best is kept; where it
+ * takes a tenth more, a search by chance follows. */
 #include "base/mem.h"
 #include "compile/compile.h"
 
@@ -10,6 +11,7 @@
 enum {
     STARTS = 2, /* orders to start from: by size, by size times lifetime */
     ROUNDS = 8, /* times that an order is mended */
+    STEPS = 1 << 20, /* comparisons of a search by chance */
 };
 
 static int by_size(const void *a, const void *b) {
@@ -123,48 +125,101 @@ static bool promote(struct esk_interval **order, uint32_t count, const uint64_t 
     return moved;
 }
 
+struct best {
+    struct esk_interval *items;
+    uint64_t *slabs;
+    uint32_t used;
+    uint64_t total;
+};
+
+static void keep(struct best *best, const struct packing *p,
+                 const struct esk_interval *items, uint32_t count) {
+    if (p->total >= best->total)
+        return;
+    best->total = p->total;
+    best->used = p->used;
+    memcpy(best->items, items, count * sizeof *items);
+    memcpy(best->slabs, p->slabs, p->used * sizeof *p->slabs);
+}
+
+/* Large items change places, one at a time; what makes it worse is taken back. The same
+ * every time: the numbers are made from a constant. */
+static void search(struct packing *p, struct best *best, struct esk_interval **order,
+                   struct esk_interval *items, uint32_t count, uint64_t max_slab,
+                   uint64_t least) {
+    uint64_t state = 1, cost = (uint64_t)count * count / 2 + 1;
+    uint32_t large = 0;
+    for (uint32_t i = 0; i < count; i++)
+        order[i] = &items[i];
+    qsort(order, count, sizeof *order, by_size);
+    while (large < count && order[large]->bytes >= least / 64)
+        large++;
+    pack(p, order, count, max_slab);
+    uint64_t total = p->total;
+    for (uint64_t step = 0; large > 1 && step < STEPS / cost && best->total > least;
+         step++) {
+        uint32_t at[2];
+        for (int i = 0; i < 2; i++) {
+            state = state * 6364136223846793005u + 1442695040888963407u;
+            at[i] = (uint32_t)((state >> 33) % large);
+        }
+        for (int back = 0; back < 2; back++) {
+            struct esk_interval *item = order[at[back]];
+            uint32_t from = at[back], to = at[!back];
+            for (uint32_t i = from; i != to; i += from < to ? 1u : UINT32_MAX)
+                order[i] = order[from < to ? i + 1 : i - 1];
+            order[to] = item;
+            if (back)
+                break;
+            pack(p, order, count, max_slab);
+            keep(best, p, items, count);
+            if (p->total <= total) {
+                total = p->total;
+                break;
+            }
+        }
+    }
+}
+
 esk_status esk_assign_offsets(struct esk_interval *items, uint32_t count, uint64_t align,
                               uint64_t max_slab, uint64_t **slab_bytes, uint32_t *n_slabs,
                               esk_error *error) {
     struct esk_interval **order = esk_calloc(count + 1u, sizeof *order);
-    struct esk_interval *best = esk_calloc(count + 1u, sizeof *best);
-    uint64_t *best_slabs = esk_calloc(count + 1u, sizeof *best_slabs), total = UINT64_MAX;
+    struct best best = {.items = esk_calloc(count + 1u, sizeof *best.items),
+                        .slabs = esk_calloc(count + 1u, sizeof *best.slabs),
+                        .total = UINT64_MAX};
     struct packing p = {.found = esk_calloc(count + 1u, sizeof *p.found),
                         .slabs = esk_calloc(count + 1u, sizeof *p.slabs)};
     esk_status status = ESK_OK;
-    if (!order || !best || !best_slabs || !p.found || !p.slabs) {
+    if (!order || !best.items || !best.slabs || !p.found || !p.slabs) {
         status = esk_fail_memory(error, "memory planning");
         goto done;
     }
     for (uint32_t i = 0; i < count; i++)
         items[i].bytes = (items[i].bytes + align - 1) / align * align;
     uint64_t least = lower_bound(items, count);
-    for (uint32_t start = 0; start < STARTS && total > least; start++) {
+    for (uint32_t start = 0; start < STARTS && best.total > least; start++) {
         for (uint32_t i = 0; i < count; i++)
             order[i] = &items[i];
         qsort(order, count, sizeof *order, start ? by_area : by_size);
-        for (uint32_t round = 0; round < ROUNDS && total > least; round++) {
+        for (uint32_t round = 0; round < ROUNDS && best.total > least; round++) {
             pack(&p, order, count, max_slab);
-            if (p.total < total) {
-                total = p.total;
-                *n_slabs = p.used;
-                memcpy(best, items, count * sizeof *best);
-                memcpy(best_slabs, p.slabs, p.used * sizeof *best_slabs);
-            }
+            keep(&best, &p, items, count);
             if (!promote(order, count, p.slabs))
                 break;
         }
     }
-    if (total == UINT64_MAX)
-        *n_slabs = 0; /* nothing to place */
-    else
-        memcpy(items, best, count * sizeof *items);
-    *slab_bytes = best_slabs;
-    best_slabs = NULL;
+    if (count && best.total - least > least / 10)
+        search(&p, &best, order, items, count, max_slab, least);
+    if (count)
+        memcpy(items, best.items, count * sizeof *items);
+    *n_slabs = best.used;
+    *slab_bytes = best.slabs;
+    best.slabs = NULL;
 done:
     esk_free(order);
-    esk_free(best);
-    esk_free(best_slabs);
+    esk_free(best.items);
+    esk_free(best.slabs);
     esk_free(p.found);
     esk_free(p.slabs);
     return status;

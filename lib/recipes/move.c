@@ -248,6 +248,35 @@ static bool add_transpose(const struct ends *e, const struct esk_move *m) {
     return true;
 }
 
+/* Two rows into one, element by element: the shuffle of channels in two groups. */
+static bool add_interleave(const struct ends *e, const struct esk_move *m) {
+    int last = m->rank - 1, from = last - 1;
+    if (from < 0 || m->valid || m->dim[last] != 2 || m->stride[last] % 4 ||
+        m->stride[from] != 1 || m->dim[from] % 4 || !rest_by_four(m, from, from))
+        return false;
+    int64_t dim[ESK_MOVE_RANK], xs[ESK_MOVE_RANK], ys[ESK_MOVE_RANK], items = 1, y = 2;
+    for (int k = from; k >= 0; k--) {
+        dim[k] = k == from ? m->dim[k] / 4 : m->dim[k];
+        xs[k] = k == from ? 1 : m->stride[k] / 4;
+        ys[k] = y;
+        y *= dim[k];
+        items *= dim[k];
+    }
+    struct esk_kernel *k = esk_recipe_kernel(e->r, "transpose");
+    add_ends(e, k, ESK_VEC4, ESK_VEC4);
+    esk_kernel_define(k, "RANK", from + 1);
+    esk_kernel_define(k, "PAIRS", 1);
+    esk_kernel_int(k, "count", items);
+    esk_kernel_int(k, "offset", m->offset / 4);
+    esk_kernel_int(k, "x_row", m->stride[last] / 4);
+    esk_kernel_ints(k, "dim", (uint32_t)from + 1, dim);
+    esk_kernel_ints(k, "xs", (uint32_t)from + 1, xs);
+    esk_kernel_ints(k, "ys", (uint32_t)from + 1, ys);
+    esk_kernel_flat(k, e->c->limits, (uint64_t)items);
+    k->bytes = (double)items * 64;
+    return true;
+}
+
 static void add_copy(const struct ends *e, struct esk_move *m) {
     int last = m->rank - 1;
     bool rows = m->dim[last] % 4 == 0, units = e->x == ESK_STORAGE_I64X2, vec4 = false;
@@ -289,7 +318,7 @@ static void add_kernel(const struct ends *e, const struct esk_move *move) {
     struct esk_move m = *move;
     esk_move_collapse(&m);
     if (e->x == ESK_STORAGE_I64X2 || m.rank < 2 || m.stride[m.rank - 1] == 1 ||
-        !add_transpose(e, &m))
+        (!add_interleave(e, &m) && !add_transpose(e, &m)))
         add_copy(e, &m);
 }
 
