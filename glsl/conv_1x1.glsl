@@ -1,4 +1,4 @@
-// Convolution with a kernel of one pixel, stride 1, no pads, one group: a product of matrices.
+// Convolution with a kernel of one pixel, no pads, one group: a product of matrices.
 // X: C4 vec4 [p_pixels, p_ic4]   W: the form of recipes/conv.h   Y: C4 vec4 [p_pixels, p_oc4]
 // One invocation computes TILE pixels in a row and NV vec4s of channels, LO apart.
 // Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles.
@@ -33,8 +33,22 @@ void main() {
     if (first >= pixels)
         return;
     int pixel[TILE];
+#ifdef STRIDED
+    int row = first / p_ow, x = first - row * p_ow, n = row / p_oh, y = row - n * p_oh;
+    for (int t = 0; t < TILE; t++) {
+        pixel[t] = ((n * p_h + y * p_sy) * p_w + x * p_sx) * ic4;
+        x += first + t + 1 < pixels ? 1 : 0;
+        bool over = x >= p_ow;
+        x = over ? 0 : x;
+        y += over ? 1 : 0;
+        bool next = y >= p_oh;
+        y = next ? 0 : y;
+        n += next ? 1 : 0;
+    }
+#else
     for (int t = 0; t < TILE; t++)
         pixel[t] = min(first + t, pixels - 1) * ic4;
+#endif
     vec4 sum[TILE * NV], bias[NV];
     for (int j = 0; j < NV; j++) {
         bias[j] = LOAD_W(p_bias + oc + j * lo);

@@ -1,17 +1,18 @@
 // Packs the weights of a convolution that are not known before the run.
 // W: [OC, IC / group, kernel…] (TRANSPOSED: [IC, OC / group, kernel…])   B: [OC] (BIAS)
 // Y: vec4s in the form that recipes/conv.h describes; one invocation stores one.
-// Params: oc icg ocg ic4 oc4 rows kw span block, bias (vec4s in front of it), count.
+// Params: oc icg ocg ic4 oc4 rows kw span block, taps (of the kernel) tap (the
+// first that is taken) pitch (from one row of them to the next), bias (vec4s in front of it), count.
 
-float weight(int oc, int ic, int tap) {
-    int taps = p_rows * p_kw, group = oc / p_ocg;
+float weight(int oc, int ic, int row, int kx) {
+    int group = oc / p_ocg;
 #ifdef TRANSPOSED
     int at = (group * p_icg + ic) * p_ocg + oc - group * p_ocg;
 #else
     int at = oc * p_icg + ic;
 #endif
     bool ok = oc < p_oc && ic >= 0 && ic < p_icg;
-    return LOADZ_W(ok, ok ? at * taps + tap : 0);
+    return LOADZ_W(ok, ok ? at * p_taps + p_tap + row * p_pitch + kx : 0);
 }
 
 void main() {
@@ -30,7 +31,7 @@ void main() {
 #ifdef DEPTHWISE
         int tap = i / p_oc4, oc = (i - tap * p_oc4) * 4;
         for (int j = 0; j < 4; j++)
-            v[j] = weight(oc + j, 0, tap);
+            v[j] = weight(oc + j, 0, tap / p_kw, tap % p_kw);
 #else
         // i = ((((ob * rows + row) * span + s) * kw + kx) * 4 + q) * block + o
         int rest = i / p_block, o = i - rest * p_block;
@@ -44,7 +45,7 @@ void main() {
         int start = max(min(oc / p_ocg * p_icg / 4, p_ic4 - p_span), 0);
         for (int j = 0; j < 4; j++)
             v[j] = weight(oc + j, (start + s) * 4 + q - (oc + j) / p_ocg * p_icg,
-                          row * p_kw + kx);
+                          row, kx);
 #endif
     }
     STORE_Y(i, v);

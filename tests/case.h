@@ -18,7 +18,7 @@
  *   rtol=X atol=X  how far a device may be from the CPU (see tools/compare.h)
  *   free=1         inputs are declared with free dimensions
  *   fallback=1     nodes may fall back to the CPU
- *   commands=N     of the plan on a device that is not clamped: what is fused, and what not */
+ *   commands=N     of the plan under the first standard setting: what is fused, what not */
 #ifndef ESKER_TESTS_CASE_H
 #define ESKER_TESTS_CASE_H
 

@@ -57,6 +57,9 @@ static void blocks(struct esk_ctx *c, const struct esk_window *w,
     int64_t kw = w->kernel[2], sx = w->stride[2], ow = w->out[2], oh = w->out[1];
     bool unrolled = (kw == 1 || kw == 3 || kw == 5 || kw == 7) &&
                     (sx == 1 || (sx == 2 && w->dilation[2] == 1));
+    /* a phase's rows share fewer inputs and have a tail of their own: long ones pay */
+    if (w->dilation[2] > 1)
+        unrolled = unrolled && (kw - 1) * w->dilation[2] * 2 < ow;
     int64_t phases = unrolled ? w->dilation[2] : 1;
     struct esk_recipe *r = esk_add_recipe(c, group > 1  ? "conv grouped"
                                              : unrolled ? "conv row"
@@ -115,6 +118,23 @@ static bool winograd_window(const struct esk_window *w) {
     return flat;
 }
 
+/* Drops the kernel's outer items along an axis that meet padding alone, as those of large
+ * dilations do; returns how many in front. */
+static int64_t trim(struct esk_window *w, int axis) {
+    int64_t front = 0, step = w->dilation[axis];
+    int64_t last = (w->out[axis] - 1) * w->stride[axis] - w->begin[axis];
+    for (; w->kernel[axis] > 1 && last < 0; w->kernel[axis]--, front++) {
+        w->begin[axis] -= step;
+        last += step;
+    }
+    while (w->kernel[axis] > 1 &&
+           (w->kernel[axis] - 1) * step - w->begin[axis] >= w->in[axis])
+        w->kernel[axis]--;
+    if (w->kernel[axis] == 1)
+        w->dilation[axis] = 1;
+    return front;
+}
+
 esk_status esk_conv_recipes(struct esk_ctx *c, const struct esk_window *window,
                             int64_t group) {
     const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
@@ -122,21 +142,31 @@ esk_status esk_conv_recipes(struct esk_ctx *c, const struct esk_window *window,
         return esk_unsupported(c, "a tensor of more than 2^28 vec4s");
     struct esk_window w = esk_window_three(window);
     int64_t taps = esk_window_taps(&w), ic = x->dim[1], oc = y->dim[1];
-    bool pointwise = taps == 1 && group == 1;
+    int64_t pitch = w.kernel[2], tap = 0;
+    if (w.kernel[0] == 1) {
+        tap = trim(&w, 1) * pitch;
+        tap += trim(&w, 2);
+    }
+    bool inside = esk_window_taps(&w) == 1; /* one item, always inside */
     for (int i = 0; i < 3; i++)
-        pointwise = pointwise && w.stride[i] == 1 && w.begin[i] == 0 && w.end[i] == 0;
+        inside = inside && w.begin[i] == 0 && (w.out[i] - 1) * w.stride[i] < w.in[i];
+    bool flat = w.in[0] == 1 && w.out[0] == 1 && w.kernel[0] == 1;
+    bool pointwise =
+        inside && group == 1 && (flat || esk_window_out(&w) == esk_window_in(&w));
     /* depthwise kernels have two axes; those of volumes count as groups */
-    bool deep =
-        group == ic && ic == oc && w.kernel[0] == 1 && w.in[0] == 1 && w.out[0] == 1;
+    bool deep = group == ic && ic == oc && flat;
     struct esk_conv_form f =
         esk_conv_form(oc, ic, group, w.kernel[0] * w.kernel[1], w.kernel[2],
                       deep && group > 1     ? ESK_CONV_DEPTHWISE
                       : pointwise && ic > 4 ? ESK_CONV_EVEN
                                             : 0);
-    if (winograd_window(&w) && group == 1)
+    f.taps = taps;
+    f.tap = tap;
+    f.pitch = pitch;
+    if (winograd_window(&w) && taps == 9 && group == 1)
         esk_conv_winograd(c, &w, oc, ic, x->dim[0]);
     if (pointwise)
-        esk_conv_1x1(c, &f, x->dim[0] * esk_window_out(&w));
+        esk_conv_1x1(c, &w, &f, x->dim[0]);
     else if (f.depthwise)
         esk_conv_depthwise(c, &w, &f, x->dim[0]);
     else

@@ -17,6 +17,9 @@ struct esk_conv_form {
     int64_t rows, kw;
     int64_t span, block, blocks;
     bool transposed, depthwise;
+    /* Taps of the weights as they are: how many, the first that is taken, from one row to
+     * the next. All are taken unless the caller says otherwise. */
+    int64_t taps, tap, pitch;
 };
 
 enum {

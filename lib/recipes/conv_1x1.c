@@ -8,7 +8,9 @@ static const char *label_1x1(bool known) {
     return known ? "conv 1x1" : "conv 1x1, packed";
 }
 
-void esk_conv_1x1(struct esk_ctx *c, const struct esk_conv_form *f, int64_t pixels) {
+void esk_conv_1x1(struct esk_ctx *c, const struct esk_window *w,
+                  const struct esk_conv_form *f, int64_t batch) {
+    int64_t pixels = batch * esk_window_out(w);
     struct esk_recipe *r = esk_add_recipe(c, label_1x1(esk_is_known(c, 1)));
     r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
     struct esk_ref_to weights = esk_conv_weights(c, r, f, 1, 2);
@@ -22,6 +24,9 @@ void esk_conv_1x1(struct esk_ctx *c, const struct esk_conv_form *f, int64_t pixe
     esk_kernel_define(k, "TILE", t.tile);
     esk_kernel_define(k, "NV", t.nv);
     esk_kernel_define(k, "DEPTH", depth);
+    bool every = esk_window_out(w) == esk_window_in(w);
+    if (!every)
+        esk_kernel_define(k, "STRIDED", 1);
     if (f->oc % 4)
         esk_kernel_define(k, "MASK", 1);
     esk_kernel_local(k, t.lanes, 1, 1);
@@ -35,6 +40,8 @@ void esk_conv_1x1(struct esk_ctx *c, const struct esk_conv_form *f, int64_t pixe
     esk_kernel_int(k, "oc", f->oc);
     esk_kernel_int(k, "oc4", f->oc4);
     esk_kernel_int(k, "bias", esk_conv_bias_at(f));
+    if (!every)
+        esk_conv_window_params(k, w, false);
     esk_epilogue_emit(c, r, k, ESK_VEC4);
     int64_t tiles = esk_divide_up(pixels, t.tile);
     esk_kernel_groups(k, (uint64_t)f->blocks,

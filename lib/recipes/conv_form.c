@@ -35,6 +35,8 @@ struct esk_conv_form esk_conv_form(int64_t oc, int64_t ic, int64_t group, int64_
         .kw = kw,
         .transposed = flags & ESK_CONV_TRANSPOSED,
         .depthwise = flags & ESK_CONV_DEPTHWISE,
+        .taps = rows * kw,
+        .pitch = kw,
     };
     if (f.depthwise) {
         f.span = f.block = 1;
@@ -77,6 +79,9 @@ enum {
     P_KW,
     P_SPAN,
     P_BLOCK,
+    P_TAPS,
+    P_TAP,
+    P_PITCH,
     P_BLOCKS,
     P_FLAGS,
     P_COUNT
@@ -97,10 +102,13 @@ static void put(void *out, bool half, int64_t i, float value) {
 
 static void pack_depthwise(void *out, bool half, const struct esk_conv_form *f,
                            const struct esk_tensor *w) {
-    int64_t taps = f->rows * f->kw, at = 0;
-    for (int64_t t = 0; t < taps; t++)
-        for (int64_t c = 0; c < f->oc4 * 4; c++)
-            put(out, half, at++, c < f->oc ? item(w, c * taps + t) : 0.0f);
+    int64_t at = 0;
+    for (int64_t row = 0; row < f->rows; row++)
+        for (int64_t kx = 0; kx < f->kw; kx++) {
+            int64_t tap = f->tap + row * f->pitch + kx;
+            for (int64_t c = 0; c < f->oc4 * 4; c++)
+                put(out, half, at++, c < f->oc ? item(w, c * f->taps + tap) : 0.0f);
+        }
 }
 
 static void pack_blocks(void *out, bool half, const struct esk_conv_form *f,
@@ -122,7 +130,7 @@ static void pack_blocks(void *out, bool half, const struct esk_conv_form *f,
                             int64_t at = f->transposed ? (group * f->icg + ic) * f->ocg +
                                                              oc - group * f->ocg
                                                        : oc * f->icg + ic;
-                            value = item(w, at * taps + row * f->kw + kx);
+                            value = item(w, at * f->taps + f->tap + row * f->pitch + kx);
                         }
                         put(out, half, to, value);
                     }
@@ -143,6 +151,9 @@ static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
         .kw = params[P_KW],
         .span = params[P_SPAN],
         .block = params[P_BLOCK],
+        .taps = params[P_TAPS],
+        .tap = params[P_TAP],
+        .pitch = params[P_PITCH],
         .blocks = params[P_BLOCKS],
         .transposed = params[P_FLAGS] & FLAG_TRANSPOSED,
         .depthwise = params[P_FLAGS] & FLAG_DEPTHWISE,
@@ -173,6 +184,9 @@ struct esk_ref_to esk_conv_weights(struct esk_ctx *c, struct esk_recipe *r,
         [P_KW] = f->kw,
         [P_SPAN] = f->span,
         [P_BLOCK] = f->block,
+        [P_TAPS] = f->taps,
+        [P_TAP] = f->tap,
+        [P_PITCH] = f->pitch,
         [P_BLOCKS] = f->blocks,
         [P_FLAGS] =
             (f->transposed ? FLAG_TRANSPOSED : 0) | (f->depthwise ? FLAG_DEPTHWISE : 0),
@@ -198,9 +212,9 @@ struct esk_ref_to esk_conv_weights(struct esk_ctx *c, struct esk_recipe *r,
         esk_kernel_define(k, "TRANSPOSED", 1);
     if (f->depthwise)
         esk_kernel_define(k, "DEPTHWISE", 1);
-    static const char *const names[] = {"oc",   "icg", "ocg",  "ic4",  "oc4",
-                                        "rows", "kw",  "span", "block"};
-    for (int i = 0; i <= P_BLOCK; i++)
+    static const char *const names[] = {"oc", "icg",  "ocg",   "ic4",  "oc4", "rows",
+                                        "kw", "span", "block", "taps", "tap", "pitch"};
+    for (int i = 0; i <= P_PITCH; i++)
         esk_kernel_int(k, names[i], params[i]);
     esk_kernel_int(k, "bias", esk_conv_bias_at(f));
     esk_kernel_int(k, "count", vec4s);

@@ -20,7 +20,9 @@ void esk_conv_window_params(struct esk_kernel *k, const struct esk_window *w,
                             bool volume);
 int64_t esk_conv_form_vec4s(const struct esk_conv_form *f);
 
-void esk_conv_1x1(struct esk_ctx *c, const struct esk_conv_form *f, int64_t pixels);
+/* A kernel of one item that never meets padding; strides along two axes only. */
+void esk_conv_1x1(struct esk_ctx *c, const struct esk_window *w,
+                  const struct esk_conv_form *f, int64_t batch);
 void esk_conv_depthwise(struct esk_ctx *c, const struct esk_window *w,
                         const struct esk_conv_form *f, int64_t batch);
 /* Adds nothing where it does not pay. 3 × 3, strides and dilations 1, two axes, one

@@ -37,20 +37,11 @@ struct pieces {
     int64_t tile, depth;       /* of an invocation; input vec4s a step */
 };
 
-/* Large tiles have fewer loads a sum, small ones fit few pieces. Three are enough, and
- * few programs are wanted. */
-static void choose_tile(struct pieces *p, bool software, int64_t row_tiles) {
-    static const struct {
-        int64_t tile, depth;
-        double cost;
-    } tiles[] = {{14, 1, 1.0}, {8, 2, 1.07}, {4, 2, 1.4}};
-    double least = 0;
-    for (size_t i = software ? 0 : 2; i < sizeof tiles / sizeof *tiles; i++) {
-        int64_t step = tiles[i].tile * row_tiles;
-        double cost = (double)(esk_divide_up(p->all, step) * step) * tiles[i].cost;
-        if (least == 0 || cost < least)
-            p->tile = tiles[i].tile, p->depth = tiles[i].depth, least = cost;
-    }
+/* Large tiles have fewer loads a sum, small ones fit few pieces: by class, so that
+ * another size seldom compiles another program. Hardware has few registers a lane. */
+static void choose_tile(struct pieces *p, bool software) {
+    p->tile = !software || p->all < 8 ? 4 : p->all < 40 ? 8 : 14;
+    p->depth = p->tile == 14 ? 1 : 2;
 }
 
 enum { P_OC, P_IC, P_BLOCK, P_COUNT };
@@ -211,7 +202,7 @@ void esk_conv_winograd(struct esk_ctx *c, const struct esk_window *w, int64_t oc
     struct pieces p = {.across = esk_divide_up(w->out[2], 4)};
     p.each = p.across * esk_divide_up(w->out[1], 4);
     p.all = p.each * batch;
-    choose_tile(&p, c->limits->software, esk_lanes(c->limits) / lo);
+    choose_tile(&p, c->limits->software);
 
     /* kernels count vec4s in int32; a tensor has to fit one binding */
     int64_t most = (int64_t)(c->limits->max_slab / 16),
