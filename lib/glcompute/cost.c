@@ -4,7 +4,7 @@
 
 /* llvmpipe of Mesa 22.3 on two cores of a Zen 4 (docs/performance.md): a dispatch through
  * the pool is a wake-up of each thread and of the caller. */
-#define WAKE_UP          40e-6
+#define WAKE_UP          56e-6
 #define WAKE_UP_A_THREAD 2e-6
 #define INLINE           1.5e-6 /* a dispatch with rebinding */
 #define GROUP            0.2e-6
