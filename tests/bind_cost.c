@@ -8,6 +8,7 @@
 #include "esker/model.h"
 #include "front/model.h"
 #include "glcompute/command.h"
+#include "glcompute/weights.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -222,6 +223,7 @@ static void bind(struct bound *bound, int64_t size) {
         places[i] = (struct esk_gl_form_place){bound->forms[i]->offset,
                                                bound->forms[i]->buffer->bytes};
     }
+    MUST(esk_gl_weights_settle(&house.weights, 1, &error));
     MUST(esk_gl_record_make(&bound->record, plan, &limits, NULL, places, &error));
     for (uint32_t i = 0; i < bound->record.n_commands; i++) {
         struct esk_gl_command *c = &bound->record.commands[i];

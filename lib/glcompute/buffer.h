@@ -1,6 +1,5 @@
-/* Device memory: slabs with their image views, the cache they are leased from, and
- * weights. In: sizes, forms; out: buffers and ranges of them. Must not know commands or
- * programs. All under the device's lock with the context current, but for the cache,
+/* Device memory: slabs with their image views, and the cache they are leased from. In:
+ * sizes; out: buffers. Must not know weights, commands or programs. All under the device's lock with the context current, but for the cache,
  * which is pure. */
 #ifndef ESK_GLCOMPUTE_BUFFER_H
 #define ESK_GLCOMPUTE_BUFFER_H
@@ -73,48 +72,5 @@ esk_status esk_gl_buffer_write(struct esk_gl_memory *memory, struct esk_gl_buffe
 /* Fills it with words that are NaN, and no valid index either (tests). */
 esk_status esk_gl_buffer_poison(struct esk_gl_memory *memory,
                                 struct esk_gl_buffer *buffer, esk_error *error);
-
-/* ---- Weights: forms of constants, packed once for each distinct form of the device ----
- */
-
-struct esk_gl_weight_slab;
-
-struct esk_gl_form {
-    struct esk_gl_form *next; /* of its bucket */
-    uint64_t hash;
-    struct esk_text key; /* raw bytes */
-    struct esk_gl_weight_slab *slab;
-    struct esk_gl_buffer *buffer; /* of the slab: the form is a range of it */
-    uint64_t offset, bytes;
-    uint32_t refs;
-};
-
-/* Zeroed memory but for `memory` is empty. */
-struct esk_gl_weights {
-    struct esk_gl_memory *memory; /* borrowed */
-    struct esk_gl_weight_slab *slabs;
-    struct esk_gl_form *buckets[256];
-    void *staging; /* heap, for packing; freed by esk_gl_weights_settle */
-    size_t staging_bytes;
-};
-
-void esk_gl_weights_finish(struct esk_gl_weights *weights);
-
-/* The form, packed and uploaded if it is new; one reference more. `graph` has its
- * sources; it, or the blobs behind them, must outlive the reference. `expected`: bytes of
- * this and the forms that are about to follow; a new slab is made for them together. */
-esk_status esk_gl_form_ref(struct esk_gl_weights *weights, const struct esk_graph *graph,
-                           const struct esk_form *form, uint64_t expected,
-                           struct esk_gl_form **result, esk_error *error);
-void esk_gl_form_unref(struct esk_gl_weights *weights, struct esk_gl_form *form);
-
-/* Packs a form into `buffer` at `offset`; for forms that are not shared. */
-esk_status esk_gl_form_upload(struct esk_gl_weights *weights,
-                              const struct esk_graph *graph, const struct esk_form *form,
-                              struct esk_gl_buffer *buffer, uint64_t offset,
-                              esk_error *error);
-
-/* After the forms of a plan: frees what packing needed. */
-void esk_gl_weights_settle(struct esk_gl_weights *weights);
 
 #endif

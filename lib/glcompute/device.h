@@ -11,6 +11,7 @@
 #include "glcompute/limits.h"
 #include "glcompute/program.h"
 #include "glcompute/warm.h"
+#include "glcompute/weights.h"
 #include "ir/provider.h"
 
 #include <pthread.h>

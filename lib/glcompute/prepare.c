@@ -81,7 +81,11 @@ static esk_status prepare_current(struct esk_prepared *p, esk_error *error) {
     p->forms = esk_calloc(plan->n_forms + 1u, sizeof *p->forms);
     esk_status status = places && p->forms ? prepare_forms(p, places, error)
                                            : esk_fail_memory(error, "weight forms");
-    esk_gl_weights_settle(&screen->weights);
+    if (status == ESK_OK)
+        status = esk_gl_weights_settle(&screen->weights,
+                                       screen->device->limits.pool_threads, error);
+    else
+        esk_gl_weights_forget(&screen->weights);
     if (status == ESK_OK)
         status = esk_gl_record_make(&p->record, plan, &screen->device->limits,
                                     screen->device->max_groups, places, error);

@@ -4,8 +4,9 @@
 
 #include "base/half.h"
 #include "base/mem.h"
-#include "glcompute/buffer.h"
+#include "glcompute/weights.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 Test(buffer, round) {
@@ -138,20 +139,88 @@ Test(buffer, forms) {
     cr_assert_eq(esk_gl_form_ref(&weights, graph, &form, 256, &b, NULL), ESK_OK);
     cr_assert(a == again && a != b && a->refs == 2);
     cr_assert(a->buffer == b->buffer && a->offset == 0 && b->offset == 256);
+    cr_assert_eq(esk_gl_weights_settle(&weights, 1, NULL), ESK_OK);
     cr_assert(memcmp(uploaded, values[0], 16) == 0);
     cr_assert(memcmp(uploaded + 256, values[1], 16) == 0);
+    cr_assert(counters.uploads == 2 && weights.n_packs == 0);
     cr_assert(counters.forms == 2 && counters.form_bytes == 32 && alive == 1);
     form.bytes = 2 << 20;
     form.n_src = 1;
     struct esk_gl_form *none;
     cr_assert_eq(esk_gl_form_ref(&weights, graph, &form, 0, &none, NULL),
                  ESK_UNSUPPORTED);
-    esk_gl_weights_settle(&weights);
     esk_gl_form_unref(&weights, a);
     esk_gl_form_unref(&weights, b);
     cr_assert_eq(alive, 1, "the slab is held");
     esk_gl_form_unref(&weights, again);
     cr_assert(alive == 0 && counters.forms == 0 && counters.form_bytes == 0);
+    esk_graph_destroy(graph);
+}
+
+/* ---- packed by threads into mapped memory: a software renderer ---- */
+
+enum { FORMS = 7, FORM_BYTES = 512 << 10 };
+static unsigned char memory_of_gl[FORMS * (FORM_BYTES + 256)];
+static bool refuse_to_map;
+
+static void *GL_APIENTRY map_range(GLenum target, GLintptr offset, GLsizeiptr size,
+                                   GLbitfield access) {
+    (void)target, (void)access;
+    cr_assert_leq((size_t)(offset + size), sizeof memory_of_gl);
+    return refuse_to_map ? NULL : memory_of_gl + offset;
+}
+
+static GLboolean GL_APIENTRY unmap_buffer(GLenum target) {
+    (void)target;
+    return GL_TRUE;
+}
+
+/* Every other byte; the rest must have been zeroed. */
+static void pack_half(void *dst, size_t bytes, const struct esk_tensor *const *src,
+                      const int64_t *params) {
+    unsigned char *to = dst;
+    (void)src;
+    for (size_t i = 0; i < bytes; i += 2)
+        to[i] = (unsigned char)params[0];
+}
+
+Test(buffer, forms_are_packed_by_threads) {
+    struct esk_gl software = gl;
+    software.MapBufferRange = map_range;
+    software.UnmapBuffer = unmap_buffer;
+    struct esk_limits soft = {.max_slab = sizeof memory_of_gl, .software = true};
+    struct esk_counters counters = {0};
+    struct esk_gl_memory memory = {
+        .gl = &software, .limits = &soft, .counters = &counters};
+    struct esk_gl_weights weights = {.memory = &memory};
+    struct esk_graph *graph = esk_graph_create("g");
+    struct esk_form form = {
+        .name = "half", .pack = pack_half, .n_params = 1, .bytes = FORM_BYTES};
+    struct esk_gl_form *forms[FORMS];
+    memset(memory_of_gl, 0xff, sizeof memory_of_gl);
+    for (int i = 0; i < FORMS; i++) {
+        form.params[0] = i + 1;
+        cr_assert_eq(esk_gl_form_ref(&weights, graph, &form,
+                                     (uint64_t)(FORMS - i) * FORM_BYTES, &forms[i], NULL),
+                     ESK_OK);
+    }
+    cr_assert_eq(esk_gl_weights_settle(&weights, 4, NULL), ESK_OK);
+    for (int i = 0; i < FORMS; i++)
+        for (size_t b = 0; b < FORM_BYTES; b++)
+            if (memory_of_gl[forms[i]->offset + b] != (b & 1 ? 0 : i + 1))
+                cr_assert(false, "form %d, byte %zu", i, b);
+    for (int i = 0; i < FORMS; i++)
+        esk_gl_form_unref(&weights, forms[i]);
+    cr_assert(!alive && !counters.forms);
+
+    esk_error error = ESK_ERROR_INIT;
+    refuse_to_map = true;
+    cr_assert_eq(esk_gl_form_ref(&weights, graph, &form, 0, &forms[0], NULL), ESK_OK);
+    cr_assert_eq(esk_gl_weights_settle(&weights, 4, &error), ESK_DEVICE_ERROR);
+    esk_error_clear(&error);
+    esk_gl_form_unref(&weights, forms[0]);
+    esk_gl_weights_finish(&weights);
+    cr_assert(!alive && !counters.forms && !weights.packs);
     esk_graph_destroy(graph);
 }
 

@@ -1,0 +1,346 @@
+/* Forms: found, placed in slabs, packed. In: forms of plans; out: ranges of GL buffers.
+ * Must not know commands, programs or plans. */
+#include "glcompute/weights.h"
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#define MIB         ((uint64_t)1024 * 1024)
+#define WEIGHT_SLAB (32 * MIB) /* of small forms together */
+#define PARALLEL    MIB        /* fewer bytes are not worth a thread */
+enum {
+    FORM_ALIGN = 256, /* the most that ES lets a binding ask for */
+    MOST_THREADS = 8,
+    BUCKETS = sizeof((struct esk_gl_weights *)0)->buckets / sizeof(void *),
+};
+
+struct esk_gl_weight_slab {
+    struct esk_gl_weight_slab *next;
+    struct esk_gl_buffer *buffer;
+    uint64_t used, bytes;
+    uint32_t forms; /* alive */
+};
+
+/* ---- packing ---- */
+
+struct esk_gl_pack {
+    struct esk_form form; /* a copy; its name is not looked at */
+    struct esk_gl_buffer *buffer;
+    uint64_t offset;
+    struct esk_tensor tensors[4];
+    bool given[4];
+    unsigned char *to; /* where the buffer is mapped */
+};
+
+void esk_gl_weights_forget(struct esk_gl_weights *weights) {
+    esk_free(weights->packs);
+    weights->packs = NULL;
+    weights->n_packs = 0;
+    weights->cap_packs = 0;
+}
+
+esk_status esk_gl_form_upload(struct esk_gl_weights *weights,
+                              const struct esk_graph *graph, const struct esk_form *form,
+                              struct esk_gl_buffer *buffer, uint64_t offset,
+                              esk_error *error) {
+    struct esk_gl_pack pack = {.form = *form, .buffer = buffer, .offset = offset};
+    for (uint32_t i = 0; i < form->n_src && i < 4; i++) {
+        if (form->src[i] == ESK_NONE)
+            continue;
+        const struct esk_var *var = graph->vars[form->src[i]];
+        if (!var->data && var->bytes)
+            return esk_fail(error, ESK_INTERNAL, "form '%s': '%s' has no known bytes",
+                            form->name, var->name);
+        pack.tensors[i] = esk_var_tensor(var);
+        pack.given[i] = true;
+    }
+    if (!form->bytes)
+        return ESK_OK;
+    if (!esk_grow((void **)&weights->packs, &weights->cap_packs, weights->n_packs + 1u,
+                  sizeof *weights->packs))
+        return esk_fail_memory(error, "packing weights");
+    weights->packs[weights->n_packs++] = pack;
+    return ESK_OK;
+}
+
+static void pack_into(const struct esk_gl_pack *pack, void *to) {
+    const struct esk_tensor *sources[4] = {NULL};
+    for (int i = 0; i < 4; i++)
+        sources[i] = pack->given[i] ? &pack->tensors[i] : NULL;
+    if (pack->form.pack != esk_pack_plain) /* which writes every byte */
+        memset(to, 0, pack->form.bytes);
+    pack->form.pack(to, pack->form.bytes, sources, pack->form.params);
+}
+
+struct team {
+    const struct esk_gl_pack *packs;
+    uint32_t n_packs;
+    atomic_uint next;
+};
+
+static void *work(void *user) {
+    struct team *team = user;
+    for (uint32_t i; (i = atomic_fetch_add(&team->next, 1)) < team->n_packs;)
+        pack_into(&team->packs[i], team->packs[i].to);
+    return NULL;
+}
+
+/* Forms whose places are mapped; packing is pure, so any thread may take any. */
+static void pack_all(const struct esk_gl_pack *packs, uint32_t n_packs,
+                     uint32_t threads) {
+    struct team team = {.packs = packs, .n_packs = n_packs};
+    pthread_t helpers[MOST_THREADS];
+    uint32_t n = 0, most = threads < MOST_THREADS ? threads : MOST_THREADS;
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < n_packs; i++)
+        bytes += packs[i].form.bytes;
+    while (bytes > PARALLEL && n + 1 < most && n + 1 < n_packs &&
+           !pthread_create(&helpers[n], NULL, work, &team))
+        n++;
+    work(&team);
+    while (n)
+        pthread_join(helpers[--n], NULL);
+}
+
+/* The packs of one buffer, from `first` on; how many is returned. */
+static esk_status pack_mapped(struct esk_gl_weights *weights, uint32_t first,
+                              uint32_t count, uint32_t threads, esk_error *error) {
+    struct esk_gl *gl = weights->memory->gl;
+    struct esk_gl_pack *packs = &weights->packs[first];
+    uint64_t start = packs->offset, end = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t last = packs[i].offset + packs[i].form.bytes;
+        start = packs[i].offset < start ? packs[i].offset : start;
+        end = last > end ? last : end;
+    }
+    unsigned char *mapped;
+    ESK_GL(gl, BindBuffer(GL_COPY_WRITE_BUFFER, packs->buffer->id));
+    /* what lies between them is other forms': the range is not invalidated */
+    ESK_GL_SET(gl, mapped,
+               MapBufferRange(GL_COPY_WRITE_BUFFER, (GLintptr)start,
+                              (GLsizeiptr)(end - start),
+                              GL_MAP_WRITE_BIT | GL_MAP_UNSYNCHRONIZED_BIT));
+    if (!mapped) {
+        ESK_TRY(esk_gl_status(gl, "mapping weights", error));
+        return esk_fail(error, ESK_DEVICE_ERROR, "glMapBufferRange gives nothing");
+    }
+    for (uint32_t i = 0; i < count; i++)
+        packs[i].to = mapped + (packs[i].offset - start);
+    pack_all(packs, count, threads);
+    GLboolean kept;
+    ESK_GL_SET(gl, kept, UnmapBuffer(GL_COPY_WRITE_BUFFER));
+    ESK_TRY(esk_gl_status(gl, "uploading weights", error));
+    return kept
+               ? ESK_OK
+               : esk_fail(error, ESK_DEVICE_ERROR, "the driver lost a buffer's contents");
+}
+
+/* One after the other, over the heap: a packing may read what it wrote, and a device's
+ * mapped memory may be slow at it. */
+static esk_status pack_staged(struct esk_gl_weights *weights, esk_error *error) {
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < weights->n_packs; i++)
+        if (weights->packs[i].form.bytes > most)
+            most = weights->packs[i].form.bytes;
+    void *staging = esk_malloc(most);
+    if (!staging)
+        return esk_fail_memory(error, "packing weights");
+    esk_status status = ESK_OK;
+    for (uint32_t i = 0; status == ESK_OK && i < weights->n_packs; i++) {
+        const struct esk_gl_pack *pack = &weights->packs[i];
+        pack_into(pack, staging);
+        status = esk_gl_buffer_write(weights->memory, pack->buffer, pack->offset,
+                                     pack->form.bytes, staging, error);
+    }
+    esk_free(staging);
+    return status;
+}
+
+esk_status esk_gl_weights_settle(struct esk_gl_weights *weights, uint32_t threads,
+                                 esk_error *error) {
+    uint32_t n = weights->n_packs;
+    esk_status status = ESK_OK;
+    if (n && !weights->memory->limits->software)
+        status = pack_staged(weights, error);
+    /* a plan's new forms lie in one slab after the other, unshared ones among them */
+    for (uint32_t i = 0, count;
+         n && weights->memory->limits->software && i < n && status == ESK_OK;
+         i += count) {
+        for (count = 1; i + count < n; count++)
+            if (weights->packs[i + count].buffer != weights->packs[i].buffer)
+                break;
+        status = pack_mapped(weights, i, count, threads, error);
+    }
+    weights->memory->counters->uploads += n;
+    esk_gl_weights_forget(weights);
+    return status;
+}
+
+/* ---- forms and slabs ---- */
+
+void esk_gl_weights_finish(struct esk_gl_weights *weights) {
+    for (int i = 0; i < BUCKETS; i++)
+        while (weights->buckets[i]) {
+            struct esk_gl_form *form = weights->buckets[i];
+            form->refs = 1;
+            esk_gl_form_unref(weights, form);
+        }
+    esk_gl_weights_forget(weights);
+}
+
+static void add_bytes(struct esk_text *text, const void *data, size_t size) {
+    esk_text_append(text, data, size);
+}
+
+/* Everything that the packed bytes depend on; sources by address: they stay alive as long
+ * as a reference to the form does. */
+static void make_key(const struct esk_graph *graph, const struct esk_form *form,
+                     struct esk_text *key) {
+    add_bytes(key, form->name, strlen(form->name) + 1);
+    add_bytes(key, &form->pack, sizeof form->pack);
+    int32_t storage = form->storage;
+    uint64_t bytes = form->bytes;
+    add_bytes(key, &storage, sizeof storage);
+    add_bytes(key, &bytes, sizeof bytes);
+    add_bytes(key, &form->n_params, sizeof form->n_params);
+    add_bytes(key, form->params, form->n_params * sizeof *form->params);
+    for (uint32_t i = 0; i < form->n_src; i++) {
+        const struct esk_var *var =
+            form->src[i] == ESK_NONE ? NULL : graph->vars[form->src[i]];
+        const void *data = var ? var->data : NULL;
+        int32_t facts[2] = {var ? (int32_t)var->dtype : -1, var ? var->rank : -1};
+        add_bytes(key, &data, sizeof data);
+        add_bytes(key, facts, sizeof facts);
+        if (var)
+            add_bytes(key, var->dim, (size_t)var->rank * sizeof *var->dim);
+    }
+}
+
+/* A slab with room for `bytes`. */
+static esk_status find_slab(struct esk_gl_weights *weights, uint64_t bytes,
+                            uint64_t expected, struct esk_gl_weight_slab **result,
+                            esk_error *error) {
+    for (struct esk_gl_weight_slab *s = weights->slabs; s; s = s->next)
+        if (s->used <= s->bytes && s->bytes - s->used >= bytes) {
+            *result = s;
+            return ESK_OK;
+        }
+    uint64_t most = weights->memory->limits->max_slab;
+    if (bytes > most)
+        return esk_fail(error, ESK_UNSUPPORTED,
+                        "a form of %llu bytes; one binding of the device holds %llu",
+                        (unsigned long long)bytes, (unsigned long long)most);
+    uint64_t size = expected < WEIGHT_SLAB ? expected : WEIGHT_SLAB;
+    size = size > most ? most : size;
+    size = size < bytes ? bytes : size;
+    struct esk_gl_weight_slab *slab = esk_calloc(1, sizeof *slab);
+    if (!slab)
+        return esk_fail_memory(error, "a weight slab");
+    slab->bytes = size;
+    esk_status status = esk_gl_buffer_create(weights->memory, size, GL_STATIC_DRAW,
+                                             "weights", &slab->buffer, error);
+    if (status != ESK_OK) {
+        esk_free(slab);
+        return status;
+    }
+    slab->next = weights->slabs;
+    weights->slabs = slab;
+    *result = slab;
+    return ESK_OK;
+}
+
+static void release_slab(struct esk_gl_weights *weights,
+                         struct esk_gl_weight_slab *slab) {
+    if (slab->forms)
+        return;
+    struct esk_gl_weight_slab **at = &weights->slabs;
+    while (*at != slab)
+        at = &(*at)->next;
+    *at = slab->next;
+    esk_gl_buffer_destroy(weights->memory, slab->buffer);
+    esk_free(slab);
+}
+
+static esk_status add_form(struct esk_gl_weights *weights, const struct esk_graph *graph,
+                           const struct esk_form *form, uint64_t expected,
+                           struct esk_gl_form *made, esk_error *error) {
+    struct esk_gl_weight_slab *slab = NULL;
+    uint64_t bytes = esk_round_up(form->bytes, FORM_ALIGN);
+    bytes = bytes > weights->memory->limits->max_slab ? form->bytes : bytes;
+    ESK_TRY(find_slab(weights, bytes, expected, &slab, error));
+    esk_status status =
+        esk_gl_form_upload(weights, graph, form, slab->buffer, slab->used, error);
+    if (status != ESK_OK) {
+        release_slab(weights, slab);
+        return status;
+    }
+    made->slab = slab;
+    made->buffer = slab->buffer;
+    made->offset = slab->used;
+    made->bytes = form->bytes;
+    slab->used += esk_round_up(bytes, FORM_ALIGN);
+    slab->forms++;
+    return ESK_OK;
+}
+
+esk_status esk_gl_form_ref(struct esk_gl_weights *weights, const struct esk_graph *graph,
+                           const struct esk_form *form, uint64_t expected,
+                           struct esk_gl_form **result, esk_error *error) {
+    struct esk_text key = {0};
+    make_key(graph, form, &key);
+    struct esk_gl_form *made = key.failed ? NULL : esk_calloc(1, sizeof *made);
+    if (!made) {
+        esk_text_finish(&key);
+        return esk_fail_memory(error, "a weight form");
+    }
+    made->hash = esk_hash(ESK_HASH_SEED, key.data, key.length);
+    struct esk_gl_form **bucket = &weights->buckets[made->hash % BUCKETS];
+    for (struct esk_gl_form *f = *bucket; f; f = f->next)
+        if (f->hash == made->hash && f->key.length == key.length &&
+            memcmp(f->key.data, key.data, key.length) == 0) {
+            f->refs++;
+            esk_free(made);
+            esk_text_finish(&key);
+            *result = f;
+            return ESK_OK;
+        }
+    esk_status status = add_form(weights, graph, form, expected, made, error);
+    if (status != ESK_OK) {
+        esk_free(made);
+        esk_text_finish(&key);
+        esk_error_prefix(error, "form '%s'", form->name);
+        return status;
+    }
+    made->key = key;
+    made->refs = 1;
+    made->next = *bucket;
+    *bucket = made;
+    weights->memory->counters->forms++;
+    weights->memory->counters->form_bytes += made->bytes;
+    *result = made;
+    return ESK_OK;
+}
+
+void esk_gl_form_unref(struct esk_gl_weights *weights, struct esk_gl_form *form) {
+    if (!form || --form->refs)
+        return;
+    struct esk_gl_form **at = &weights->buckets[form->hash % BUCKETS];
+    while (*at != form)
+        at = &(*at)->next;
+    *at = form->next;
+    weights->memory->counters->forms--;
+    weights->memory->counters->form_bytes -= form->bytes;
+    struct esk_gl_weight_slab *slab = form->slab;
+    slab->forms--;
+    /* what lies last can be used again at once; the rest when the slab is empty */
+    if (form->offset + esk_round_up(form->bytes, FORM_ALIGN) == slab->used)
+        slab->used = form->offset;
+    release_slab(weights, slab);
+    esk_text_finish(&form->key);
+    esk_free(form);
+}
