@@ -305,6 +305,36 @@ static esk_status open_twin(struct esk_device *device, esk_error *error) {
     return ESK_OK;
 }
 
+/* Bytes of a plan's weights that a screen (may be NULL) has already. */
+static uint64_t held_bytes(struct esk_gl_screen *screen, const struct esk_plan *plan) {
+    uint64_t bytes = 0;
+    if (!screen)
+        return 0;
+    pthread_mutex_lock(&screen->lock);
+    for (uint32_t i = 0; i < plan->n_forms; i++)
+        if (plan->forms[i].shared)
+            bytes +=
+                esk_gl_form_held(&screen->weights, plan->graph, &plan->forms[i].form);
+    pthread_mutex_unlock(&screen->lock);
+    return bytes;
+}
+
+/* By the estimates, but weights are held twice only where that gains a third. */
+static bool prefers_inline(struct esk_device *device, const struct esk_plan *plan,
+                           const struct esk_gl_cost *cost) {
+    if (device->options.threads != ESK_THREADS_AUTO)
+        return device->options.threads == ESK_THREADS_INLINE;
+    double chosen = cost->is_inline ? cost->inlined : cost->pool;
+    double other = cost->is_inline ? cost->pool : cost->inlined;
+    if (chosen * 1.5 < other || !plan->n_forms)
+        return cost->is_inline;
+    pthread_mutex_lock(&device->lock);
+    struct esk_gl_screen *twin = device->twin;
+    pthread_mutex_unlock(&device->lock);
+    uint64_t pool = held_bytes(device->screen, plan), inlined = held_bytes(twin, plan);
+    return pool == inlined ? cost->is_inline : inlined > pool;
+}
+
 struct esk_gl_screen *esk_gl_device_choose(struct esk_device *device,
                                            const struct esk_plan *plan,
                                            struct esk_gl_cost *cost) {
@@ -312,8 +342,7 @@ struct esk_gl_screen *esk_gl_device_choose(struct esk_device *device,
     if (!device->limits.pool_threads)
         return device->screen;
     *cost = esk_gl_cost_make(plan, device->limits.pool_threads);
-    if (device->options.threads != ESK_THREADS_AUTO)
-        cost->is_inline = device->options.threads == ESK_THREADS_INLINE;
+    cost->is_inline = prefers_inline(device, plan, cost);
     if (!cost->is_inline)
         return device->screen;
     pthread_mutex_lock(&device->lock);

@@ -288,6 +288,26 @@ static esk_status add_form(struct esk_gl_weights *weights, const struct esk_grap
     return ESK_OK;
 }
 
+static struct esk_gl_form *find(const struct esk_gl_weights *weights, uint64_t hash,
+                                const struct esk_text *key) {
+    for (struct esk_gl_form *f = weights->buckets[hash % BUCKETS]; f; f = f->next)
+        if (f->hash == hash && f->key.length == key->length &&
+            memcmp(f->key.data, key->data, key->length) == 0)
+            return f;
+    return NULL;
+}
+
+uint64_t esk_gl_form_held(const struct esk_gl_weights *weights,
+                          const struct esk_graph *graph, const struct esk_form *form) {
+    struct esk_text key = {0};
+    make_key(graph, form, &key);
+    const struct esk_gl_form *found =
+        key.failed ? NULL
+                   : find(weights, esk_hash(ESK_HASH_SEED, key.data, key.length), &key);
+    esk_text_finish(&key);
+    return found ? found->bytes : 0;
+}
+
 esk_status esk_gl_form_ref(struct esk_gl_weights *weights, const struct esk_graph *graph,
                            const struct esk_form *form, uint64_t expected,
                            struct esk_gl_form **result, esk_error *error) {
@@ -300,15 +320,14 @@ esk_status esk_gl_form_ref(struct esk_gl_weights *weights, const struct esk_grap
     }
     made->hash = esk_hash(ESK_HASH_SEED, key.data, key.length);
     struct esk_gl_form **bucket = &weights->buckets[made->hash % BUCKETS];
-    for (struct esk_gl_form *f = *bucket; f; f = f->next)
-        if (f->hash == made->hash && f->key.length == key.length &&
-            memcmp(f->key.data, key.data, key.length) == 0) {
-            f->refs++;
-            esk_free(made);
-            esk_text_finish(&key);
-            *result = f;
-            return ESK_OK;
-        }
+    struct esk_gl_form *old = find(weights, made->hash, &key);
+    if (old) {
+        old->refs++;
+        esk_free(made);
+        esk_text_finish(&key);
+        *result = old;
+        return ESK_OK;
+    }
     esk_status status = add_form(weights, graph, form, expected, made, error);
     if (status != ESK_OK) {
         esk_free(made);

@@ -42,6 +42,10 @@ esk_status esk_gl_form_ref(struct esk_gl_weights *weights, const struct esk_grap
                            struct esk_gl_form **result, esk_error *error);
 void esk_gl_form_unref(struct esk_gl_weights *weights, struct esk_gl_form *form);
 
+/* Bytes of `form` that are held already: all of it, or 0. */
+uint64_t esk_gl_form_held(const struct esk_gl_weights *weights,
+                          const struct esk_graph *graph, const struct esk_form *form);
+
 /* A form that is not shared: packed into `buffer` at `offset` when weights are settled. */
 esk_status esk_gl_form_upload(struct esk_gl_weights *weights,
                               const struct esk_graph *graph, const struct esk_form *form,
