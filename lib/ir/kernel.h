@@ -77,8 +77,8 @@ void esk_storage_pack(void *device, size_t bytes, enum esk_storage storage,
 void esk_storage_unpack(const void *device, enum esk_storage storage,
                         struct esk_tensor *host);
 
-/* A repacked weight. `pack` is pure: bytes out of the sources' bytes; it runs once for each
- * (sources, name, params) and device. */
+/* A repacked weight. `pack` is pure: bytes out of the sources' bytes, `dst` is zeros before;
+ * it runs once for each (sources, name, params) and screen of a device, on any thread. */
 typedef void (*esk_pack_fn)(void *dst, size_t bytes, const struct esk_tensor *const *src,
                             const int64_t *params);
 /* The packing of a constant as it is: params layout, storage. */

@@ -70,24 +70,29 @@ static float item(const struct esk_tensor *t, int64_t i) {
                                    : ((const float *)t->data)[i];
 }
 
+/* Four output channels at a time: what they make for a point lies together. */
 static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
                  const int64_t *params) {
     struct form f = form_of(params[P_OC], params[P_IC], params[P_BLOCK]);
     float *out = dst, *bias = out + f.bias * 4;
-    memset(dst, 0, bytes);
-    for (int64_t oc = 0; oc < f.oc; oc++) {
+    (void)bytes;
+    for (int64_t oc = 0; oc < f.oc; oc += 4) {
         int64_t block = oc / 4 / f.block, lane = oc / 4 % f.block;
+        int64_t many = f.oc - oc < 4 ? f.oc - oc : 4;
+        float w[9], u[4][POINTS] = {{0}};
         for (int64_t ic = 0; ic < f.ic; ic++) {
-            float w[9], u[POINTS];
-            for (int i = 0; i < 9; i++)
-                w[i] = item(src[0], (oc * f.ic + ic) * 9 + i);
-            transform(w, u);
-            int64_t at = ((block * f.deep * 4 + ic) * f.block + lane) * 4 + oc % 4;
+            for (int64_t j = 0; j < many; j++) {
+                for (int i = 0; i < 9; i++)
+                    w[i] = item(src[0], ((oc + j) * f.ic + ic) * 9 + i);
+                transform(w, u[j]);
+            }
+            int64_t at = ((block * f.deep * 4 + ic) * f.block + lane) * 4;
             for (int i = 0; i < POINTS; i++)
-                out[i * f.product * 4 + at] = u[i];
+                for (int j = 0; j < 4; j++)
+                    out[i * f.product * 4 + at + j] = u[j][i];
         }
-        if (src[1])
-            bias[oc] = item(src[1], oc);
+        for (int64_t j = 0; src[1] && j < many; j++)
+            bias[oc + j] = item(src[1], oc + j);
     }
 }
 

@@ -67,8 +67,9 @@ static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
     int64_t columns = p[PACK_WIDTH] * 4, panels = ceil_div(p[PACK_N], columns);
     bool half = p[PACK_HALF];
     float alpha = float_of(p[PACK_ALPHA]), beta = float_of(p[PACK_BETA]);
+    bool plain = !half && b->dtype == ESK_FLOAT;
     int64_t at = 0;
-    memset(dst, 0, bytes);
+    (void)bytes;
     for (int64_t z = 0; z < p[PACK_MATRICES]; z++)
         for (int64_t panel = 0; panel < panels; panel++)
             for (int64_t k = 0; k < p[PACK_K]; k++, at += columns) {
@@ -76,6 +77,13 @@ static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
                 int64_t many = p[PACK_N] - n < columns ? p[PACK_N] - n : columns;
                 int64_t from =
                     z * p[PACK_K] * p[PACK_N] + k * p[PACK_ROW] + n * p[PACK_COL];
+                if (plain) {
+                    const float *row = (const float *)b->data + from;
+                    float *to = (float *)dst + at;
+                    for (int64_t i = 0; i < many; i++)
+                        to[i] = alpha * row[i * p[PACK_COL]];
+                    continue;
+                }
                 for (int64_t i = 0; i < many; i++)
                     put(dst, at + i, half, alpha * value_at(b, from + i * p[PACK_COL]));
             }
