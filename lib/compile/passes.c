@@ -106,6 +106,8 @@ static const struct esk_pass passes[] = {
     {"fold_weights", ESK_PHASE_MODEL, ESK_LEVEL_BASIC, "normalisation, factors and terms of "
      "channels go into the weights before them; behind fold_constants, which makes them known, "
      "in one walk with drop_identities", rewrite_model},
+    {"fuse_focus", ESK_PHASE_MODEL, ESK_LEVEL_EXTENDED, "a convolution of an image's four "
+     "interleaved quarters becomes one of the image; in one walk with fold_weights", rewrite_model},
     {"inline_control", ESK_PHASE_BIND, ESK_LEVEL_DISABLED, "an If whose condition is known "
      "becomes its branch; in the walk, before the branch's shapes are needed", NULL},
     {"fold_shapes", ESK_PHASE_BIND, ESK_LEVEL_DISABLED, "small nodes of known inputs are "
@@ -114,12 +116,6 @@ static const struct esk_pass passes[] = {
      "walk, since shapes and types decide", NULL},
     {"fuse_norms", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "normalisations and softmax spelled "
      "out become one node; behind the walk, since axes and shapes decide", NULL},
-    {"fuse_attention", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "products, softmax and the "
-     "transposes of heads become one node", NULL},
-    {"fuse_moves", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "moves behind moves become one, or none",
-     NULL},
-    {"fuse_products", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "what stands behind a product by a "
-     "constant goes into it", NULL},
     {"fuse_epilogues", ESK_PHASE_DEVICE, ESK_LEVEL_EXTENDED, "elementwise nodes join the kernel "
      "before them; asked of `gpu` node by node, since only it knows what it can take", NULL},
     {"place_parts", ESK_PHASE_DEVICE, ESK_LEVEL_EXTENDED, "the parts of a Concat are made in "

@@ -78,12 +78,16 @@ esk_id esk_match_floats(struct esk_match *m, int rank, const int64_t *dims, floa
     size_t bytes;
     if (!esk_shape_count(rank, dims, &count) || !esk_dtype_bytes(ESK_FLOAT, count, &bytes))
         return ESK_NONE;
-    struct esk_blob *blob = esk_blob_heap(bytes ? bytes : 1);
-    if (!blob || !esk_graph_hold(m->graph, blob)) {
+    /* a clone lives with its plan: what forms are shared by must outlive that */
+    struct esk_blob *blob = NULL;
+    void *memory = NULL;
+    if (m->graph->frozen_blobs)
+        memory = esk_arena_alloc(&m->graph->arena, bytes);
+    else if ((blob = esk_blob_heap(bytes ? bytes : 1)) && esk_graph_hold(m->graph, blob))
+        memory = blob->data;
+    else
         esk_blob_unref(blob);
-        return ESK_NONE;
-    }
-    esk_id id = esk_match_temp(m);
+    esk_id id = memory ? esk_match_temp(m) : ESK_NONE;
     if (id == ESK_NONE)
         return ESK_NONE;
     struct esk_var *var = m->graph->vars[id];
@@ -91,8 +95,8 @@ esk_id esk_match_floats(struct esk_match *m, int rank, const int64_t *dims, floa
     var->rank = rank;
     for (int i = 0; i < rank; i++)
         var->dim[i] = dims[i];
-    var->flags |= ESK_VAR_INITIALIZER;
-    var->data = *data = blob->data;
+    var->flags |= blob ? ESK_VAR_INITIALIZER : 0;
+    var->data = *data = memory;
     var->blob = blob;
     var->bytes = bytes;
     return id;

@@ -71,8 +71,8 @@ bool esk_match_copy_attrs(struct esk_match *m, struct esk_node *to,
                           const struct esk_node *from);
 /* A fresh value for esk_match_add; ESK_NONE: memory. */
 esk_id esk_match_temp(struct esk_match *m);
-/* Known floats for as long as the graph, in a blob of its own that forms can share; `data`
- * is to be filled. ESK_NONE: memory. */
+/* Known floats for as long as the graph, in the model phase in a blob of its own that forms
+ * can share; `data` is to be filled. ESK_NONE: memory. */
 esk_id esk_match_floats(struct esk_match *m, int rank, const int64_t *dims, float **data);
 /* Known integers. */
 esk_id esk_match_int_list(struct esk_match *m, uint32_t count, const int64_t *values);
