@@ -116,6 +116,8 @@ static const struct esk_pass passes[] = {
      "walk, since shapes and types decide", NULL},
     {"fuse_norms", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "normalisations and softmax spelled "
      "out become one node; behind the walk, since axes and shapes decide", NULL},
+    {"fuse_products", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "factors of a product's operands go "
+     "behind it, for fuse_epilogues", NULL},
     {"fuse_epilogues", ESK_PHASE_DEVICE, ESK_LEVEL_EXTENDED, "elementwise nodes join the kernel "
      "before them; asked of `gpu` node by node, since only it knows what it can take", NULL},
     {"place_parts", ESK_PHASE_DEVICE, ESK_LEVEL_EXTENDED, "the parts of a Concat are made in "

@@ -1,0 +1,43 @@
+/* Factors before a matrix product go behind it, where they ride in its kernel. */
+#include "ir/pattern.h"
+
+/* The value inside a factor keeps its shape: the factor's rank adds no axis. */
+static bool keeps(const struct esk_match *m, char value, char node) {
+    const struct esk_node *factor = esk_match_node(m, node);
+    if (!factor)
+        return true;
+    const struct esk_var *x = esk_match_var(m, value), *y = m->graph->vars[factor->out[0]];
+    return esk_shape_equal(x->rank, x->dim, y->rank, y->dim);
+}
+
+/* MatMul(a * s, b * t) = MatMul(a, b) * (s * t); d is a division by s instead. */
+static esk_status product(struct esk_match *m, bool *done) {
+    const struct esk_var *a = esk_match_var(m, 'a'), *b = esk_match_var(m, 'b');
+    if (a->dtype != ESK_FLOAT || b->dtype != ESK_FLOAT || !keeps(m, 'a', 'm') ||
+        !keeps(m, 'a', 'd') || !keeps(m, 'b', 'n'))
+        return ESK_OK;
+    double factor = 1;
+    if (esk_match_id(m, 's') != ESK_NONE)
+        factor = esk_match_node(m, 'd') ? 1 / esk_match_number(m, 's')
+                                        : esk_match_number(m, 's');
+    if (esk_match_id(m, 't') != ESK_NONE)
+        factor *= esk_match_number(m, 't');
+    float *data;
+    esk_id in[2] = {esk_match_id(m, 'a'), esk_match_id(m, 'b')}, middle = esk_match_temp(m);
+    if (middle == ESK_NONE || !esk_match_add(m, "", "MatMul", 2, in, middle))
+        return esk_fail_memory(m->error, "a product");
+    esk_id scaled[2] = {middle, esk_match_floats(m, 0, NULL, &data)};
+    if (scaled[1] == ESK_NONE || !esk_match_add(m, "", "Mul", 2, scaled, ESK_NONE))
+        return esk_fail_memory(m->error, "a product");
+    *data = (float)factor;
+    *done = true;
+    return ESK_OK;
+}
+
+const struct esk_pattern esk_patterns_products[] = {
+    {"fuse_products", "MatMul(m:Mul*(a,#s),n:Mul*(b,#t))", product},
+    {"fuse_products", "MatMul(m:Mul*(a,#s),b)", product},
+    {"fuse_products", "MatMul(d:Div(a,#s),b)", product},
+    {"fuse_products", "MatMul(a,n:Mul*(b,#t))", product},
+    {0},
+};
