@@ -288,13 +288,13 @@ esk_status esk_gl_source_make(const struct esk_shader *shaders,
 }
 
 /* Pieces of a key, without printf: each command of each new shape has its key made. */
-static char *put_text(char *at, const char *end, const char *text) {
+static char *put_text(char *at, char *end, const char *text) {
     while (*text && at < end)
         *at++ = *text++;
     return at;
 }
 
-static char *put_number(char *at, const char *end, uint32_t number) {
+static char *put_number(char *at, char *end, uint32_t number) {
     for (; number >= 32 && at < end; number >>= 5)
         *at++ = (char)('`' + (number & 31));
     if (at < end)
@@ -306,7 +306,7 @@ void esk_gl_source_key(const struct esk_kernel *kernel, enum esk_read_path path,
                        struct esk_text *text) {
     enum { ROOM = 256 }; /* names are words of ours, and short */
     char piece[ROOM], *at = piece;
-    const char *const end = piece + ROOM;
+    char *const end = piece + ROOM;
     at = put_text(at, end - 32, kernel->template);
     *at++ = path == ESK_READ_IMAGE ? '+' : '-';
     for (int a = 0; a < 3; a++)
