@@ -198,7 +198,7 @@ esk_status esk_assign_offsets(struct esk_interval *items, uint32_t count, uint64
     for (uint32_t i = 0; i < count; i++)
         items[i].bytes = (items[i].bytes + align - 1) / align * align;
     uint64_t least = lower_bound(items, count);
-    for (uint32_t start = 0; start < STARTS && best.total > least; start++) {
+    for (uint32_t start = 0; count && start < STARTS && best.total > least; start++) {
         for (uint32_t i = 0; i < count; i++)
             order[i] = &items[i];
         qsort(order, count, sizeof *order, start ? by_area : by_size);
