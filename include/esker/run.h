@@ -52,6 +52,20 @@ ESK_API esk_status esk_session_run(esk_session *session, const esk_run_options *
                                    size_t n_inputs, const char *const *output_names,
                                    esk_value **outputs, size_t n_outputs, esk_error *error);
 
+/* ---- Captured graphs (option enableGraphCapture). The first run with a gpu_graph_id
+ * captures: it keeps the plan, its memory and what it was run with. Runs with the same id
+ * replay it, one at a time. They must bring the same inputs: shapes, the very values for
+ * those on a device (their content may change), and for the few whose bytes shapes depend
+ * on, the same bytes; and the same outputs. Otherwise INVALID_ARGUMENT says what changed. A
+ * session that cannot capture, since a node runs on the CPU or control flow is left, is not
+ * created (with free dimensions: its first run fails): UNSUPPORTED lists every reason and
+ * node. ---- */
+
+/* Lets go of a captured graph and its memory; the next run with the id captures anew.
+ * NOT_FOUND when there is none. */
+ESK_API esk_status esk_session_release_graph(esk_session *session, int gpu_graph_id,
+                                             esk_error *error);
+
 /* ---- Running later. The counterpart of RunAsync. ---- */
 
 /* What is under way: a run or a copy. Thread-safe. */

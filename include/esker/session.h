@@ -33,11 +33,22 @@ ESK_API esk_status esk_session_options_append_provider(esk_session_options *opti
 ESK_API esk_status esk_session_options_set(esk_session_options *options, const char *key,
                                            const char *value, esk_error *error);
 
-/* Fixes a free dimension by its name in the model. A name that the model lacks, or a size
- * that contradicts it, is an error of session creation. */
+/* Fixes a free dimension by its name in the model, or by its denotation ("DATA_BATCH").
+ * What no input has, a size that contradicts the model's, or two that contradict each other
+ * are errors of session creation, which name both. */
 ESK_API esk_status esk_session_options_override_dim(esk_session_options *options,
                                                     const char *name, int64_t size,
                                                     esk_error *error);
+ESK_API esk_status esk_session_options_override_denotation(esk_session_options *options,
+                                                           const char *denotation,
+                                                           int64_t size, esk_error *error);
+
+/* Bytes that stand for a file of external data, by the name that the model's tensors give
+ * (data_location, "location"). They are not copied and must outlive the session. */
+ESK_API esk_status esk_session_options_add_external_file(esk_session_options *options,
+                                                         const char *name,
+                                                         const void *bytes, size_t size,
+                                                         esk_error *error);
 
 /* ---- Sessions. Thread-safe: any thread may run, several at a time. ---- */
 typedef struct esk_session esk_session;

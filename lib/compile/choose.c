@@ -687,6 +687,18 @@ static esk_status place_on_host(struct chooser *c, struct esk_node *node, esk_id
     return ESK_OK;
 }
 
+/* Every input that is not known, and every output, is a 64-bit integer. */
+static bool is_int64(const struct chooser *c, const struct esk_node *node) {
+    bool all = node->n_out > 0;
+    for (uint32_t i = 0; i < node->n_in + node->n_out; i++) {
+        esk_id id = i < node->n_in ? node->in[i] : node->out[i - node->n_in];
+        const struct esk_var *var = id == ESK_NONE ? NULL : c->graph->vars[id];
+        all = all && (!var || (i < node->n_in && var->data) || var->dtype == ESK_INT64 ||
+                      var->dtype == ESK_UINT64);
+    }
+    return all;
+}
+
 static esk_status place_node(struct chooser *c, esk_id id) {
     struct esk_node *node = c->graph->nodes[id];
     const char *why = "this operator has no device kernel";
@@ -694,6 +706,8 @@ static esk_status place_node(struct chooser *c, esk_id id) {
         return place_on_host(c, node, id, "no device provider");
     if (forced_to_host(c, node))
         return place_on_host(c, node, id, "forceCpuNodeNames names it");
+    if (c->options->no_int64 && is_int64(c, node))
+        return place_on_host(c, node, id, "enableInt64 is 0");
     if (outputs_empty(c, node)) {
         bool storable = true;
         for (uint32_t i = 0; i < node->n_out; i++)

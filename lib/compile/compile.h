@@ -20,6 +20,7 @@ struct esk_compile_options {
     int level;                     /* enum esk_level */
     bool strict;                   /* fallback is an error */
     const struct esk_tuner *tuner; /* compile/tuning.h; NULL: the first recipe that fits */
+    bool no_int64;                 /* int64 made of int64 is made on the host */
 };
 
 /* The ordered table of passes. */

@@ -186,11 +186,12 @@ bool esk_model_opset(const esk_model *model, size_t index, const char **domain,
 /* ---- Loading ---- */
 
 static esk_status load_blob(struct esk_blob *bytes, const char *directory,
+                            const struct esk_external_file *files, size_t n_files,
                             esk_model **model, esk_error *error) {
     struct esk_model *made = esk_model_new();
     if (!made)
         return esk_fail_memory(error, "a model");
-    esk_status status = esk_onnx_load(made, bytes, directory, error);
+    esk_status status = esk_onnx_load(made, bytes, directory, files, n_files, error);
     if (status) {
         esk_model_destroy(made);
         return status;
@@ -200,6 +201,11 @@ static esk_status load_blob(struct esk_blob *bytes, const char *directory,
 }
 
 esk_status esk_model_load(const char *path, esk_model **model, esk_error *error) {
+    return esk_model_load_with(path, NULL, 0, model, error);
+}
+
+esk_status esk_model_load_with(const char *path, const struct esk_external_file *files,
+                               size_t n_files, struct esk_model **model, esk_error *error) {
     const char *slash = strrchr(path, '/');
     char *directory = slash ? esk_strdup(path) : esk_strdup(".");
     if (!directory)
@@ -209,7 +215,7 @@ esk_status esk_model_load(const char *path, esk_model **model, esk_error *error)
     struct esk_blob *bytes = NULL;
     esk_status status = esk_file_map(path, &bytes, error);
     if (status == ESK_OK) {
-        status = load_blob(bytes, directory, model, error);
+        status = load_blob(bytes, directory, files, n_files, model, error);
         if (status)
             esk_error_prefix(error, "'%s'", path);
     }
@@ -221,6 +227,13 @@ esk_status esk_model_load(const char *path, esk_model **model, esk_error *error)
 esk_status esk_model_load_from_memory(const void *bytes, size_t size, bool borrow,
                                       const char *directory, esk_model **model,
                                       esk_error *error) {
+    return esk_model_load_bytes_with(bytes, size, borrow, directory, NULL, 0, model, error);
+}
+
+esk_status esk_model_load_bytes_with(const void *bytes, size_t size, bool borrow,
+                                     const char *directory,
+                                     const struct esk_external_file *files, size_t n_files,
+                                     struct esk_model **model, esk_error *error) {
     if (!bytes && size)
         return esk_fail(error, ESK_INVALID_ARGUMENT, "no bytes given");
     struct esk_blob *blob =
@@ -230,7 +243,7 @@ esk_status esk_model_load_from_memory(const void *bytes, size_t size, bool borro
         return esk_fail_memory(error, "a model");
     if (!borrow && size)
         memcpy(blob->data, bytes, size);
-    esk_status status = load_blob(blob, directory, model, error);
+    esk_status status = load_blob(blob, directory, files, n_files, model, error);
     esk_blob_unref(blob);
     return status;
 }

@@ -51,6 +51,21 @@ struct esk_model {
     struct esk_blob *bytes; /* the file, mapped or copied; tensors refer to it */
 };
 
+/* Bytes that stand for a file of external data; borrowed for as long as the model, or one
+ * copied from it, lives. */
+struct esk_external_file {
+    char *name;
+    const void *bytes;
+    size_t size;
+};
+/* As the public functions, with such files. */
+esk_status esk_model_load_with(const char *path, const struct esk_external_file *files,
+                               size_t n_files, struct esk_model **model, esk_error *error);
+esk_status esk_model_load_bytes_with(const void *bytes, size_t size, bool borrow,
+                                     const char *directory,
+                                     const struct esk_external_file *files, size_t n_files,
+                                     struct esk_model **model, esk_error *error);
+
 /* A model without graph; NULL: memory. */
 struct esk_model *esk_model_new(void);
 /* Adding facts; strings are copied. false: memory. */

@@ -42,7 +42,7 @@ esk_status esk_value_from_gl_buffer(esk_session *session, esk_dtype dtype, int r
     if (!session || !value || !gl_buffer)
         return esk_fail(error, ESK_INVALID_ARGUMENT,
                         "esk_value_from_gl_buffer: session or value is NULL, or buffer 0");
-    if (!session->device || !session->settings.text[ESK_OPTION_EGL_CONTEXT])
+    if (!session->device || !session->settings.number[ESK_OPTION_EGL_CONTEXT])
         return esk_fail(error, ESK_INVALID_ARGUMENT,
                         "GL buffer %u: the session has no context that shares with the "
                         "caller's; give eglDisplay and eglContext",

@@ -22,6 +22,7 @@ struct esk_env {
     pthread_cond_t left;  /* `leaving` became less */
     struct esk_open_device *devices;
     uint32_t leaving; /* sessions whose destruction has begun, here or in their own thread */
+    uint64_t serial; /* the last that a value on a device was given */
 };
 
 /* Around a session's destruction: the env's own waits for its end. */
@@ -33,8 +34,8 @@ void esk_env_leave_end(struct esk_env *env);
 esk_status esk_env_device(struct esk_env *env, const struct esk_provider *provider,
                           const struct esk_settings *settings,
                           struct esk_open_device **device, esk_error *error);
-/* One reference more to an open device. */
-void esk_env_share(struct esk_env *env, struct esk_open_device *device);
+/* One reference more to an open device, for a value on it: its serial number. */
+uint64_t esk_env_share(struct esk_env *env, struct esk_open_device *device);
 void esk_env_release(struct esk_env *env, struct esk_open_device *device);
 
 #endif

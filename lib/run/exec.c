@@ -250,6 +250,18 @@ static esk_status run_profiled(struct esk_exec *exec, struct esk_entry *entry,
     return status;
 }
 
+esk_status esk_exec_run_entry(struct esk_exec *exec, struct esk_entry *entry,
+                              struct esk_run_state *state,
+                              const struct esk_bind_input *inputs,
+                              struct esk_result *results, const struct esk_run_call *call,
+                              esk_error *error) {
+    esk_status status = esk_deliver_begin(exec, entry, state, inputs, results, error);
+    if (status == ESK_OK)
+        status = call->profile ? run_profiled(exec, entry, state, call, error)
+                               : run_stages(exec, entry, state, call, NULL, error);
+    return esk_deliver_end(entry, state, results, status, error);
+}
+
 esk_status esk_exec_run(struct esk_exec *exec, const struct esk_bind_input *inputs,
                         struct esk_result *results, const struct esk_run_call *call,
                         esk_error *error) {
@@ -261,11 +273,7 @@ esk_status esk_exec_run(struct esk_exec *exec, const struct esk_bind_input *inpu
     esk_trace_phase(call->profile, call->run, "bind", start);
     esk_status status = esk_state_take(exec, entry, &state, error);
     if (status == ESK_OK) {
-        status = esk_deliver_begin(exec, entry, state, inputs, results, error);
-        if (status == ESK_OK)
-            status = call->profile ? run_profiled(exec, entry, state, call, error)
-                                   : run_stages(exec, entry, state, call, NULL, error);
-        status = esk_deliver_end(entry, state, results, status, error);
+        status = esk_exec_run_entry(exec, entry, state, inputs, results, call, error);
         if (status == ESK_OK && entry->rest)
             status = esk_cut_run(exec, entry, state, inputs, results, call, error);
         esk_state_give(exec, entry, state);

@@ -92,6 +92,12 @@ struct esk_result {
 esk_status esk_exec_run(struct esk_exec *exec, const struct esk_bind_input *inputs,
                         struct esk_result *results, const struct esk_run_call *call,
                         esk_error *error);
+/* The same up to a cut, of an entry and with a state that the caller has. */
+esk_status esk_exec_run_entry(struct esk_exec *exec, struct esk_entry *entry,
+                              struct esk_run_state *state,
+                              const struct esk_bind_input *inputs,
+                              struct esk_result *results, const struct esk_run_call *call,
+                              esk_error *error);
 /* CANCELLED when the run was told to stop. */
 esk_status esk_run_stopped(const struct esk_run_call *call, esk_error *error);
 

@@ -183,6 +183,8 @@ void esk_settings_device(const struct esk_settings *settings,
         .cache_dir = settings->text[ESK_OPTION_CACHE_DIR],
         .winograd = (int)n[ESK_OPTION_WINOGRAD],
         .poison = n[ESK_OPTION_POISON],
+        .display = (void *)(uintptr_t)n[ESK_OPTION_EGL_DISPLAY],
+        .share_context = (void *)(uintptr_t)n[ESK_OPTION_EGL_CONTEXT],
         .threads = (enum esk_threads)n[ESK_OPTION_THREADS],
         .allow_setenv = n[ESK_OPTION_ALLOW_SETENV],
     };

@@ -45,10 +45,10 @@
     X(CACHE_DIR, "programCacheDir", TEXT, "", "", DEVICE,                                   \
       "folder of program binaries, 64 MiB at most; none or empty: not kept; not given: "   \
       "$XDG_CACHE_HOME/esker or ~/.cache/esker")                                            \
-    X(EGL_DISPLAY, "eglDisplay", TEXT, "", "", DEVICE,                                      \
-      "the caller's EGLDisplay, as a decimal number: the device is opened on it")           \
-    X(EGL_CONTEXT, "eglContext", TEXT, "", "", DEVICE,                                      \
-      "the caller's EGLContext, as a decimal number: buffers are shared with it")           \
+    X(EGL_DISPLAY, "eglDisplay", INT, "0..9223372036854775807", "0", DEVICE,                \
+      "the caller's EGLDisplay as a number: the device is opened on it; 0: none")           \
+    X(EGL_CONTEXT, "eglContext", INT, "0..9223372036854775807", "0", DEVICE,                \
+      "the caller's EGLContext on eglDisplay as a number: buffers are shared with it")      \
     X(FORCE_CPU, "forceCpuNodeNames", TEXT, "", "", SESSION,                                \
       "names of nodes to keep on the CPU, one a line")                                      \
     X(STRICT, "strict", BOOL, "0,1", "0", SESSION,                                          \
@@ -68,10 +68,16 @@
       "of heavy nodes (quick), of all (full)")                                              \
     X(TUNING_FILE, "tuningFile", TEXT, "", "", SESSION,                                     \
       "file of tuning results; not given: tuning.txt in the folder of programCacheDir")     \
+    X(LOG_SEVERITY, "logSeverity", ENUM, "env|verbose|info|warning|error|silent", "env",   \
+      SESSION, "lines of the session below it are dropped; env: as the env says")           \
+    X(DETERMINISTIC, "deterministic", BOOL, "0,1", "0", SESSION,                            \
+      "1 asks for the same bytes in every run; kernels have no atomics, so 0 gives them too") \
     X(LOG_ID, "logId", TEXT, "", "", SESSION, "text in front of the session's log lines")   \
     X(LAYOUT, "preferredLayout", ENUM, "NHWC|NCHW", "NHWC", LATER, "layout inside the graph") \
-    X(CAPTURE, "enableGraphCapture", BOOL, "0,1", "0", LATER, "record once, replay")        \
-    X(INT64, "enableInt64", BOOL, "0,1", "1", LATER, "64-bit integer arithmetic on the device") \
+    X(CAPTURE, "enableGraphCapture", BOOL, "0,1", "0", SESSION,                             \
+      "1: the first run with a gpu_graph_id is captured, those after it replay it")         \
+    X(INT64, "enableInt64", BOOL, "0,1", "1", SESSION,                                      \
+      "0 keeps nodes that make 64-bit integers of 64-bit integers on the CPU")              \
     X(ROTARY, "multiRotaryCacheConcatOffset", INT, "0..2147483647", "0", LATER,             \
       "rotary cache layout for long contexts")                                              \
     X(KV_BITS, "kvCacheQuantizationBits", INT, "0..8", "0", LATER, "bits of the KV cache")  \
@@ -90,6 +96,12 @@
     X(INSTANCE, "webgpuInstance", TEXT, "", "", NONE, "Dawn only")                          \
     X(DEVICE, "webgpuDevice", TEXT, "", "", NONE, "Dawn only")                              \
     X(PIX, "enablePIXCapture", TEXT, "", "", NONE, "Windows only")                          \
+    X(MEM_PATTERN, "enableMemPattern", TEXT, "", "", NONE, "plans always reuse memory")     \
+    X(CPU_ARENA, "enableCpuMemArena", TEXT, "", "", NONE, "plans keep their memory")        \
+    X(EXECUTION, "executionMode", TEXT, "", "", NONE, "one node after the other")           \
+    X(INTRA_OP, "intraOpNumThreads", TEXT, "", "", NONE,                                    \
+      "the CPU provider's products use the BLAS's threads: OPENBLAS_NUM_THREADS")           \
+    X(INTER_OP, "interOpNumThreads", TEXT, "", "", NONE, "one node after the other")        \
     X(POOL, "sessionBufferPoolGenerations", TEXT, "", "", NONE, "buffer donation")
 
 enum esk_option {

@@ -3,6 +3,7 @@
 #include "esker/run.h"
 
 #include "base/mem.h"
+#include "run/capture.h"
 #include "run/request.h"
 #include "run/trace.h"
 
@@ -113,7 +114,7 @@ esk_status esk_request_check_inputs(const struct esk_request *request, esk_error
                     if (a->dim_name[p] && b->dim_name[q] &&
                         strcmp(a->dim_name[p], b->dim_name[q]) == 0 &&
                         inputs[i].tensor.dim[p] != inputs[j].tensor.dim[q])
-                        esk_log(&session->env->logger, ESK_LOG_WARNING,
+                        esk_log(&session->logger, ESK_LOG_WARNING,
                                 "free dimension '%s' is %lld in input '%s' and %lld in '%s'",
                                 a->dim_name[p], (long long)inputs[i].tensor.dim[p], a->name,
                                 (long long)inputs[j].tensor.dim[q], b->name);
@@ -238,7 +239,10 @@ esk_status esk_request_run(struct esk_request *r, esk_error *error) {
         call->profile = r->session->profile;
     uint64_t start = call->profile ? esk_trace_now() : 0;
     call->run = esk_trace_run(call->profile);
-    esk_status status = esk_exec_run(r->session->exec, r->in, r->results, call, error);
+    bool capture = call->graph_id >= 0 && r->session->settings.number[ESK_OPTION_CAPTURE];
+    esk_status status = capture ? esk_capture_run(r, error)
+                                : esk_exec_run(r->session->exec, r->in, r->results, call,
+                                               error);
     esk_trace_phase(call->profile, call->run, "model_run", start);
     if (status == ESK_OK) {
         for (size_t i = 0; i < r->n_outputs; i++)

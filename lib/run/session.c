@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "glcompute/glcompute.h"
+#include "run/capture.h"
 #include "run/trace.h"
 
 #include <string.h>
@@ -35,31 +36,64 @@ static esk_status split_lines(const char *text, char ***list, esk_error *error) 
     return ESK_OK;
 }
 
+/* One override on one dimension. `by`: the override that gave it its size; NULL: the model
+ * did, or nothing yet. */
+static esk_status override_dim(struct esk_var *var, int axis,
+                               const struct esk_dim_override *dim,
+                               const struct esk_dim_override **by, esk_error *error) {
+    const char *kind = dim->by_denotation ? "denotation" : "free dimension";
+    if (var->dim[axis] >= 0 && var->dim[axis] != dim->size && *by)
+        return esk_fail(error, ESK_INVALID_ARGUMENT,
+                        "%s '%s' = %lld contradicts %s '%s' = %lld: both are axis %d of input "
+                        "'%s'",
+                        kind, dim->name, (long long)dim->size,
+                        (*by)->by_denotation ? "denotation" : "free dimension", (*by)->name,
+                        (long long)(*by)->size, axis, var->name);
+    if (var->dim[axis] >= 0 && var->dim[axis] != dim->size)
+        return esk_fail(error, ESK_INVALID_ARGUMENT,
+                        "%s '%s' = %lld: the model declares %lld for axis %d of input '%s'",
+                        kind, dim->name, (long long)dim->size, (long long)var->dim[axis], axis,
+                        var->name);
+    if (var->dim[axis] < 0)
+        *by = dim;
+    var->dim[axis] = dim->size;
+    return ESK_OK;
+}
+
 static esk_status override_dims(struct esk_session *session,
                                 const esk_session_options *options, esk_error *error) {
     struct esk_graph *graph = session->model->graph;
-    for (size_t d = 0; options && d < options->n_dims; d++) {
-        const struct esk_dim_override *dim = &options->dims[d];
-        bool found = false;
-        for (uint32_t i = 0; i < graph->n_inputs; i++) {
-            struct esk_var *var = graph->vars[graph->inputs[i]];
-            for (int a = 0; var->dim_name && a < var->rank; a++)
-                if (var->dim_name[a] && strcmp(var->dim_name[a], dim->name) == 0) {
-                    if (var->dim[a] >= 0 && var->dim[a] != dim->size)
-                        return esk_fail(error, ESK_INVALID_ARGUMENT,
-                                        "free dimension '%s' = %lld: input '%s' has %lld "
-                                        "on axis %d",
-                                        dim->name, (long long)dim->size, var->name,
-                                        (long long)var->dim[a], a);
-                    var->dim[a] = dim->size;
-                    found = true;
-                }
+    size_t n = options ? options->n_dims : 0;
+    if (!n)
+        return ESK_OK;
+    bool *found = esk_calloc(n, sizeof *found);
+    if (!found)
+        return esk_fail_memory(error, "overrides");
+    esk_status status = ESK_OK;
+    for (uint32_t i = 0; status == ESK_OK && i < graph->n_inputs; i++) {
+        struct esk_var *var = graph->vars[graph->inputs[i]];
+        for (int a = 0; status == ESK_OK && a < var->rank; a++) {
+            const struct esk_dim_override *by = NULL;
+            for (size_t d = 0; status == ESK_OK && d < n; d++) {
+                const struct esk_dim_override *dim = &options->dims[d];
+                const char *const *names =
+                    dim->by_denotation ? var->dim_denotation : var->dim_name;
+                if (!names || !names[a] || strcmp(names[a], dim->name) != 0)
+                    continue;
+                found[d] = true;
+                status = override_dim(var, a, dim, &by, error);
+            }
         }
-        if (!found)
-            return esk_fail(error, ESK_INVALID_ARGUMENT,
-                            "free dimension '%s': no input of the model has it", dim->name);
     }
-    return ESK_OK;
+    for (size_t d = 0; status == ESK_OK && d < n; d++)
+        if (!found[d])
+            status = esk_fail(error, ESK_INVALID_ARGUMENT,
+                              "%s '%s': no input of the model has it",
+                              options->dims[d].by_denotation ? "denotation"
+                                                             : "free dimension",
+                              options->dims[d].name);
+    esk_free(found);
+    return status;
 }
 
 static esk_status open_device(struct esk_session *session,
@@ -74,7 +108,7 @@ static esk_status open_device(struct esk_session *session,
                                        &session->settings, &session->device, &why);
     if (status == ESK_NO_DEVICE && !strict && !asked) {
         /* no provider was named, or CPU stands behind it: fall back, visibly */
-        esk_log(&session->env->logger, ESK_LOG_WARNING,
+        esk_log(&session->logger, ESK_LOG_WARNING,
                 "GLCompute has no device, the session runs on the CPU: %s",
                 esk_error_message(&why));
         esk_error_clear(&why);
@@ -137,19 +171,71 @@ static esk_status plan_declared(struct esk_session *session, int64_t size, bool 
     return status;
 }
 
+static void log_with_id(void *user, esk_log_level level, const char *text) {
+    const struct esk_session *session = user;
+    struct esk_text line = {0};
+    esk_text_add(&line, "%s: %s", session->settings.text[ESK_OPTION_LOG_ID], text);
+    session->env->logger.callback(session->env->logger.user, level, esk_text_str(&line));
+    esk_text_finish(&line);
+}
+
+/* The env's log, with the session's own id and severity. */
+static void set_logger(struct esk_session *session) {
+    const char *id = session->settings.text[ESK_OPTION_LOG_ID];
+    int64_t severity = session->settings.number[ESK_OPTION_LOG_SEVERITY];
+    session->logger = session->env->logger;
+    if (severity)
+        session->logger.level = (esk_log_level)(severity - 1);
+    if (id && *id && session->logger.callback) {
+        session->logger.callback = log_with_id;
+        session->logger.user = session;
+    }
+}
+
+/* Names of passes and nodes that nothing has. */
+static esk_status check_lists(const struct esk_session *session, esk_error *error) {
+    for (char **name = session->lists[1]; *name; name++) {
+        const char *best = esk_pass_at(0)->name;
+        bool known = false;
+        for (size_t i = 0; esk_pass_at(i); i++) {
+            known |= strcmp(esk_pass_at(i)->name, *name) == 0;
+            if (esk_text_distance(*name, esk_pass_at(i)->name) <
+                esk_text_distance(*name, best))
+                best = esk_pass_at(i)->name;
+        }
+        if (!known)
+            return esk_fail(error, ESK_INVALID_ARGUMENT,
+                            "option 'disabledOptimizers': no optimiser '%s'; the nearest is "
+                            "'%s'",
+                            *name, best);
+    }
+    const struct esk_graph *graph = session->model->graph;
+    for (char **name = session->lists[0]; *name; name++) {
+        bool known = false;
+        for (uint32_t i = 0; i < graph->n_nodes && !known; i++)
+            known = strcmp(graph->nodes[i]->name, *name) == 0;
+        if (!known)
+            esk_log(&session->logger, ESK_LOG_WARNING,
+                    "option 'forceCpuNodeNames': the model has no node '%s'", *name);
+    }
+    return ESK_OK;
+}
+
 static esk_status create(struct esk_session *session, const esk_session_options *options,
                          esk_error *error) {
-    const struct esk_logger *log = &session->env->logger;
+    const struct esk_logger *log = &session->logger;
     if (options) {
         if (!esk_settings_copy(&session->settings, &options->settings))
             return esk_fail_memory(error, "options");
-        esk_settings_warn(&session->settings, log);
     } else
         esk_settings_init(&session->settings);
+    set_logger(session);
+    esk_settings_warn(&session->settings, log);
     ESK_TRY(split_lines(session->settings.text[ESK_OPTION_FORCE_CPU], &session->lists[0],
                         error));
     ESK_TRY(split_lines(session->settings.text[ESK_OPTION_DISABLED], &session->lists[1],
                         error));
+    ESK_TRY(check_lists(session, error));
     if (session->settings.number[ESK_OPTION_PROFILING]) {
         ESK_TRY(esk_profile_create(&session->profile, error));
         atomic_store(&session->profiling, true);
@@ -163,6 +249,7 @@ static esk_status create(struct esk_session *session, const esk_session_options 
                 .disabled = (const char *const *)session->lists[1],
                 .level = (int)session->settings.number[ESK_OPTION_LEVEL],
                 .strict = session->settings.number[ESK_OPTION_STRICT],
+                .no_int64 = !session->settings.number[ESK_OPTION_INT64],
             },
         .most_plans = (uint32_t)session->settings.number[ESK_OPTION_PLAN_CACHE],
     };
@@ -190,6 +277,8 @@ static esk_status create(struct esk_session *session, const esk_session_options 
     ESK_TRY(esk_exec_create(&session->shared, session->model->graph, &session->exec, error));
     if (shapes_known(session->model->graph))
         ESK_TRY(plan_declared(session, 1, false, error));
+    if (session->settings.number[ESK_OPTION_CAPTURE])
+        ESK_TRY(esk_capture_check(session, error));
     esk_trace_phase(session->profile, 0, "session_initialization", start);
     return ESK_OK;
 }
@@ -203,7 +292,12 @@ static esk_status create_over(esk_env *env, struct esk_model *model,
         esk_model_destroy(model);
         return esk_fail_memory(error, "a session");
     }
-    if (pthread_mutex_init(&made->lock, NULL)) {
+    bool locks = !pthread_mutex_init(&made->lock, NULL);
+    if (locks && pthread_mutex_init(&made->capture_lock, NULL)) {
+        pthread_mutex_destroy(&made->lock);
+        locks = false;
+    }
+    if (!locks) {
         esk_free(made);
         esk_model_destroy(model);
         return esk_fail(error, ESK_INTERNAL, "a mutex cannot be made");
@@ -226,7 +320,8 @@ esk_status esk_session_create(esk_env *env, const char *path,
         return esk_fail(error, ESK_INVALID_ARGUMENT,
                         "esk_session_create: env, path or session is NULL");
     struct esk_model *model;
-    ESK_TRY(esk_model_load(path, &model, error));
+    ESK_TRY(esk_model_load_with(path, options ? options->files : NULL,
+                                options ? options->n_files : 0, &model, error));
     return create_over(env, model, options, session, error);
 }
 
@@ -238,7 +333,9 @@ esk_status esk_session_create_from_memory(esk_env *env, const void *bytes, size_
         return esk_fail(error, ESK_INVALID_ARGUMENT,
                         "esk_session_create_from_memory: env, bytes or session is NULL");
     struct esk_model *model;
-    ESK_TRY(esk_model_load_from_memory(bytes, size, borrow, directory, &model, error));
+    ESK_TRY(esk_model_load_bytes_with(bytes, size, borrow, directory,
+                                      options ? options->files : NULL,
+                                      options ? options->n_files : 0, &model, error));
     return create_over(env, model, options, session, error);
 }
 
@@ -257,6 +354,7 @@ static void destroy(void *user) {
     struct esk_session *session = user;
     struct esk_env *env = session->env;
     esk_session_write_profile(session);
+    esk_capture_finish(session);
     esk_exec_destroy(session->exec);
     esk_run_tuning_destroy(session->shared.tuning);
     if (session->device)
@@ -267,6 +365,7 @@ static void destroy(void *user) {
     esk_free(session->lists[1]);
     esk_model_destroy(session->model);
     pthread_mutex_destroy(&session->lock);
+    pthread_mutex_destroy(&session->capture_lock);
     esk_free(session);
     esk_env_leave_end(env);
 }

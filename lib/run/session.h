@@ -14,6 +14,7 @@
 struct esk_dim_override {
     char *name; /* owned */
     int64_t size;
+    bool by_denotation;
 };
 
 struct esk_session_options {
@@ -21,12 +22,15 @@ struct esk_session_options {
     bool glcompute, cpu; /* providers that were appended */
     struct esk_dim_override *dims;
     size_t n_dims, cap_dims;
+    struct esk_external_file *files; /* names owned */
+    size_t n_files, cap_files;
 };
 
 struct esk_session {
     struct esk_env *env;
     struct esk_model *model; /* owned; the declared face stays in it */
     struct esk_settings settings;
+    struct esk_logger logger;       /* the env's, with the session's id and severity */
     struct esk_open_device *device; /* NULL: CPU only */
     struct esk_exec_shared shared;
     struct esk_exec *exec; /* owned */
@@ -34,6 +38,8 @@ struct esk_session {
     struct esk_queue *queue; /* owned; NULL until something is queued */
     esk_profile *profile;   /* owned; NULL: the session does not profile */
     atomic_bool profiling;  /* until its end was asked for */
+    pthread_mutex_t capture_lock; /* guards `captured`; held while one of them runs */
+    struct esk_captured *captured; /* owned */
     char **lists[2];       /* owned: host names, disabled passes; NULL-terminated */
 };
 

@@ -20,6 +20,9 @@ void esk_session_options_destroy(esk_session_options *options) {
     for (size_t i = 0; i < options->n_dims; i++)
         esk_free(options->dims[i].name);
     esk_free(options->dims);
+    for (size_t i = 0; i < options->n_files; i++)
+        esk_free(options->files[i].name);
+    esk_free(options->files);
     esk_free(options);
 }
 
@@ -45,18 +48,45 @@ esk_status esk_session_options_set(esk_session_options *options, const char *key
     return esk_settings_set(&options->settings, key, value, error);
 }
 
-esk_status esk_session_options_override_dim(esk_session_options *options, const char *name,
-                                            int64_t size, esk_error *error) {
+static esk_status override_dim(esk_session_options *options, const char *name, int64_t size,
+                               bool by_denotation, esk_error *error) {
+    const char *kind = by_denotation ? "denotation" : "free dimension";
     if (!name || size < 0)
-        return esk_fail(error, ESK_INVALID_ARGUMENT,
-                        "free dimension '%s': size %lld is negative", name ? name : "NULL",
-                        (long long)size);
+        return esk_fail(error, ESK_INVALID_ARGUMENT, "%s '%s': size %lld is negative", kind,
+                        name ? name : "NULL", (long long)size);
     if (!esk_grow((void **)&options->dims, &options->cap_dims, options->n_dims + 1,
                   sizeof *options->dims))
         return esk_fail_memory(error, "session options");
     char *copy = esk_strdup(name);
     if (!copy)
         return esk_fail_memory(error, "session options");
-    options->dims[options->n_dims++] = (struct esk_dim_override){copy, size};
+    options->dims[options->n_dims++] = (struct esk_dim_override){copy, size, by_denotation};
+    return ESK_OK;
+}
+
+esk_status esk_session_options_override_dim(esk_session_options *options, const char *name,
+                                            int64_t size, esk_error *error) {
+    return override_dim(options, name, size, false, error);
+}
+
+esk_status esk_session_options_override_denotation(esk_session_options *options,
+                                                   const char *denotation, int64_t size,
+                                                   esk_error *error) {
+    return override_dim(options, denotation, size, true, error);
+}
+
+esk_status esk_session_options_add_external_file(esk_session_options *options,
+                                                 const char *name, const void *bytes,
+                                                 size_t size, esk_error *error) {
+    if (!name || (!bytes && size))
+        return esk_fail(error, ESK_INVALID_ARGUMENT, "external file '%s': NULL",
+                        name ? name : "NULL");
+    if (!esk_grow((void **)&options->files, &options->cap_files, options->n_files + 1,
+                  sizeof *options->files))
+        return esk_fail_memory(error, "session options");
+    char *copy = esk_strdup(name);
+    if (!copy)
+        return esk_fail_memory(error, "session options");
+    options->files[options->n_files++] = (struct esk_external_file){copy, bytes, size};
     return ESK_OK;
 }

@@ -191,7 +191,7 @@ esk_status esk_value_make_on(struct esk_env *env, struct esk_open_device *open,
     }
     on->env = env;
     on->open = open;
-    esk_env_share(env, open);
+    on->serial = esk_env_share(env, open);
     made->on = on;
     *value = made;
     return ESK_OK;

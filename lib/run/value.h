@@ -27,6 +27,7 @@ struct esk_on_device {
     struct esk_open_device *open; /* a reference: the device stays open */
     struct esk_device *device;
     struct esk_device_tensor *tensor; /* owned */
+    uint64_t serial; /* of all values that were ever made on devices of the env */
     pthread_mutex_t lock; /* guards what follows */
     void *mirror;         /* owned; its bytes on the host, for what must be known there */
     bool fresh;           /* the mirror has what the tensor has */

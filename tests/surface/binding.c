@@ -367,8 +367,8 @@ bool device_values_meet_the_host(struct scene *s) {
         const char *text, *settings;
     } rows[] = {
         {"Relu(float[2,4]) | NonZero() | Cast() to=1 | Exp()", NULL},
-        {"Relu(float[2,4]) | Exp()", "forceCpuNodeNames=n0"},
-        {"Relu(float[2,4]) | Exp() | Neg()", "forceCpuNodeNames=n1"},
+        {"Relu(float[2,4]) | Exp()", "forceCpuNodeNames=Relu_0"},
+        {"Relu(float[2,4]) | Exp() | Neg()", "forceCpuNodeNames=Exp_1"},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

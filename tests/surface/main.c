@@ -29,6 +29,18 @@ static const struct table_test tests[] = {
     ROW(a_subset_of_outputs),
     ROW(a_value_on_two_screens),
     ROW(copies_by_the_queue),
+    ROW(replay_equals_a_run),
+    ROW(what_changed_is_an_error),
+    ROW(replay_sees_new_content),
+    ROW(capture_lists_every_reason),
+    ROW(every_value_of_every_option),
+    ROW(wrong_values_are_refused),
+    ROW(a_log_of_its_own),
+    ROW(overrides_of_free_dimensions),
+    ROW(int64_off_goes_to_the_cpu),
+    ROW(external_data_from_memory),
+    ROW(sessions_of_a_model_share_weights),
+    ROW(buffers_of_a_callers_context),
 #undef ROW
 };
 

@@ -38,4 +38,22 @@ bool a_subset_of_outputs(struct scene *s);
 bool a_value_on_two_screens(struct scene *s);
 bool copies_by_the_queue(struct scene *s);
 
+/* capture.c: capture and replay */
+bool replay_equals_a_run(struct scene *s);
+bool what_changed_is_an_error(struct scene *s);
+bool replay_sees_new_content(struct scene *s);
+bool capture_lists_every_reason(struct scene *s);
+
+/* options.c: options of sessions */
+bool every_value_of_every_option(struct scene *s);
+bool wrong_values_are_refused(struct scene *s);
+bool a_log_of_its_own(struct scene *s);
+bool overrides_of_free_dimensions(struct scene *s);
+bool int64_off_goes_to_the_cpu(struct scene *s);
+bool external_data_from_memory(struct scene *s);
+bool sessions_of_a_model_share_weights(struct scene *s);
+
+/* share.c: a caller's own GL context */
+bool buffers_of_a_callers_context(struct scene *s);
+
 #endif

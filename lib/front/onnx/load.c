@@ -151,13 +151,18 @@ static esk_status read_model(struct esk_onnx_reader *r, struct esk_model *model,
 }
 
 esk_status esk_onnx_load(struct esk_model *model, struct esk_blob *bytes,
-                         const char *directory, esk_error *error) {
+                         const char *directory, const struct esk_external_file *files,
+                         size_t n_files, esk_error *error) {
     struct esk_onnx_reader r = {.bytes = bytes, .directory = directory, .error = error};
     ProtobufCMessage *message;
     model->bytes = esk_blob_ref(bytes);
     ESK_TRY(unpack(&esker__onnx__model__descriptor, bytes->data, bytes->size, &message,
                    error));
-    esk_status status = read_model(&r, model, (const esk_pb_model *)message);
+    esk_status status = ESK_OK;
+    for (size_t i = 0; i < n_files && status == ESK_OK; i++)
+        status = esk_onnx_reader_give(&r, &files[i]);
+    if (status == ESK_OK)
+        status = read_model(&r, model, (const esk_pb_model *)message);
     unpacked_free(message);
     esk_onnx_reader_finish(&r);
     return status;

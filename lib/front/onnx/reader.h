@@ -55,6 +55,9 @@ esk_status esk_onnx_tensor_in(struct esk_onnx_reader *r, struct esk_graph *graph
 esk_status esk_onnx_sparse_in(struct esk_onnx_reader *r, struct esk_graph *graph,
                               const esk_pb_sparse *s, struct esk_tensor *tensor,
                               struct esk_blob **blob);
+/* An external file that is in memory. */
+esk_status esk_onnx_reader_give(struct esk_onnx_reader *r,
+                                const struct esk_external_file *file);
 void esk_onnx_reader_finish(struct esk_onnx_reader *r);
 
 /* graph.c */

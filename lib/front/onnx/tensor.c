@@ -94,6 +94,21 @@ static bool is_below(const char *name) {
     return true;
 }
 
+esk_status esk_onnx_reader_give(struct esk_onnx_reader *r,
+                                const struct esk_external_file *file) {
+    struct esk_blob *blob =
+        esk_blob_create((void *)(uintptr_t)file->bytes, file->size, NULL, NULL);
+    char *copy = esk_strdup(file->name);
+    if (!blob || !copy ||
+        !esk_grow((void **)&r->files, &r->cap_files, r->n_files + 1, sizeof *r->files)) {
+        esk_blob_unref(blob);
+        esk_free(copy);
+        return esk_fail_memory(r->error, "an external file");
+    }
+    r->files[r->n_files++] = (struct esk_onnx_file){copy, blob};
+    return ESK_OK;
+}
+
 static esk_status external_file(struct esk_onnx_reader *r, const char *name,
                                 struct esk_blob **blob) {
     for (size_t i = 0; i < r->n_files; i++)

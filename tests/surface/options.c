@@ -1,0 +1,362 @@
+/* Options of sessions: every valid value gives the results of the default, wrong ones are
+ * refused with the nearest valid one. In: small models; out: results and messages. */
+#include "surface.h"
+
+#include "message.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void drop_session(void *session) {
+    esk_session_destroy(session);
+}
+
+#define GOOD(s, call)                                     \
+    do {                                                  \
+        if ((call) != ESK_OK)                             \
+            return fault_take((s)->fault, #call, &error); \
+    } while (0)
+
+/* ---- all values ---- */
+
+static bool one_value(struct scene *s, struct op_case *made, const char *key,
+                      const char *value, const esk_value *expected) {
+    char settings[160], what[200];
+    esk_env *env;
+    esk_session *session;
+    esk_value *y;
+
+    snprintf(settings, sizeof(settings), "%s=%s", key, value);
+    snprintf(what, sizeof(what), "with %s", settings);
+    MUST(scene_env(s, &env));
+    MUST(scene_session(s, env, made->model, "GLCompute", settings, &session));
+    for (int i = 0; i < 2; i++) {
+        MUST(scene_run(s, session, &y, 1, made->inputs.values[0]));
+        MUST(scene_near(s, what, y, expected));
+    }
+    return true;
+}
+
+bool every_value_of_every_option(struct scene *s) {
+    static const struct {
+        const char *key, *values;
+    } numbers[] = {
+        {"maxStorageBufferBindingSize", "0|4096|65536"},
+        {"maxNumPendingDispatches", "1|2|4096"},
+        {"maxGroups", "1|3"},
+        {"planCacheSize", "1|1024"},
+        {"fenceTimeoutMs", "3600000"},
+    };
+    struct op_case *made;
+    esk_env *env;
+    esk_session *cpu;
+    esk_value *expected;
+    const esk_option_info *row;
+
+    MUST(scene_env(s, &env));
+    MUST(scene_case(s,
+                    "Conv(float[1,3,9,9], float[5,3,3,3]!) | Relu() | GlobalAveragePool() | "
+                    "Flatten() | MatMul(float[5,6]!) | Softmax()",
+                    &made));
+    MUST(scene_session(s, env, made->model, "CPU", NULL, &cpu));
+    MUST(scene_run(s, cpu, &expected, 1, made->inputs.values[0]));
+    for (size_t i = 0; (row = esk_option_at(i)); i++) {
+        char values[160];
+
+        if (!strcmp(row->type, "bool"))
+            snprintf(values, sizeof(values), "0|1");
+        else if (!strcmp(row->type, "enum"))
+            snprintf(values, sizeof(values), "%s", row->values);
+        else
+            continue;
+        for (char *next = values, *value; (value = strsep(&next, "|"));) {
+            if (!strcmp(row->key, "allowSoftware") && value[0] == '0')
+                continue;
+            if (!strcmp(row->key, "enableProfiling"))
+                continue; /* writes a file: profile.c */
+            MUST(one_value(s, made, row->key, value, expected));
+        }
+    }
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        char values[64];
+
+        snprintf(values, sizeof(values), "%s", numbers[i].values);
+        for (char *next = values, *value; (value = strsep(&next, "|"));)
+            MUST(one_value(s, made, numbers[i].key, value, expected));
+    }
+    return true;
+}
+
+bool wrong_values_are_refused(struct scene *s) {
+    static const struct {
+        const char *key, *value, *word;
+    } rows[] = {
+        {"preferedLayout", "NHWC", "preferredLayout"},
+        {"preferredLayout", "NHCW", "NHWC"},
+        {"validationMode", "ful", "full"},
+        {"graphOptimizationLevel", "extend", "extended"},
+        {"storageBufferCacheMode", "buckets", "bucket"},
+        {"enableGraphCapture", "2", "0,1"},
+        {"maxNumPendingDispatches", "0", "1..4096"},
+        {"maxNumPendingDispatches", "4097", "1..4096"},
+        {"deviceId", "-1", "0..255"},
+        {"ep.webgpuexecutionprovider.deviceId", "x", "0..255"},
+        {"logSeverity", "warn", "warning"},
+    };
+    esk_session_options *options;
+    esk_error error = ESK_ERROR_INIT;
+    struct op_case *made;
+    esk_env *env;
+    esk_session *session;
+
+    GOOD(s, esk_session_options_create(&options, &error));
+    MUST(scene_keep(s, options, (void (*)(void *))esk_session_options_destroy));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        CHECK(s,
+              esk_session_options_set(options, rows[i].key, rows[i].value, &error) ==
+                  ESK_INVALID_ARGUMENT,
+              "%s=%s was taken", rows[i].key, rows[i].value);
+        CHECK(s, strstr(esk_error_message(&error), rows[i].word), "no '%s' in '%s'",
+              rows[i].word, esk_error_message(&error));
+    }
+    /* a wrong name of an optimiser is known when the session is made */
+    GOOD(s, esk_session_options_set(options, "disabledOptimizers", "fuse_epilogue", &error));
+    MUST(scene_env(s, &env));
+    MUST(scene_case(s, "Relu(float[2])", &made));
+    CHECK(s,
+          esk_session_create_from_model(env, made->model, options, &session, &error) ==
+              ESK_INVALID_ARGUMENT,
+          "an unknown optimiser was taken");
+    CHECK(s, strstr(esk_error_message(&error), "nearest is 'fuse_epilogues'"), "'%s'",
+          esk_error_message(&error));
+    esk_error_clear(&error);
+    return true;
+}
+
+/* ---- logs ---- */
+
+struct lines {
+    int count, with_id;
+};
+
+static void take_line(void *user, esk_log_level level, const char *text) {
+    struct lines *lines = user;
+
+    (void)level;
+    lines->count++;
+    lines->with_id += !strncmp(text, "mine: ", 6);
+}
+
+bool a_log_of_its_own(struct scene *s) {
+    struct op_case *made;
+    esk_error error = ESK_ERROR_INIT;
+
+    MUST(scene_case(s, "Relu(float[2])", &made));
+    for (int silent = 0; silent < 2; silent++) {
+        struct lines lines = {0};
+        esk_env *env;
+        esk_session *session;
+        esk_session_options *options;
+
+        GOOD(s, esk_env_create(esk_env_options(.log = take_line, .log_user = &lines), &env,
+                               &error));
+        GOOD(s, esk_session_options_create(&options, &error));
+        esk_session_options_append_provider(options, "CPU", NULL, NULL, 0, NULL);
+        esk_session_options_set(options, "logId", "mine", NULL);
+        esk_session_options_set(options, "dawnBackendType", "Vulkan", NULL);
+        esk_session_options_set(options, "executionMode", "parallel", NULL);
+        esk_session_options_set(options, "forceCpuNodeNames", "nobody", NULL);
+        if (silent)
+            esk_session_options_set(options, "logSeverity", "silent", NULL);
+        esk_status status =
+            esk_session_create_from_model(env, made->model, options, &session, &error);
+        esk_session_options_destroy(options);
+        if (status == ESK_OK)
+            esk_session_destroy(session);
+        esk_env_destroy(env);
+        GOOD(s, status);
+        CHECK(s, silent ? !lines.count : lines.count == 3 && lines.with_id == 3,
+              "%d lines, %d with the id; one a key without meaning, one for the node",
+              lines.count, lines.with_id);
+    }
+    return true;
+}
+
+/* ---- free dimensions ---- */
+
+/* y = x * 2, x [N "batch", 3, "batch"]; the last has denotation D, the second E. */
+static struct message dims_model(void) {
+    struct message graph = {.size = 0}, part, dim, shape = {.size = 0}, tensor = {.size = 0},
+                   type = {.size = 0}, value = {.size = 0};
+
+    for (int i = 0; i < 3; i++) {
+        dim = (struct message){.size = 0};
+        if (i == 1)
+            message_int(&dim, 1, 3);
+        else
+            message_text(&dim, 2, i ? "width" : "batch");
+        if (i)
+            message_text(&dim, 3, i == 1 ? "CHANNEL" : "DATA_WIDTH");
+        message_add(&shape, 1, &dim);
+    }
+    message_int(&tensor, 1, 1);
+    message_add(&tensor, 2, &shape);
+    message_add(&type, 1, &tensor);
+    part = message_node("Relu", "x", "y");
+    message_add(&graph, 1, &part);
+    message_text(&graph, 2, "main");
+    message_text(&value, 1, "x");
+    message_add(&value, 2, &type);
+    message_add(&graph, 11, &value);
+    value = (struct message){.size = 0};
+    message_text(&value, 1, "y");
+    message_add(&value, 2, &type);
+    message_add(&graph, 12, &value);
+    return message_model(&graph);
+}
+
+bool overrides_of_free_dimensions(struct scene *s) {
+    static const struct {
+        const char *first;
+        int first_denotes, first_size;
+        const char *second;
+        int second_denotes, second_size;
+        const char *words[2]; /* of the error; NULL: none */
+    } rows[] = {
+        {"batch", 0, 2, "DATA_WIDTH", 1, 5, {NULL, NULL}},
+        {"CHANNEL", 1, 3, "width", 0, 4, {NULL, NULL}},
+        {"width", 0, 4, "DATA_WIDTH", 1, 4, {NULL, NULL}},
+        {"width", 0, 4, "DATA_WIDTH", 1, 5, {"'width' = 4", "'DATA_WIDTH' = 5"}},
+        {"batch", 0, 4, "batch", 0, 5, {"'batch' = 4", "'batch' = 5"}},
+        {"CHANNEL", 1, 4, "batch", 0, 5, {"'CHANNEL' = 4", "declares 3"}},
+        {"nobody", 0, 4, "batch", 0, 5, {"'nobody'", "no input"}},
+        {"DATA_BATCH", 1, 4, "batch", 0, 5, {"denotation 'DATA_BATCH'", "no input"}},
+    };
+    struct message model = dims_model();
+    esk_env *env;
+
+    MUST(scene_env(s, &env));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        esk_error error = ESK_ERROR_INIT;
+        esk_session *session = NULL;
+        esk_session_options *options;
+
+        GOOD(s, esk_session_options_create(&options, &error));
+        esk_session_options_append_provider(options, "CPU", NULL, NULL, 0, NULL);
+        GOOD(s, (rows[i].first_denotes ? esk_session_options_override_denotation
+                                       : esk_session_options_override_dim)(
+                    options, rows[i].first, rows[i].first_size, &error));
+        GOOD(s, (rows[i].second_denotes ? esk_session_options_override_denotation
+                                        : esk_session_options_override_dim)(
+                    options, rows[i].second, rows[i].second_size, &error));
+        esk_status status = esk_session_create_from_memory(
+            env, model.bytes, model.size, false, NULL, options, &session, &error);
+        esk_session_options_destroy(options);
+        if (session)
+            MUST(scene_keep(s, session, drop_session));
+        if (!rows[i].words[0]) {
+            GOOD(s, status);
+            continue;
+        }
+        CHECK(s, status == ESK_INVALID_ARGUMENT, "row %zu: %s", i, esk_status_name(status));
+        for (int w = 0; w < 2; w++)
+            CHECK(s, strstr(esk_error_message(&error), rows[i].words[w]),
+                  "no \"%s\" in \"%s\"", rows[i].words[w], esk_error_message(&error));
+        esk_error_clear(&error);
+    }
+    return true;
+}
+
+/* ---- int64, external data, shared weights ---- */
+
+bool int64_off_goes_to_the_cpu(struct scene *s) {
+    struct op_case *made;
+    esk_env *env;
+    esk_session *session, *cpu;
+    esk_session_stats stats;
+    esk_value *y, *expected;
+
+    MUST(scene_env(s, &env));
+    MUST(scene_case(s, "Add(int64[5], int64[5]) | Cast() to=1 | Relu()", &made));
+    MUST(scene_session(s, env, made->model, "CPU", NULL, &cpu));
+    MUST(scene_run(s, cpu, &expected, 2, made->inputs.values[0], made->inputs.values[1]));
+    for (int on = 0; on < 2; on++) {
+        esk_env *own;
+
+        MUST(scene_env(s, &own));
+        MUST(scene_session(s, own, made->model, "GLCompute",
+                           on ? "enableInt64=1" : "enableInt64=0", &session));
+        MUST(scene_run(s, session, &y, 2, made->inputs.values[0], made->inputs.values[1]));
+        MUST(scene_same_bytes(s, "int64", y, expected));
+        MUST(scene_stats(s, session, &stats));
+        CHECK(s, stats.fallbacks == (on ? 0u : 1u), "%u fallbacks with enableInt64=%d",
+              stats.fallbacks, on);
+    }
+    return true;
+}
+
+static bool read_all(struct scene *s, const char *path, void **bytes, size_t *size) {
+    FILE *file = fopen(path, "rb");
+
+    CHECK(s, file, "no %s", path);
+    fseek(file, 0, SEEK_END);
+    *size = (size_t)ftell(file);
+    rewind(file);
+    *bytes = malloc(*size + 1);
+    bool good = *bytes && fread(*bytes, 1, *size, file) == *size;
+    fclose(file);
+    MUST(scene_keep(s, *bytes, free));
+    CHECK(s, good, "%s cannot be read", path);
+    return true;
+}
+
+bool external_data_from_memory(struct scene *s) {
+    const char *data = getenv("ESKER_TESTDATA");
+    char path[512];
+    void *model, *weights;
+    size_t model_size, weights_size;
+    esk_env *env;
+    esk_session *session;
+    esk_session_options *options;
+    esk_error error = ESK_ERROR_INIT;
+
+    data = data ? data : "../shared";
+    snprintf(path, sizeof(path), "%s/models/mnist_external/model.onnx", data);
+    MUST(read_all(s, path, &model, &model_size));
+    snprintf(path, sizeof(path), "%s/models/mnist_external/mnist.onnx.data", data);
+    MUST(read_all(s, path, &weights, &weights_size));
+    MUST(scene_env(s, &env));
+    GOOD(s, esk_session_options_create(&options, &error));
+    MUST(scene_keep(s, options, (void (*)(void *))esk_session_options_destroy));
+    esk_session_options_append_provider(options, "CPU", NULL, NULL, 0, NULL);
+    CHECK(s,
+          esk_session_create_from_memory(env, model, model_size, true, NULL, options,
+                                         &session, &error) == ESK_INVALID_ARGUMENT,
+          "external data came from nowhere");
+    esk_error_clear(&error);
+    GOOD(s, esk_session_options_add_external_file(options, "mnist.onnx.data", weights,
+                                                  weights_size, &error));
+    GOOD(s, esk_session_create_from_memory(env, model, model_size, true, NULL, options,
+                                           &session, &error));
+    return scene_keep(s, session, drop_session);
+}
+
+bool sessions_of_a_model_share_weights(struct scene *s) {
+    struct op_case *made;
+    esk_env *env;
+    esk_session *sessions[3];
+    esk_session_stats stats[3];
+
+    MUST(scene_env(s, &env));
+    MUST(scene_case(s, "MatMul(float[4,128], float[128,128]!) | Relu()", &made));
+    for (int i = 0; i < 3; i++) {
+        MUST(scene_session(s, env, made->model, "GLCompute", "strict=1", &sessions[i]));
+        MUST(scene_stats(s, sessions[i], &stats[i]));
+    }
+    CHECK(s,
+          stats[0].weight_bytes && stats[2].weight_bytes == stats[0].weight_bytes,
+          "weights of three sessions take %llu bytes, of one %llu",
+          (unsigned long long)stats[2].weight_bytes,
+          (unsigned long long)stats[0].weight_bytes);
+    return true;
+}
