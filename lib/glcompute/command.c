@@ -585,24 +585,42 @@ static uint64_t now_ms(void) {
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static esk_status timed_out(const struct esk_gl_record *record, uint32_t stage,
-                            uint32_t timeout_ms, esk_error *error) {
+/* "'a', 'b' and 3 more": the commands of a stage. */
+static void name_commands(const struct esk_gl_record *record, uint32_t stage,
+                          struct esk_text *names) {
     const struct esk_gl_stage *s = &record->stages[stage];
-    struct esk_text names = {0};
     uint32_t named = 0;
     for (uint32_t i = 0; i < s->n_commands; i++) {
         const struct esk_gl_command *c = &record->commands[s->first_command + i];
         if (i && c->source == c[-1].source)
             continue;
         if (named++ < NAMED)
-            esk_text_add(&names, "%s'%s'", named > 1 ? ", " : "", c->label);
+            esk_text_add(names, "%s'%s'", named > 1 ? ", " : "", c->label);
     }
     if (named > NAMED)
-        esk_text_add(&names, " and %u more", named - NAMED);
+        esk_text_add(names, " and %u more", named - NAMED);
+}
+
+static esk_status timed_out(const struct esk_gl_record *record, uint32_t stage,
+                            uint32_t timeout_ms, esk_error *error) {
+    struct esk_text names = {0};
+    name_commands(record, stage, &names);
     esk_fail(error, ESK_TIMEOUT, "stage %u did not finish within %u ms; in flight: %s",
              stage, timeout_ms, esk_text_str(&names));
     esk_text_finish(&names);
     return ESK_TIMEOUT;
+}
+
+/* DEVICE_LOST with what was in flight, if the context was reset. */
+static esk_status check_lost(struct esk_gl *gl, const struct esk_gl_record *record,
+                             uint32_t stage, esk_error *error) {
+    if (esk_gl_lost(gl, "running a stage", error) == ESK_OK)
+        return ESK_OK;
+    struct esk_text names = {0};
+    name_commands(record, stage, &names);
+    esk_error_prefix(error, "in flight: %s", esk_text_str(&names));
+    esk_text_finish(&names);
+    return ESK_DEVICE_LOST;
 }
 
 esk_status esk_gl_wait(struct esk_gl *gl, const struct esk_gl_record *record,
@@ -639,7 +657,7 @@ esk_status esk_gl_wait(struct esk_gl *gl, const struct esk_gl_record *record,
         now = now_ms();
         if (now - looked >= slice_ms) {
             looked = now;
-            status = esk_gl_lost(gl, "waiting for a fence", error);
+            status = check_lost(gl, record, stage, error);
         }
         if (status == ESK_OK && stopped(stop))
             status = esk_fail(error, ESK_CANCELLED, "the run was terminated");
@@ -650,7 +668,7 @@ esk_status esk_gl_wait(struct esk_gl *gl, const struct esk_gl_record *record,
     }
     ESK_GL(gl, DeleteSync(fence));
     if (status == ESK_OK || status == ESK_TIMEOUT) {
-        esk_status lost = esk_gl_lost(gl, "running a stage", error);
+        esk_status lost = check_lost(gl, record, stage, error);
         status = lost == ESK_OK ? status : lost;
     }
     if (status == ESK_OK && failed) {

@@ -64,6 +64,8 @@ static struct esk_egl_options egl_options(const struct esk_device_options *optio
         .robust = options->robust,
         .debug = options->debug,
         .power = options->prefer_low_power ? ESK_POWER_LOW : ESK_POWER_DEFAULT,
+        .display = options->display,
+        .share_context = options->share_context,
         .prepare_inline = options->threads != ESK_THREADS_POOL,
         .force_setenv = options->allow_setenv,
     };
@@ -461,6 +463,20 @@ static void add_counters(struct esk_gl_screen *screen, struct esk_counters *sum)
     pthread_mutex_unlock(&screen->lock);
 }
 
+static bool gl_lost(struct esk_device *device) {
+    pthread_mutex_lock(&device->lock);
+    struct esk_gl_screen *screens[] = {device->screen, device->twin};
+    pthread_mutex_unlock(&device->lock);
+    bool lost = false;
+    for (int i = 0; i < 2; i++)
+        if (screens[i]) {
+            pthread_mutex_lock(&screens[i]->lock);
+            lost |= screens[i]->lost;
+            pthread_mutex_unlock(&screens[i]->lock);
+        }
+    return lost;
+}
+
 static void gl_counters(struct esk_device *device, struct esk_counters *counters) {
     *counters = (struct esk_counters){0};
     add_counters(device->screen, counters);
@@ -478,6 +494,7 @@ const struct esk_provider esk_glcompute_provider = {
     .open = gl_open,
     .close = gl_close,
     .facts = gl_facts,
+    .lost = gl_lost,
     .counters = gl_counters,
     .prepare = esk_gl_prepare,
     .unprepare = esk_gl_unprepare,

@@ -41,6 +41,8 @@ struct esk_device_options {
     const char *cache_dir;     /* program binaries; NULL: the user's cache folder; "none":
                                   nowhere; for the call of open only */
     bool poison;               /* fill leased slabs with NaN (tests) */
+    void *display;             /* the caller's own; NULL: none */
+    void *share_context;       /* on `display`: to share buffers with; NULL: none */
     enum esk_threads threads;
     bool allow_setenv;         /* for it, in a process that has threads already */
 };
@@ -98,6 +100,7 @@ struct esk_provider {
                        struct esk_device **device, esk_error *error);
     void (*close)(struct esk_device *device); /* all plans and leases are gone */
     const struct esk_device_facts *(*facts)(const struct esk_device *device);
+    bool (*lost)(struct esk_device *device); /* nothing can be done with it but closing */
     void (*counters)(struct esk_device *device, struct esk_counters *counters);
 
     /* Programs are compiled, forms uploaded, commands recorded. The plan must outlive it.

@@ -106,7 +106,9 @@ static esk_status find_device(struct esk_env *env, const struct esk_provider *pr
     int64_t id = settings->number[ESK_OPTION_DEVICE_ID];
     for (struct esk_open_device *d = env->devices; d; d = d->next) {
         const char *what;
-        if (d->provider != provider || d->settings.number[ESK_OPTION_DEVICE_ID] != id)
+        /* a lost device stays for the sessions that have it; new ones open it anew */
+        if (d->provider != provider || d->settings.number[ESK_OPTION_DEVICE_ID] != id ||
+            provider->lost(d->device))
             continue;
         if (!esk_settings_same_device(&d->settings, settings, &what))
             return esk_fail(error, ESK_INVALID_ARGUMENT,
@@ -132,10 +134,12 @@ esk_status esk_env_device(struct esk_env *env, const struct esk_provider *provid
     return status;
 }
 
-void esk_env_share(struct esk_env *env, struct esk_open_device *device) {
+uint64_t esk_env_share(struct esk_env *env, struct esk_open_device *device) {
     pthread_mutex_lock(&env->lock);
     device->refs++;
+    uint64_t serial = ++env->serial;
     pthread_mutex_unlock(&env->lock);
+    return serial;
 }
 
 void esk_env_release(struct esk_env *env, struct esk_open_device *device) {

@@ -1,0 +1,404 @@
+/* A libEGL.so.1 whose driver computes nothing: buffers are memory, programs always link,
+ * dispatches are counted. In: calls of the loader; out: the answers of a small ES 3.1 device,
+ * and faults on request (nullgl.h). For ThreadSanitizer and for what no driver does on
+ * purpose; must not know Esker. */
+#include "nullgl.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GL_GLES_PROTOTYPES 0
+#include <GLES3/gl31.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* ---- state; one context is current in one thread, objects are behind a lock ---- */
+
+enum { BUFFERS = 4096, TARGETS = 16 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct buffer {
+    unsigned char *data;
+    GLsizeiptr size;
+    int used;
+} buffers[BUFFERS];
+static GLuint names;
+static struct nullgl_faults faults;
+static long dispatches;
+static _Thread_local void *current, *current_display;
+static _Thread_local GLenum error;
+static _Thread_local struct {
+    GLenum target;
+    GLuint name;
+} bound[TARGETS];
+static _Thread_local unsigned api = 0x30A0;
+
+EXPORT void nullgl_set(const struct nullgl_faults *wanted) {
+    pthread_mutex_lock(&lock);
+    faults = *wanted;
+    pthread_mutex_unlock(&lock);
+}
+
+EXPORT long nullgl_dispatches(void) {
+    pthread_mutex_lock(&lock);
+    long count = dispatches;
+    pthread_mutex_unlock(&lock);
+    return count;
+}
+
+static struct nullgl_faults now(void) {
+    pthread_mutex_lock(&lock);
+    struct nullgl_faults copy = faults;
+    pthread_mutex_unlock(&lock);
+    return copy;
+}
+
+/* ---- GL ---- */
+
+static GLenum get_error(void) {
+    GLenum code = error;
+    error = 0;
+    return code;
+}
+
+static const GLubyte *get_string(GLenum name) {
+    switch (name) {
+    case GL_VENDOR:
+        return (const GLubyte *)"nobody";
+    case GL_RENDERER:
+        return (const GLubyte *)"null";
+    case GL_VERSION:
+        return (const GLubyte *)"OpenGL ES 3.1 null";
+    default:
+        return (const GLubyte *)"OpenGL ES GLSL ES 3.10";
+    }
+}
+
+static const char *const extensions[] = {"GL_KHR_robustness"};
+
+static const GLubyte *get_stringi(GLenum name, GLuint index) {
+    (void)name;
+    return (const GLubyte *)(index < 1 ? extensions[index] : "");
+}
+
+static void get_integer64(GLenum name, GLint64 *value) {
+    switch (name) {
+    case GL_NUM_EXTENSIONS:
+        *value = 1;
+        break;
+    case GL_MAX_COMPUTE_WORK_GROUP_INVOCATIONS:
+        *value = 256;
+        break;
+    case GL_MAX_COMPUTE_SHARED_MEMORY_SIZE:
+        *value = 32768;
+        break;
+    case GL_MAX_COMPUTE_SHADER_STORAGE_BLOCKS:
+    case GL_MAX_SHADER_STORAGE_BUFFER_BINDINGS:
+    case GL_MAX_COMPUTE_IMAGE_UNIFORMS:
+    case GL_MAX_IMAGE_UNITS:
+        *value = 8;
+        break;
+    case GL_MAX_COMBINED_SHADER_OUTPUT_RESOURCES:
+        *value = 16;
+        break;
+    case GL_MAX_UNIFORM_BLOCK_SIZE:
+        *value = 65536;
+        break;
+    case GL_UNIFORM_BUFFER_OFFSET_ALIGNMENT:
+    case GL_SHADER_STORAGE_BUFFER_OFFSET_ALIGNMENT:
+        *value = 16;
+        break;
+    case GL_MAX_SHADER_STORAGE_BLOCK_SIZE:
+        *value = 128 << 20;
+        break;
+    default:
+        *value = 0;
+    }
+}
+
+static void get_integer(GLenum name, GLint *value) {
+    GLint64 wide;
+    get_integer64(name, &wide);
+    *value = (GLint)wide;
+}
+
+static void get_indexed(GLenum name, GLuint index, GLint *value) {
+    *value = name == GL_MAX_COMPUTE_WORK_GROUP_SIZE ? (index == 2 ? 64 : 256) : 65535;
+}
+
+static void gen(GLsizei n, GLuint *ids) {
+    pthread_mutex_lock(&lock);
+    for (GLsizei i = 0; i < n; i++) {
+        do
+            names = names % (BUFFERS - 1) + 1;
+        while (buffers[names].used);
+        buffers[names].used = 1;
+        ids[i] = names;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void delete_buffers(GLsizei n, const GLuint *ids) {
+    pthread_mutex_lock(&lock);
+    for (GLsizei i = 0; i < n; i++)
+        if (ids[i] && ids[i] < BUFFERS) {
+            free(buffers[ids[i]].data);
+            buffers[ids[i]] = (struct buffer){0};
+        }
+    pthread_mutex_unlock(&lock);
+}
+
+static void bind_buffer(GLenum target, GLuint name) {
+    int i = 0;
+    while (i < TARGETS - 1 && bound[i].target && bound[i].target != target)
+        i++;
+    bound[i].target = target;
+    bound[i].name = name;
+}
+
+static struct buffer *at(GLenum target) {
+    for (int i = 0; i < TARGETS; i++)
+        if (bound[i].target == target)
+            return &buffers[bound[i].name];
+    return NULL;
+}
+
+static void buffer_data(GLenum target, GLsizeiptr size, const void *data, GLenum usage) {
+    (void)usage;
+    struct nullgl_faults f = now();
+    struct buffer *b = at(target);
+    if (f.buffer_most && size > f.buffer_most) {
+        error = GL_OUT_OF_MEMORY;
+        return;
+    }
+    free(b->data);
+    b->data = calloc(1, (size_t)size + 1);
+    b->size = size;
+    if (data)
+        memcpy(b->data, data, (size_t)size);
+}
+
+static void buffer_sub_data(GLenum target, GLintptr offset, GLsizeiptr size,
+                            const void *data) {
+    memcpy(at(target)->data + offset, data, (size_t)size);
+}
+
+static void copy_buffer(GLenum from, GLenum to, GLintptr read, GLintptr write,
+                        GLsizeiptr size) {
+    memmove(at(to)->data + write, at(from)->data + read, (size_t)size);
+}
+
+static void *map(GLenum target, GLintptr offset, GLsizeiptr size, GLbitfield access) {
+    (void)size, (void)access;
+    if (now().no_map) {
+        error = GL_INVALID_OPERATION;
+        return NULL;
+    }
+    return at(target)->data + offset;
+}
+
+static GLboolean unmap(GLenum target) {
+    (void)target;
+    return GL_TRUE;
+}
+
+static void get_parameter64(GLenum target, GLenum name, GLint64 *value) {
+    (void)name;
+    *value = at(target)->size;
+}
+
+static GLuint create_shader(GLenum type) {
+    (void)type;
+    return 1;
+}
+
+static GLuint create_program(void) {
+    return 1;
+}
+
+static void get_object(GLuint object, GLenum name, GLint *value) {
+    (void)object;
+    *value = name == GL_INFO_LOG_LENGTH ? 0 : GL_TRUE;
+}
+
+static void get_log(GLuint object, GLsizei size, GLsizei *length, GLchar *text) {
+    (void)object;
+    if (length)
+        *length = 0;
+    if (size > 0)
+        *text = 0;
+}
+
+static void dispatch(GLuint x, GLuint y, GLuint z) {
+    (void)x, (void)y, (void)z;
+    pthread_mutex_lock(&lock);
+    dispatches++;
+    if (faults.lose_after && !--faults.lose_after)
+        faults.lost = 1;
+    pthread_mutex_unlock(&lock);
+}
+
+static GLsync fence(GLenum condition, GLbitfield flags) {
+    (void)condition, (void)flags;
+    return (GLsync)(intptr_t)1;
+}
+
+static GLenum client_wait(GLsync sync, GLbitfield flags, GLuint64 timeout) {
+    (void)sync, (void)flags, (void)timeout;
+    return now().hang ? GL_TIMEOUT_EXPIRED : GL_ALREADY_SIGNALED;
+}
+
+static void get_sync(GLsync sync, GLenum name, GLsizei size, GLsizei *length, GLint *value) {
+    (void)sync, (void)name, (void)size;
+    if (length)
+        *length = 1;
+    *value = now().hang ? GL_UNSIGNALED : GL_SIGNALED;
+}
+
+static GLenum reset_status(void) {
+    return now().lost ? 0x8253 /* GL_GUILTY_CONTEXT_RESET_KHR */ : GL_NO_ERROR;
+}
+
+/* Calls without an answer: C passes the arguments, nobody looks at them. */
+static void nothing(void) {
+}
+
+typedef void (*proc)(void);
+
+static proc find(const char *name) {
+    static const struct {
+        const char *name;
+        proc function;
+    } rows[] = {
+        {"glGetError", (proc)get_error},
+        {"glGetString", (proc)get_string},
+        {"glGetStringi", (proc)get_stringi},
+        {"glGetIntegerv", (proc)get_integer},
+        {"glGetInteger64v", (proc)get_integer64},
+        {"glGetIntegeri_v", (proc)get_indexed},
+        {"glGenBuffers", (proc)gen},
+        {"glDeleteBuffers", (proc)delete_buffers},
+        {"glBindBuffer", (proc)bind_buffer},
+        {"glBufferData", (proc)buffer_data},
+        {"glBufferSubData", (proc)buffer_sub_data},
+        {"glCopyBufferSubData", (proc)copy_buffer},
+        {"glMapBufferRange", (proc)map},
+        {"glUnmapBuffer", (proc)unmap},
+        {"glGetBufferParameteri64v", (proc)get_parameter64},
+        {"glCreateShader", (proc)create_shader},
+        {"glCreateProgram", (proc)create_program},
+        {"glGetShaderiv", (proc)get_object},
+        {"glGetProgramiv", (proc)get_object},
+        {"glGetShaderInfoLog", (proc)get_log},
+        {"glGetProgramInfoLog", (proc)get_log},
+        {"glDispatchCompute", (proc)dispatch},
+        {"glFenceSync", (proc)fence},
+        {"glClientWaitSync", (proc)client_wait},
+        {"glGetSynciv", (proc)get_sync},
+        {"glGetGraphicsResetStatusKHR", (proc)reset_status},
+        {"glGetGraphicsResetStatusEXT", (proc)reset_status},
+        {"glGetGraphicsResetStatus", (proc)reset_status},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strcmp(rows[i].name, name))
+            return rows[i].function;
+    return strncmp(name, "gl", 2) ? NULL : nothing;
+}
+
+/* ---- EGL ---- */
+
+static int displays[2], contexts;
+
+EXPORT int eglGetError(void) {
+    return 0x3000;
+}
+
+EXPORT void *eglGetDisplay(void *native) {
+    (void)native;
+    return &displays[0];
+}
+
+EXPORT unsigned eglInitialize(void *display, int *major, int *minor) {
+    (void)display;
+    *major = 1;
+    *minor = 5;
+    return 1;
+}
+
+EXPORT unsigned eglTerminate(void *display) {
+    (void)display;
+    return 1;
+}
+
+EXPORT const char *eglQueryString(void *display, int name) {
+    (void)name;
+    return display ? "EGL_KHR_surfaceless_context EGL_KHR_no_config_context "
+                     "EGL_EXT_create_context_robustness"
+                   : "EGL_EXT_client_extensions";
+}
+
+EXPORT unsigned eglChooseConfig(void *display, const int *attributes, void **configs,
+                                int size, int *count) {
+    (void)display, (void)attributes;
+    if (configs && size)
+        configs[0] = &contexts;
+    *count = 1;
+    return 1;
+}
+
+EXPORT void *eglCreateContext(void *display, void *config, void *share,
+                              const int *attributes) {
+    (void)display, (void)config, (void)share, (void)attributes;
+    return calloc(1, 1);
+}
+
+EXPORT unsigned eglDestroyContext(void *display, void *context) {
+    (void)display;
+    free(context);
+    return 1;
+}
+
+EXPORT void *eglCreatePbufferSurface(void *display, void *config, const int *attributes) {
+    (void)display, (void)config, (void)attributes;
+    return &displays[1];
+}
+
+EXPORT unsigned eglDestroySurface(void *display, void *surface) {
+    (void)display, (void)surface;
+    return 1;
+}
+
+EXPORT unsigned eglMakeCurrent(void *display, void *draw, void *read, void *context) {
+    (void)draw, (void)read;
+    current = context;
+    current_display = context ? display : NULL;
+    return 1;
+}
+
+EXPORT void *eglGetCurrentContext(void) {
+    return current;
+}
+
+EXPORT void *eglGetCurrentDisplay(void) {
+    return current_display;
+}
+
+EXPORT void *eglGetCurrentSurface(int which) {
+    (void)which;
+    return NULL;
+}
+
+EXPORT unsigned eglBindAPI(unsigned wanted) {
+    api = wanted;
+    return 1;
+}
+
+EXPORT unsigned eglQueryAPI(void) {
+    return api;
+}
+
+EXPORT proc eglGetProcAddress(const char *name) {
+    return find(name);
+}
