@@ -237,6 +237,8 @@ struct rewriter {
     enum esk_phase phase;
     uint32_t *uses; /* owned */
     size_t cap_uses;
+    const bool *keep; /* vars that the host or a later stage reads, may be NULL; … */
+    uint32_t n_keep;  /* … those with smaller ids */
     bool changed; /* in this round */
     esk_error *error;
 };
@@ -310,6 +312,8 @@ static esk_status take_same(struct rewriter *r, struct esk_match *m, uint32_t *m
     esk_id out = m->root->out[0], same = m->same;
     const struct esk_var *a = graph->vars[out], *b = graph->vars[same];
     bool shapes = a->rank >= 0 && b->rank >= 0 && r->phase == ESK_PHASE_BIND;
+    if (r->keep && out < r->n_keep && r->keep[out])
+        return ESK_OK;
     if (a->flags & ESK_VAR_OUTPUT || (shapes && a->dtype != b->dtype) ||
         (shapes && !esk_shape_equal(a->rank, a->dim, b->rank, b->dim)))
         return ESK_OK;
@@ -408,7 +412,8 @@ esk_status esk_rewrite(struct esk_graph *graph, enum esk_phase phase,
                        esk_error *error) {
     const struct esk_pattern *patterns[128];
     struct rewriter r = {
-        .graph = graph, .options = options, .phase = phase, .error = error};
+        .graph = graph, .options = options, .phase = phase, .keep = keep,
+        .n_keep = graph->n_vars, .error = error};
     uint32_t n = patterns_of(&r, patterns, 128);
     if (!n)
         return ESK_OK;
