@@ -1,11 +1,28 @@
 // Convolution with a kernel of one pixel, no pads, one group: a product of matrices.
 // X: C4 vec4 [p_pixels, p_ic4]   W: the form of recipes/conv.h   Y: C4 vec4 [p_pixels, p_oc4]
+// SIGNAL: X is dense and has one channel; a "pixel" is a window of 4 * p_ic4 elements in a
+// row. 2: windows start at whole vec4s, w and sx count these; 1: X is read by elements; 0: C4.
 // One invocation computes TILE pixels in a row and NV vec4s of channels, LO apart.
 // Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles.
 // Defines: TILE (1, 4 or 14) NV (1, 2 or 4); MASK: the last vec4 has pad channels;
-// DEPTH: input vec4s a step (1, 2).
-// Params: lo pixels ic4 span (ic4 rounded up, in the form) oc oc4 bias.
+// DEPTH: input vec4s a step (1, 2); STRIDED: pixels are not all of X's.
+// Params: lo pixels ic4 span (ic4 rounded up, in the form) oc oc4 bias; STRIDED: w h ow oh sx sy.
 #include "lib/lanes.glsl"
+
+#if SIGNAL == 1
+vec4 window(int i) {
+    return vec4(LOAD_X(i), LOAD_X(i + 1), LOAD_X(i + 2), LOAD_X(i + 3));
+}
+#define INPUT(at, c) window((at) + 4 * (c))
+#define PITCH 1
+#else
+#define INPUT(at, c) LOAD_X((at) + (c))
+#if SIGNAL == 2
+#define PITCH 1
+#else
+#define PITCH ic4
+#endif
+#endif
 
 #if READ_IMAGE
 #define FETCH(i) LOAD_X(i)
@@ -36,7 +53,7 @@ void main() {
 #ifdef STRIDED
     int row = first / p_ow, x = first - row * p_ow, n = row / p_oh, y = row - n * p_oh;
     for (int t = 0; t < TILE; t++) {
-        pixel[t] = ((n * p_h + y * p_sy) * p_w + x * p_sx) * ic4;
+        pixel[t] = ((n * p_h + y * p_sy) * p_w + x * p_sx) * PITCH;
         x += first + t + 1 < pixels ? 1 : 0;
         bool over = x >= p_ow;
         x = over ? 0 : x;
@@ -58,7 +75,7 @@ void main() {
     int at = GROUP.x * p_span * (4 * NV) * lo + lane, next = NV * lo;
     for (int c = 0; c < ic4; c += DEPTH) {
         vec4 a[DEPTH * TILE];
-#define LOAD_PIXEL(t) a[t] = LOAD_X(pixel[t] + c);
+#define LOAD_PIXEL(t) a[t] = INPUT(pixel[t], c);
         PIXELS(LOAD_PIXEL)
 #if DEPTH > 1
         int c1 = c + 1 < ic4 ? c + 1 : -(1 << 28); // behind an odd end: zeros

@@ -143,6 +143,8 @@ esk_status esk_conv_recipes(struct esk_ctx *c, const struct esk_window *window,
     struct esk_window w = esk_window_three(window);
     int64_t taps = esk_window_taps(&w), ic = x->dim[1], oc = y->dim[1];
     int64_t pitch = w.kernel[2], tap = 0;
+    if (ic == 1 && esk_conv_signal(c, &w, oc, x->dim[0]))
+        return ESK_OK;
     if (w.kernel[0] == 1) {
         tap = trim(&w, 1) * pitch;
         tap += trim(&w, 2);

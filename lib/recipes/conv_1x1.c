@@ -1,5 +1,5 @@
-/* Convolution with a kernel of one pixel: a product of matrices. In: a form, pixels; out:
- * a recipe. Must not know devices by name. */
+/* Convolution with a kernel of one pixel, or of a row of a signal: a product of matrices.
+ * In: a form, pixels; out: a recipe. Must not know devices by name. */
 #include "recipes/conv_kernels.h"
 #include "recipes/elementwise.h"
 #include "recipes/lanes.h"
@@ -8,30 +8,33 @@ static const char *label_1x1(bool known) {
     return known ? "conv 1x1" : "conv 1x1, packed";
 }
 
-void esk_conv_1x1(struct esk_ctx *c, const struct esk_window *w,
-                  const struct esk_conv_form *f, int64_t batch) {
+/* What both kernels share; signal: see the kernel. */
+static void product(struct esk_ctx *c, struct esk_recipe *r, const struct esk_window *w,
+                    const struct esk_conv_form *f, int64_t batch, int signal) {
     int64_t pixels = batch * esk_window_out(w);
-    struct esk_recipe *r = esk_add_recipe(c, label_1x1(esk_is_known(c, 1)));
-    r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
     struct esk_ref_to weights = esk_conv_weights(c, r, f, 1, 2);
     struct esk_conv_tiling t = esk_conv_tiling(c->limits, f, false, pixels);
+    /* a group of 14 x 4 tiles takes 56 pixels */
+    if (pixels <= 24 && t.tile > 4)
+        t.tile = 4;
     /* tiles of 14 pixels take four vec4s of channels: most multiply-adds a load, and no
      * deeper steps, their body is long enough (see gemm.c) */
     if (t.tile >= 14 && f->block >= 4)
         t.nv = 4, t.lo = (uint32_t)f->block / 4;
-    int64_t depth = f->ic4 > 1 && t.tile * t.nv < 56 ? 2 : 1;
+    int64_t depth = !signal && f->ic4 > 1 && t.tile * t.nv < 56 ? 2 : 1;
     struct esk_kernel *k = esk_recipe_kernel(r, "conv_1x1");
     esk_kernel_define(k, "TILE", t.tile);
     esk_kernel_define(k, "NV", t.nv);
     esk_kernel_define(k, "DEPTH", depth);
-    bool every = esk_window_out(w) == esk_window_in(w);
+    bool every = !signal && esk_window_out(w) == esk_window_in(w);
+    esk_kernel_define(k, "SIGNAL", signal);
     if (!every)
         esk_kernel_define(k, "STRIDED", 1);
     if (f->oc % 4)
         esk_kernel_define(k, "MASK", 1);
     esk_kernel_local(k, t.lanes, 1, 1);
     esk_kernel_lanes(k, t.lo);
-    esk_kernel_in(c, r, k, "X", 0, ESK_VEC4);
+    esk_kernel_in(c, r, k, "X", 0, signal == 1 ? ESK_ELEMENT : ESK_VEC4);
     esk_kernel_ref(k, "W", r, weights, ESK_READ, ESK_VEC4);
     esk_kernel_out(c, r, k, "Y", 0, ESK_VEC4);
     esk_kernel_int(k, "pixels", pixels);
@@ -48,6 +51,41 @@ void esk_conv_1x1(struct esk_ctx *c, const struct esk_window *w,
                       (uint64_t)esk_divide_up(tiles, t.lanes / t.lo), 1);
     k->loop_iterations = (uint64_t)f->ic4;
     k->flops = 2.0 * (double)pixels * (double)f->icg * (double)f->oc;
-    k->bytes = 16.0 * ((double)pixels * (double)(f->ic4 + f->oc4) +
+    double read = signal ? (double)(batch * esk_window_in(w)) / 4
+                         : (double)pixels * (double)f->ic4;
+    k->bytes = 16.0 * (read + (double)pixels * (double)f->oc4 +
                        (double)esk_conv_form_vec4s(f));
+}
+
+void esk_conv_1x1(struct esk_ctx *c, const struct esk_window *w,
+                  const struct esk_conv_form *f, int64_t batch) {
+    struct esk_recipe *r = esk_add_recipe(c, label_1x1(esk_is_known(c, 1)));
+    r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
+    product(c, r, w, f, batch, 0);
+}
+
+bool esk_conv_signal(struct esk_ctx *c, const struct esk_window *window, int64_t oc,
+                     int64_t batch) {
+    struct esk_window w = *window;
+    if (w.in[2] == 1 && w.kernel[2] == 1) { /* one column lies as one row does */
+        const int64_t in = w.in[1], kernel = w.kernel[1], stride = w.stride[1];
+        w.in[2] = in, w.kernel[2] = kernel, w.stride[2] = stride;
+        w.dilation[2] = w.dilation[1], w.begin[2] = w.begin[1], w.out[2] = w.out[1];
+        w.in[1] = w.kernel[1] = w.stride[1] = w.dilation[1] = w.out[1] = 1;
+        w.begin[1] = 0;
+    }
+    int64_t taps = w.kernel[2];
+    bool inside = (w.out[2] - 1) * w.stride[2] + taps <= w.in[2] &&
+                  (w.out[1] - 1) * w.stride[1] < w.in[1];
+    if (w.in[0] != 1 || w.out[0] != 1 || w.kernel[0] != 1 || w.kernel[1] != 1 ||
+        w.dilation[2] != 1 || w.begin[1] || w.begin[2] || !inside || taps < 16 || taps % 4)
+        return false;
+    struct esk_conv_form f = esk_conv_form(oc, taps, 1, 1, 1, ESK_CONV_EVEN);
+    struct esk_recipe *r = esk_add_recipe(c, "conv of a signal");
+    r->out_layout[0] = ESK_LAYOUT_C4;
+    bool whole = w.stride[2] % 4 == 0 && (w.in[2] % 4 == 0 || batch * w.in[1] == 1);
+    if (whole)
+        w.in[2] /= 4, w.stride[2] /= 4;
+    product(c, r, &w, &f, batch, whole ? 2 : 1);
+    return true;
 }

@@ -23,6 +23,10 @@ int64_t esk_conv_form_vec4s(const struct esk_conv_form *f);
 /* A kernel of one item that never meets padding; strides along two axes only. */
 void esk_conv_1x1(struct esk_ctx *c, const struct esk_window *w,
                   const struct esk_conv_form *f, int64_t batch);
+/* One channel and a long kernel along one axis that never meets padding, as a Fourier
+ * transform of frames is: windows are rows of a matrix. false: it is none. */
+bool esk_conv_signal(struct esk_ctx *c, const struct esk_window *w, int64_t oc,
+                     int64_t batch);
 void esk_conv_depthwise(struct esk_ctx *c, const struct esk_window *w,
                         const struct esk_conv_form *f, int64_t batch);
 /* Adds nothing where it does not pay. 3 × 3, strides and dilations 1, two axes, one
