@@ -5,13 +5,15 @@
 // positions and NV vec4s of channels, LO apart. An input pixel is loaded once for all taps of
 // a kernel row; positions p_wrap inputs apart lie in different rows. With a dilation every
 // p_dx-th pixel of a row makes a row of its own (a phase).
-// Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles; z: n * OD + od.
-// Defines: TILE NV; KW, SX: width and stride of an unrolled kernel row, KW 0: p_kw taps of
+// Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles (p_turn: x and y the other way
+// round, so that a block of weights serves all tiles in turn); z: n * OD + od.
+// Defines: TILE NV; RUN: a tile is TILE / RUN pieces of rows, each in a row of its own place (else
+// TILE: one piece); KW, SX: width and stride of an unrolled kernel row, KW 0: p_kw taps of
 // stride p_sx and dilation p_dx in a loop; CIN: live channels of an input vec4 (4, or fewer
 // when there is only one); VOLUME: three axes; GROUPED: input channels depend on the output's;
 // MASK: the last vec4 has pad channels.
 // Params: lo step span (input vec4s a pixel, and of one group) icg ocg oc oc4 bias (vec4s in front
-// of it) row wrap kd kh kw sx dx sy dy px py w h ow oh; VOLUME: sz dz pz d od.
+// of it) row wrap turn kd kh kw sx dx sy dy px py w h ow oh; VOLUME: sz dz pz d od.
 #include "lib/lanes.glsl"
 
 const int NOWHERE = -(1 << 28);
@@ -24,24 +26,29 @@ const int NOWHERE = -(1 << 28);
 #if KW == 0
 #define TAPS 1
 #define STRIDE p_sx
-#define POSITIONS TILE
+#define REACH RUN
 #define PHASES 1
 #else
 #define TAPS KW
 #define STRIDE SX
-#define POSITIONS ((TILE - 1) * SX + KW)
+#define REACH ((RUN - 1) * SX + KW)
 #define PHASES p_dx
 #endif
+const int POSITIONS = TILE / RUN * REACH;
 const int N_WEIGHTS = TAPS * CIN * NV;
 
 void main() {
     int lane = LANE, lo = LO;
-    int oc = GROUP.x * (lo * NV) + lane;
-    int first = (GROUP.y * ACROSS + LANE_ACROSS) * TILE;
-    int line = first / p_row, x0 = first - line * p_row;
-    int y0 = line / PHASES, phase0 = line - y0 * PHASES;
+    int turn = p_turn, part = turn != 0 ? GROUP.y : GROUP.x;
+    int oc = part * (lo * NV) + lane;
+    int first = ((turn != 0 ? GROUP.x : GROUP.y) * ACROSS + LANE_ACROSS) * TILE;
+    ivec3 start[TILE / RUN]; // of each piece: column and row of outputs, phase
+    for (int i = 0; i < TILE / RUN; i++) {
+        int at = first + i * RUN, line = at / p_row, y = line / PHASES;
+        start[i] = ivec3(at - line * p_row, y, line - y * PHASES);
+    }
     int step = p_step, span = p_span, w = p_w, h = p_h, rows = p_oh;
-    if (y0 >= rows)
+    if (start[0].y >= rows)
         return;
 #ifdef GROUPED
     int channel = max(min(oc * 4 / p_ocg * p_icg / 4, step - span), 0);
@@ -57,8 +64,13 @@ void main() {
     // column and row of each input position
     int column[POSITIONS], row[POSITIONS];
     {
-        int x = x0 * STRIDE, y = y0 * p_sy - p_py, phase = phase0;
+        int x, y, phase;
         for (int i = 0; i < POSITIONS; i++) {
+            if (i % REACH == 0) {
+                x = start[i / REACH].x * STRIDE;
+                y = start[i / REACH].y * p_sy - p_py;
+                phase = start[i / REACH].z;
+            }
             column[i] = x * PHASES + phase - p_px;
             row[i] = y;
 #if KW == 0
@@ -78,7 +90,7 @@ void main() {
     for (int i = 0; i < POSITIONS; i++)
         column[i] = uint(column[i]) < uint(w) ? column[i] * step + channel : NOWHERE;
 #endif
-    int block = GROUP.x * p_kd * p_kh * span * p_kw * (4 * NV * lo) + lane;
+    int block = part * p_kd * p_kh * span * p_kw * (4 * NV * lo) + lane;
     vec4 sum[TILE * NV], bias[NV];
     for (int j = 0; j < NV; j++) {
         bias[j] = LOAD_W(p_bias + oc + j * lo);
@@ -135,8 +147,9 @@ void main() {
 #endif
                 // The last input of an output: one sum takes all its terms at a time, added
                 // up by themselves first, which rounds less.
-                if (i >= back && (i - back) % every == 0) {
-                    int t = (i - back) / every;
+                int last_at = i % REACH - back;
+                if (last_at >= 0 && last_at % every == 0) {
+                    int t = i / REACH * RUN + last_at / every;
                     for (int j = 0; j < NV; j++) {
                         vec4 s = vec4(0.0);
                         for (int k = 0; k < TAPS; k++)
@@ -158,9 +171,11 @@ void main() {
 #endif
     // Arrays as long as the loops and indexed by their counters (place, bias) make Mesa unroll
     // these, however large the epilogue is: else `sum` would have to lie in memory.
-    int x = x0, y = y0, phase = phase0, ow = p_ow, oc4 = p_oc4;
+    int x, y, phase, ow = p_ow, oc4 = p_oc4;
     int out_plane = GROUP.z * rows * ow, place[TILE];
     for (int t = 0; t < TILE; t++) {
+        if (t % RUN == 0)
+            x = start[t / RUN].x, y = start[t / RUN].y, phase = start[t / RUN].z;
         int to = x * PHASES + phase;
         place[t] = to < ow && y < rows ? (out_plane + y * ow + to) * oc4 + oc : -1;
         x++;

@@ -51,8 +51,10 @@ void esk_conv_window_params(struct esk_kernel *k, const struct esk_window *w,
     }
 }
 
-static void blocks(struct esk_ctx *c, const struct esk_window *w,
-                   const struct esk_conv_form *f, int64_t batch, int64_t group) {
+enum { HALF = 7 }; /* half of a software renderer's tile */
+
+static void any_window(struct esk_ctx *c, const struct esk_window *w,
+                       const struct esk_conv_form *f, int64_t batch, int64_t group) {
     bool volume = w->kernel[0] > 1 || w->in[0] > 1 || w->out[0] > 1;
     int64_t kw = w->kernel[2], sx = w->stride[2], ow = w->out[2], oh = w->out[1];
     bool unrolled = (kw == 1 || kw == 3 || kw == 5 || kw == 7) &&
@@ -69,22 +71,30 @@ static void blocks(struct esk_ctx *c, const struct esk_window *w,
     struct esk_conv_tiling t = esk_conv_tiling(c->limits, f, group > 1, ow * oh);
     if (unrolled && kw >= 5 && t.tile > 7)
         t.tile = 7;
+    /* rows end to end, with room for what the last window of a row reads, or each row of
+     * its own tiles */
+    int64_t length = esk_divide_up(ow, phases);
+    int64_t reach = unrolled ? esk_divide_up(sx * (length - 1) + kw, sx) : length;
+    int64_t alone = esk_divide_up(length, t.tile) * t.tile, run = t.tile;
+    bool apart = alone <= reach;
+    int64_t row = apart ? alone : reach;
+    /* short rows: pieces of half a tile, each read by itself, waste less */
+    int64_t halves = esk_divide_up(length, HALF) * HALF;
+    if (unrolled && t.tile == 2 * HALF && halves * 104 < row * 100) {
+        run = HALF;
+        row = halves;
+        apart = true;
+    }
+    int64_t tiles = esk_divide_up(row * phases * oh, t.tile);
     struct esk_kernel *k = esk_recipe_kernel(r, "conv");
     esk_conv_define_tiling(k, &t, f);
     esk_kernel_define(k, "KW", unrolled ? kw : 0);
     if (unrolled)
         esk_kernel_define(k, "SX", sx);
+    esk_kernel_define(k, "RUN", run);
     esk_kernel_define(k, "CIN", group == 1 && f->icg < 4 ? f->icg : 4);
     if (group > 1)
         esk_kernel_define(k, "GROUPED", 1);
-    /* rows end to end, with room for what the last window of a row reads, or each row of
-     * its own tiles */
-    int64_t length = esk_divide_up(ow, phases);
-    int64_t reach = unrolled ? esk_divide_up(sx * (length - 1) + kw, sx) : length;
-    int64_t alone = esk_divide_up(length, t.tile) * t.tile;
-    bool apart = alone <= reach;
-    int64_t row = apart ? alone : reach;
-    int64_t tiles = esk_divide_up(row * phases * oh, t.tile);
     esk_kernel_in(c, r, k, "X", 0, ESK_VEC4);
     esk_kernel_ref(k, "W", r, weights, ESK_READ, ESK_VEC4);
     esk_kernel_out(c, r, k, "Y", 0, ESK_VEC4);
@@ -97,10 +107,15 @@ static void blocks(struct esk_ctx *c, const struct esk_window *w,
     esk_kernel_int(k, "oc4", f->oc4);
     esk_kernel_int(k, "row", row);
     esk_kernel_int(k, "wrap", apart ? INT32_MAX : row * sx);
+    /* what is larger is read once: blocks of weights, or pieces of the input */
+    bool turn =
+        f->blocks > 1 && esk_conv_form_vec4s(f) > batch * esk_window_in(w) * f->ic4;
+    esk_kernel_int(k, "turn", turn);
     esk_kernel_int(k, "bias", esk_conv_bias_at(f));
     esk_epilogue_emit(c, r, k, ESK_VEC4);
-    esk_kernel_groups(k, (uint64_t)f->blocks,
-                      (uint64_t)esk_divide_up(tiles, t.lanes / t.lo),
+    uint64_t across = (uint64_t)esk_divide_up(tiles, t.lanes / t.lo),
+             blocks = (uint64_t)f->blocks;
+    esk_kernel_groups(k, turn ? across : blocks, turn ? blocks : across,
                       (uint64_t)(batch * w->out[0]));
     k->loop_iterations =
         (uint64_t)(w->kernel[0] *
@@ -172,6 +187,6 @@ esk_status esk_conv_recipes(struct esk_ctx *c, const struct esk_window *window,
     else if (f.depthwise)
         esk_conv_depthwise(c, &w, &f, x->dim[0]);
     else
-        blocks(c, &w, &f, x->dim[0], group);
+        any_window(c, &w, &f, x->dim[0], group);
     return ESK_OK;
 }
