@@ -52,6 +52,22 @@ ESK_API esk_status esk_session_run(esk_session *session, const esk_run_options *
                                    size_t n_inputs, const char *const *output_names,
                                    esk_value **outputs, size_t n_outputs, esk_error *error);
 
+/* The shape of one input. */
+typedef struct esk_input_shape {
+    const char *name;
+    int rank;
+    const int64_t *dims; /* rank sizes; may be NULL with rank 0 */
+} esk_input_shape;
+
+/* Makes the first run with these shapes as fast as those after it: plans, compiles, uploads
+ * weights and runs once on zeros, whose results are dropped and nothing is captured. Inputs
+ * without a free dimension and those with a default may be left out. What inputs of zeros
+ * select (axes, counts, conditions) is what is made ready. Thread-safe, as a run.
+ * Errors: those of esk_session_run; INVALID_ARGUMENT for an input with a free dimension that
+ * has no shape, naming it. */
+ESK_API esk_status esk_session_warm_up(esk_session *session, const esk_input_shape *shapes,
+                                       size_t n_shapes, esk_error *error);
+
 /* ---- Captured graphs (option enableGraphCapture). The first run with a gpu_graph_id
  * captures: it keeps the plan, its memory and what it was run with. Runs with the same id
  * replay it, one at a time. They must bring the same inputs: shapes, the very values for

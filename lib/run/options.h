@@ -99,8 +99,8 @@
     X(MEM_PATTERN, "enableMemPattern", TEXT, "", "", NONE, "plans always reuse memory")     \
     X(CPU_ARENA, "enableCpuMemArena", TEXT, "", "", NONE, "plans keep their memory")        \
     X(EXECUTION, "executionMode", TEXT, "", "", NONE, "one node after the other")           \
-    X(INTRA_OP, "intraOpNumThreads", TEXT, "", "", NONE,                                    \
-      "the CPU provider's products use the BLAS's threads: OPENBLAS_NUM_THREADS")           \
+    X(INTRA_OP, "intraOpNumThreads", INT, "0..1024", "0", SESSION,                          \
+      "threads of the CPU provider's products, in the whole process; 0 leaves them")        \
     X(INTER_OP, "interOpNumThreads", TEXT, "", "", NONE, "one node after the other")        \
     X(POOL, "sessionBufferPoolGenerations", TEXT, "", "", NONE, "buffer donation")
 

@@ -4,6 +4,7 @@
 #include "run/session.h"
 
 #include "base/mem.h"
+#include "cpu/cpu.h"
 #include "glcompute/glcompute.h"
 #include "run/capture.h"
 #include "run/trace.h"
@@ -260,6 +261,10 @@ static esk_status create(struct esk_session *session, const esk_session_options 
     /* before passes: folding may start the BLAS's threads, after which llvmpipe's inline
      * screen is not to be had */
     ESK_TRY(open_device(session, options, error));
+    int threads = (int)session->settings.number[ESK_OPTION_INTRA_OP];
+    if (threads && !esk_cpu_set_threads(threads))
+        esk_log(log, ESK_LOG_WARNING,
+                "option 'intraOpNumThreads' has no effect: there is no OpenBLAS");
     ESK_TRY(esk_model_passes(session->model->graph, &session->shared.options, error));
     if (session->device) {
         session->shared.env = session->env;

@@ -2,6 +2,9 @@
  * In: small models; out: bytes, messages, counts. */
 #include "surface.h"
 
+#include "base/mem.h"
+
+#include <stdatomic.h>
 #include <stdio.h>
 
 static void drop_value(void *value) {
@@ -68,6 +71,36 @@ bool replay_equals_a_run(struct scene *s) {
           after.binds == before.binds && after.commands_recorded == before.commands_recorded,
           "replays made plans or commands");
     return true;
+}
+
+static bool count_allocation(void *user, size_t size) {
+    (void)size;
+    atomic_fetch_add((atomic_size_t *)user, 1);
+    return true;
+}
+
+bool replays_allocate_nothing(struct scene *s) {
+    static atomic_size_t allocations;
+    struct op_case *made;
+    esk_env *env;
+    esk_session *session;
+    esk_value *y = NULL;
+    bool good = true;
+
+    MUST(scene_env(s, &env));
+    MUST(scene_case(s, "MatMul(float[3,8], float[8,6]!) | Relu() | Softmax() free=1", &made));
+    MUST(scene_session(s, env, made->model, "GLCompute", "strict=1,enableGraphCapture=1",
+                       &session));
+    MUST(run_id(s, session, made, 3, made->inputs.values, &y));
+    MUST(scene_keep(s, y, drop_value));
+    MUST(run_id(s, session, made, 3, made->inputs.values, &y));
+    esk_mem_set_hook(count_allocation, &allocations);
+    for (int i = 0; i < 100 && good; i++)
+        good = run_id(s, session, made, 3, made->inputs.values, &y);
+    esk_mem_set_hook(NULL, NULL);
+    CHECK(s, !atomic_load(&allocations), "%zu allocations in 100 replays",
+          atomic_load(&allocations));
+    return good;
 }
 
 bool what_changed_is_an_error(struct scene *s) {

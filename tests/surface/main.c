@@ -8,6 +8,7 @@ static const struct table_test tests[] = {
     ROW(run_tag_is_in_the_error),
     ROW(terminate_before_a_run),
     ROW(terminate_in_flight),
+    ROW(warm_up_leaves_nothing_to_do),
     ROW(async_runs_give_the_same),
     ROW(async_argument_errors_come_at_once),
     ROW(destroy_while_runs_are_queued),
@@ -30,6 +31,7 @@ static const struct table_test tests[] = {
     ROW(a_value_on_two_screens),
     ROW(copies_by_the_queue),
     ROW(replay_equals_a_run),
+    ROW(replays_allocate_nothing),
     ROW(what_changed_is_an_error),
     ROW(replay_sees_new_content),
     ROW(capture_lists_every_reason),
@@ -40,6 +42,7 @@ static const struct table_test tests[] = {
     ROW(int64_off_goes_to_the_cpu),
     ROW(external_data_from_memory),
     ROW(sessions_of_a_model_share_weights),
+    ROW(threads_of_the_blas),
     ROW(buffers_of_a_callers_context),
 #undef ROW
 };

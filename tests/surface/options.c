@@ -4,6 +4,7 @@
 
 #include "message.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -102,6 +103,7 @@ bool wrong_values_are_refused(struct scene *s) {
         {"deviceId", "-1", "0..255"},
         {"ep.webgpuexecutionprovider.deviceId", "x", "0..255"},
         {"logSeverity", "warn", "warning"},
+        {"intraOpNumThreads", "-1", "0..1024"},
     };
     esk_session_options *options;
     esk_error error = ESK_ERROR_INIT;
@@ -358,5 +360,36 @@ bool sessions_of_a_model_share_weights(struct scene *s) {
           "weights of three sessions take %llu bytes, of one %llu",
           (unsigned long long)stats[2].weight_bytes,
           (unsigned long long)stats[0].weight_bytes);
+    return true;
+}
+
+bool threads_of_the_blas(struct scene *s) {
+    void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+    int (*count)(void) = NULL;
+    struct op_case *made;
+    esk_env *env;
+    esk_session *session;
+    esk_value *y, *expected = NULL;
+
+    if (library)
+        *(void **)&count = dlsym(library, "openblas_get_num_threads");
+    if (!count)
+        return scene_skip(s, "no OpenBLAS");
+    MUST(scene_env(s, &env));
+    MUST(scene_case(s, "MatMul(float[64,64], float[64,64]!)", &made));
+    for (int threads = 1; threads <= 2; threads++) {
+        char settings[32];
+
+        snprintf(settings, sizeof(settings), "intraOpNumThreads=%d", threads);
+        MUST(scene_session(s, env, made->model, "CPU", settings, &session));
+        CHECK(s, count() == threads, "%d threads with %s", count(), settings);
+        MUST(scene_run(s, session, &y, 1, made->inputs.values[0]));
+        if (expected)
+            MUST(scene_near(s, settings, y, expected));
+        expected = y;
+    }
+    /* 0: as it is */
+    MUST(scene_session(s, env, made->model, "CPU", "intraOpNumThreads=0", &session));
+    CHECK(s, count() == 2, "%d threads, not left as they were", count());
     return true;
 }

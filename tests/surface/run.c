@@ -1,6 +1,8 @@
 /* Run options. In: small models; out: statuses and messages as the header says. */
 #include "surface.h"
 
+#include <string.h>
+
 #include <pthread.h>
 #include <stdio.h>
 #include <time.h>
@@ -140,4 +142,51 @@ bool terminate_in_flight(struct scene *s) {
         esk_error_clear(&error);
     }
     return true;
+}
+
+/* After a warm-up the first run plans and compiles nothing. */
+bool warm_up_leaves_nothing_to_do(struct scene *s) {
+    struct op_case *made;
+    esk_env *env;
+    esk_session *session, *cpu;
+    esk_session_stats before, warm, after;
+    esk_value *x, *y, *expected;
+    esk_error error = ESK_ERROR_INIT;
+    int64_t dims[] = {5, 8};
+    esk_input_shape shape = {.rank = 2, .dims = dims}, wrong = {"nobody", 2, dims};
+
+    MUST(scene_env(s, &env));
+    MUST(scene_case(s, "MatMul(float[4,8], float[8,24]!) | Softmax() free=1", &made));
+    MUST(scene_session(s, env, made->model, "GLCompute", "strict=1,enableGraphCapture=1",
+                       &session));
+    MUST(scene_session(s, env, made->model, "CPU", NULL, &cpu));
+    MUST(scene_value(s, "float[5,8]", &x));
+    MUST(scene_run(s, cpu, &expected, 1, x));
+    shape.name = made->inputs.names[0];
+    CHECK(s, esk_session_warm_up(session, NULL, 0, &error) == ESK_INVALID_ARGUMENT &&
+                 strstr(esk_error_message(&error), shape.name),
+          "without a shape: %s", esk_error_message(&error));
+    esk_error_clear(&error);
+    CHECK(s, esk_session_warm_up(session, &wrong, 1, &error) == ESK_INVALID_ARGUMENT &&
+                 strstr(esk_error_message(&error), "nobody"),
+          "an input that is not there: %s", esk_error_message(&error));
+    esk_error_clear(&error);
+    MUST(scene_stats(s, session, &before));
+    if (esk_session_warm_up(session, &shape, 1, &error) != ESK_OK)
+        return fault_take(s->fault, "warm-up", &error);
+    MUST(scene_stats(s, session, &warm));
+    CHECK(s, warm.binds > before.binds && warm.dispatches > before.dispatches,
+          "the warm-up did nothing");
+    esk_value *out = NULL;
+    if (esk_session_run(session, esk_run_options(.gpu_graph_id = -1), made->inputs.names, &x, 1,
+                        NULL, &out, 1, &error) != ESK_OK)
+        return fault_take(s->fault, "run", &error);
+    MUST(scene_keep(s, out, (void (*)(void *))esk_value_destroy));
+    MUST(scene_near(s, "after the warm-up", out, expected));
+    MUST(scene_stats(s, session, &after));
+    CHECK(s, after.binds == warm.binds && after.programs == warm.programs &&
+                 after.buffers_created == warm.buffers_created,
+          "the run after it made plans, programs or buffers");
+    /* nothing was captured: graph 0 is captured by the first run that asks for it */
+    return scene_run(s, session, &y, 1, x) && scene_near(s, "captured", y, expected);
 }

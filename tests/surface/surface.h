@@ -11,6 +11,7 @@ bool run_options_sizes(struct scene *s);
 bool run_tag_is_in_the_error(struct scene *s);
 bool terminate_before_a_run(struct scene *s);
 bool terminate_in_flight(struct scene *s);
+bool warm_up_leaves_nothing_to_do(struct scene *s);
 
 /* queue.c: runs by the queue, threads */
 bool async_runs_give_the_same(struct scene *s);
@@ -40,6 +41,7 @@ bool copies_by_the_queue(struct scene *s);
 
 /* capture.c: capture and replay */
 bool replay_equals_a_run(struct scene *s);
+bool replays_allocate_nothing(struct scene *s);
 bool what_changed_is_an_error(struct scene *s);
 bool replay_sees_new_content(struct scene *s);
 bool capture_lists_every_reason(struct scene *s);
@@ -52,6 +54,7 @@ bool overrides_of_free_dimensions(struct scene *s);
 bool int64_off_goes_to_the_cpu(struct scene *s);
 bool external_data_from_memory(struct scene *s);
 bool sessions_of_a_model_share_weights(struct scene *s);
+bool threads_of_the_blas(struct scene *s);
 
 /* share.c: a caller's own GL context */
 bool buffers_of_a_callers_context(struct scene *s);
