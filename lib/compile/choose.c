@@ -186,8 +186,36 @@ static bool kernel_fits(struct chooser *c, const struct esk_kernel *k, const cha
     return true;
 }
 
-static bool recipe_fits(struct chooser *c, const struct esk_recipe *recipe,
-                        const char **why) {
+/* Who uses a walk may ask for its bytes: a kernel reads the base and writes them. */
+static bool walk_fits(struct chooser *c, esk_id id, const struct esk_walk *walk,
+                      const char **why) {
+    const struct {
+        esk_id id;
+        enum esk_layout layout;
+    } ends[] = {{walk->base, walk->layout}, {id, ESK_LAYOUT_DENSE}, {id, walk->prefer}};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        const struct esk_var *var = c->graph->vars[ends[i].id];
+        enum esk_layout layout = ends[i].layout;
+        uint64_t bytes =
+            esk_storage_bytes(esk_storage_of(var->dtype, var->rank, var->dim, layout), layout,
+                              var->rank, var->dim);
+        if (bytes > c->options->limits->max_slab) {
+            *why = esk_arena_printf(
+                &c->plan->arena, "'%s' takes %llu bytes, one binding of the device holds %llu",
+                var->name, (unsigned long long)bytes,
+                (unsigned long long)c->options->limits->max_slab);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool recipe_fits(struct chooser *c, const struct esk_node *node,
+                        const struct esk_recipe *recipe, const char **why) {
+    for (uint32_t i = 0; i < ESK_RECIPE_INPUTS && i < node->n_out; i++)
+        if (recipe->walk[i] && node->out[i] != ESK_NONE &&
+            !walk_fits(c, node->out[i], recipe->walk[i], why))
+            return false;
     for (uint32_t i = 0; i < recipe->n_kernels; i++)
         if (!kernel_fits(c, &recipe->kernels[i], why))
             return false;
@@ -225,7 +253,7 @@ static esk_status take_recipe(struct chooser *c, const struct esk_ctx *ctx,
     for (size_t i = 0; i < list->count && (!n || (tuner && i < MOST)); i++) {
         if (recipe_failed(list->items[i]))
             return esk_fail_memory(c->error, "recipes");
-        if (!recipe_fits(c, list->items[i], why))
+        if (!recipe_fits(c, ctx->node, list->items[i], why))
             continue;
         first = n++ ? first : i;
         if (i < MOST)

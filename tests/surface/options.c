@@ -393,3 +393,40 @@ bool threads_of_the_blas(struct scene *s) {
     CHECK(s, count() == 2, "%d threads, not left as they were", count());
     return true;
 }
+
+/* What does not fit one binding goes to the CPU, with the value, its size and the limit. */
+bool a_binding_too_small_is_a_reason(struct scene *s) {
+    struct op_case *made;
+    esk_env *env;
+    esk_session *session, *cpu;
+    esk_value *y, *expected;
+    esk_placement *placement;
+    esk_error error = ESK_ERROR_INIT;
+    bool walked = false;
+
+    MUST(scene_env(s, &env));
+    MUST(scene_case(s,
+                    "Relu(float[1,16,12,12]) | Reshape(int64[5]!=1,2,8,12,12) | "
+                    "Transpose() perm=0,2,1,3,4 | Reshape(int64[4]!=1,16,12,12) | "
+                    "Slice(int64[1]!=0, int64[1]!=4, int64[1]!=1) | Exp()",
+                    &made));
+    MUST(scene_session(s, env, made->model, "CPU", NULL, &cpu));
+    MUST(scene_session(s, env, made->model, "GLCompute", "maxStorageBufferBindingSize=4096",
+                       &session));
+    MUST(scene_run(s, cpu, &expected, 1, made->inputs.values[0]));
+    MUST(scene_run(s, session, &y, 1, made->inputs.values[0]));
+    MUST(scene_near(s, "with bindings of 4096 bytes", y, expected));
+    GOOD(s, esk_session_placement(session, &placement, &error));
+    MUST(scene_keep(s, placement, (void (*)(void *))esk_placement_destroy));
+    for (size_t i = 0; i < esk_placement_count(placement); i++) {
+        const esk_node_placement *node = esk_placement_get(placement, i);
+
+        if (strcmp(node->home, "CPU"))
+            continue;
+        walked |= !strcmp(node->op_type, "Transpose");
+        CHECK(s, strstr(node->reason, "9216 bytes") && strstr(node->reason, "4096"),
+              "%s: '%s'", node->name, node->reason);
+    }
+    CHECK(s, walked, "the Transpose fits a binding");
+    return true;
+}
