@@ -400,7 +400,7 @@ int cmd_info(int argc, char **argv) {
          0, NULL},
         {"dump", ARG_LIST, &info.dumps, "WHAT",
          "prints the library's own text instead: graph, plan, commands,\n"
-         "limits, or source:N (the shader of command N)",
+         "limits, tuning, or source:N (the shader of command N)",
          0, 0, NULL},
         SETUP_DIM(info.setup),
         {"free-size", ARG_INT, &info.fallback_size, "N",
