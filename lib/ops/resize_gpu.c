@@ -69,10 +69,21 @@ static void spatial(struct esk_ctx *c, const struct esk_resize *r,
     esk_kernel_int(k, "od", out[0]);
     esk_kernel_int(k, "oh", out[1]);
     esk_kernel_int(k, "ow", out[2]);
+    uint64_t wide = (uint64_t)esk_divide_up(c4, lo),
+             across = (uint64_t)esk_divide_up(out[2], PX * (lanes / lo)),
+             images = (uint64_t)(x->dim[0] * out[0]);
+    /* A group of a software renderer costs more than a few outputs: long ones, but as many
+     * as a pool of threads shares evenly. A GPU wants many. */
+    int64_t rows = c->limits->software ? 16 : 1;
+    while (rows > 1 &&
+           wide * across * images * (uint64_t)esk_divide_up(out[1], rows) < 64)
+        rows /= 2;
+    int64_t down = esk_divide_up(out[1], rows);
+    esk_kernel_int(k, "rows", rows);
+    esk_kernel_int(k, "down", down);
     axis_params(k, r, axes, 3);
-    esk_kernel_groups(k, (uint64_t)esk_divide_up(c4, lo),
-                      (uint64_t)esk_divide_up(out[2], PX * (lanes / lo)),
-                      (uint64_t)(x->dim[0] * out[0] * out[1]));
+    esk_kernel_groups(k, wide, across, images * (uint64_t)down);
+    k->loop_iterations = (uint64_t)rows;
     k->bytes = 4.0 * (double)(esk_var_count(x) + esk_var_count(y));
 }
 
