@@ -186,6 +186,17 @@ static bool print_json(const struct entry *entry, struct figures *figures) {
                         json_integer((json_int_t)figures->dispatches));
     json_object_set_new(tree, "inline_dispatches",
                         json_integer((json_int_t)figures->on_caller));
+    json_object_set_new(tree, "buffers_created",
+                        json_integer((json_int_t)stats->buffers_created));
+    json_object_set_new(tree, "buffers_destroyed",
+                        json_integer((json_int_t)stats->buffers_destroyed));
+    json_object_set_new(tree, "buffer_bytes",
+                        json_integer((json_int_t)stats->device_bytes));
+    json_object_set_new(tree, "cached_buffers",
+                        json_integer((json_int_t)stats->cached_buffers));
+    json_object_set_new(tree, "cached_bytes",
+                        json_integer((json_int_t)stats->cached_bytes));
+    json_object_set_new(tree, "cache_hits", json_integer((json_int_t)stats->cache_hits));
     json_object_set_new(tree, "fallbacks", json_integer(stats->fallbacks));
     json_object_set_new(tree, "compiles", json_integer((json_int_t)stats->programs));
     if (figures->profile) {

@@ -138,6 +138,8 @@ typedef struct esk_session_stats {
     uint32_t barriers; /* commands that wait for what earlier ones wrote */
     uint64_t inline_dispatches; /* of `dispatches`: computed by the calling thread */
     uint64_t uploads, readbacks; /* transfers between host and device */
+    uint64_t cached_buffers, cached_bytes; /* of the live ones: free, for the next run */
+    uint64_t cache_hits; /* buffers that a run found in a cache */
 } esk_session_stats;
 
 ESK_API esk_status esk_session_get_stats(esk_session *session, esk_session_stats *stats,

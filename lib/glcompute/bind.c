@@ -32,9 +32,10 @@ esk_status esk_gl_lease_ready(struct esk_lease *lease, esk_error *error) {
             GLenum usage =
                 facts->kind == ESK_SLOT_INPUT ? GL_DYNAMIC_DRAW : GL_DYNAMIC_READ;
             if (!lease->own[i])
-                ESK_TRY(esk_gl_buffer_create(&screen->memory, facts->bytes, usage,
-                                             esk_slot_name(facts->kind), &lease->own[i],
-                                             error));
+                ESK_TRY(esk_gl_buffer_lease(&screen->memory, ESK_GL_POOL_DEFAULT,
+                                            facts->bytes, usage,
+                                            esk_slot_name(facts->kind), &lease->own[i],
+                                            error));
             lease->slots[slot] = lease->own[i];
             if (screen->device->options.poison)
                 ESK_TRY(esk_gl_buffer_poison(&screen->memory, lease->own[i], error));
@@ -72,6 +73,16 @@ bool esk_gl_lease_copy(struct esk_lease *lease, bool out) {
                                      out ? 0 : (GLintptr)b->offset, (GLsizeiptr)b->bytes));
     }
     return any;
+}
+
+void esk_gl_lease_give_own(struct esk_lease *lease) {
+    for (uint32_t i = 0; i < count(lease); i++) {
+        esk_gl_cache_give(&lease->prepared->screen->memory.pools[ESK_GL_POOL_DEFAULT],
+                          lease->own[i]);
+        lease->own[i] = NULL;
+        lease->slots[first(lease) + i] = NULL;
+    }
+    lease->ready = false;
 }
 
 void esk_gl_lease_unbind(struct esk_lease *lease) {

@@ -1,4 +1,4 @@
-/* Slabs, their views, the storage cache. In: sizes; out: GL buffers. Must not know weights,
+/* Buffers, their views, the caches. In: sizes; out: GL buffers. Must not know weights,
  * commands, programs or plans. */
 #include "glcompute/buffer.h"
 
@@ -7,46 +7,127 @@
 
 #include <string.h>
 
-/* ---- the storage cache ---- */
+#define KIB ((uint64_t)1024)
+#define MIB (1024 * KIB)
+
+/* ---- the caches ---- */
 
 uint64_t esk_gl_buffer_round(uint64_t bytes) {
     uint64_t units = bytes / 64 + (bytes % 64 != 0);
     return (units ? units : 1) * 64 + 16;
 }
 
-struct esk_gl_buffer *esk_gl_cache_lease(struct esk_gl_cache *cache, uint64_t bytes) {
-    uint64_t wanted = esk_gl_buffer_round(bytes);
+/* Sizes and how many free ones are kept: the WebGPU provider's, so that what its users
+ * know of memory holds here. */
+static const struct {
+    uint64_t bytes;
+    uint32_t cap;
+} classes[ESK_GL_CLASSES] = {
+    {64, 250},       {128, 200},       {256, 200},      {512, 200},     {2 * KIB, 230},
+    {4 * KIB, 200},  {8 * KIB, 50},    {16 * KIB, 50},  {32 * KIB, 50}, {64 * KIB, 50},
+    {128 * KIB, 50}, {256 * KIB, 50},  {512 * KIB, 50}, {MIB, 50},      {2 * MIB, 30},
+    {4 * MIB, 20},   {8 * MIB, 10},    {12 * MIB, 10},  {16 * MIB, 10}, {25 * MIB, 15},
+    {32 * MIB, 22},  {44236800, 2},    {58982400, 6},   {64 * MIB, 6},  {128 * MIB, 6},
+    {160 * MIB, 6},
+};
+
+/* The class of `bytes`, or ESK_GL_CLASSES: exact, and not kept. */
+static uint32_t class_of(const struct esk_gl_cache *cache, uint64_t bytes) {
+    uint32_t i = 0;
+    while (i < ESK_GL_CLASSES && classes[i].bytes < bytes)
+        i++;
+    bool fits = i < ESK_GL_CLASSES &&
+                (!cache->most || esk_gl_buffer_round(classes[i].bytes) <= cache->most);
+    return fits ? i : ESK_GL_CLASSES;
+}
+
+/* The class that a buffer was made for. */
+static uint32_t class_of_buffer(const struct esk_gl_cache *cache,
+                                const struct esk_gl_buffer *buffer) {
+    uint32_t i = class_of(cache, buffer->bytes - 16);
+    return i < ESK_GL_CLASSES && esk_gl_buffer_round(classes[i].bytes) == buffer->bytes
+               ? i
+               : ESK_GL_CLASSES;
+}
+
+uint64_t esk_gl_cache_size(const struct esk_gl_cache *cache, uint64_t bytes) {
+    uint32_t i =
+        cache->mode == ESK_CACHE_BUCKET ? class_of(cache, bytes) : ESK_GL_CLASSES;
+    return i < ESK_GL_CLASSES ? classes[i].bytes : bytes;
+}
+
+struct esk_gl_buffer *esk_gl_cache_lease(struct esk_gl_cache *cache, uint64_t bytes,
+                                         GLenum usage) {
+    uint64_t wanted = esk_gl_buffer_round(esk_gl_cache_size(cache, bytes));
     for (struct esk_gl_buffer **at = &cache->free; *at; at = &(*at)->next) {
         struct esk_gl_buffer *buffer = *at;
-        if (buffer->bytes != wanted)
+        if (buffer->bytes != wanted || buffer->usage != usage)
             continue;
         *at = buffer->next;
         buffer->next = NULL;
         cache->bytes -= buffer->bytes;
         cache->count--;
+        cache->hits++;
+        if (cache->mode == ESK_CACHE_BUCKET)
+            cache->in_class[class_of_buffer(cache, buffer)]--;
         return buffer;
     }
     return NULL;
 }
 
-struct esk_gl_buffer *esk_gl_cache_give(struct esk_gl_cache *cache,
-                                        struct esk_gl_buffer *buffer) {
-    buffer->next = cache->free;
-    cache->free = buffer;
-    cache->bytes += buffer->bytes;
-    cache->count++;
-    return NULL;
+static void push(struct esk_gl_buffer **list, struct esk_gl_buffer *buffer) {
+    buffer->next = *list;
+    *list = buffer;
 }
 
-struct esk_gl_buffer *esk_gl_cache_drain(struct esk_gl_cache *cache) {
-    struct esk_gl_buffer *buffer = cache->free;
+static struct esk_gl_buffer *pop(struct esk_gl_buffer **list) {
+    struct esk_gl_buffer *buffer = *list;
     if (buffer) {
-        cache->free = buffer->next;
+        *list = buffer->next;
         buffer->next = NULL;
-        cache->bytes -= buffer->bytes;
-        cache->count--;
     }
     return buffer;
+}
+
+void esk_gl_cache_give(struct esk_gl_cache *cache, struct esk_gl_buffer *buffer) {
+    bool keep = buffer && cache->mode != ESK_CACHE_DISABLED;
+    if (!buffer)
+        return;
+    if (cache->mode == ESK_CACHE_BUCKET) {
+        uint32_t i = class_of_buffer(cache, buffer);
+        keep = i < ESK_GL_CLASSES && cache->in_class[i] < classes[i].cap;
+        if (keep)
+            cache->in_class[i]++;
+    }
+    if (!keep) {
+        push(&cache->dropped, buffer);
+        return;
+    }
+    push(cache->mode == ESK_CACHE_LAZY ? &cache->waiting : &cache->free, buffer);
+    cache->bytes += buffer->bytes;
+    cache->count++;
+}
+
+static void drop(struct esk_gl_cache *cache, struct esk_gl_buffer **list) {
+    for (struct esk_gl_buffer *b; (b = pop(list));) {
+        cache->bytes -= b->bytes;
+        cache->count--;
+        push(&cache->dropped, b);
+    }
+}
+
+void esk_gl_cache_end_run(struct esk_gl_cache *cache) {
+    drop(cache, &cache->waiting);
+}
+
+struct esk_gl_buffer *esk_gl_cache_sweep(struct esk_gl_cache *cache) {
+    return pop(&cache->dropped);
+}
+
+void esk_gl_cache_empty(struct esk_gl_cache *cache) {
+    drop(cache, &cache->free);
+    drop(cache, &cache->waiting);
+    memset(cache->in_class, 0, sizeof cache->in_class);
 }
 
 /* ---- buffers ---- */
@@ -54,13 +135,40 @@ struct esk_gl_buffer *esk_gl_cache_drain(struct esk_gl_cache *cache) {
 /* All work on contents goes through this target, which no dispatch looks at. */
 #define TARGET GL_COPY_WRITE_BUFFER
 
-static void drain(struct esk_gl_memory *memory) {
-    for (struct esk_gl_buffer *b; (b = esk_gl_cache_drain(&memory->cache));)
-        esk_gl_buffer_destroy(memory, b);
+bool esk_gl_memory_dropped(const struct esk_gl_memory *memory) {
+    bool any = false;
+    for (int i = 0; i < ESK_GL_POOLS; i++)
+        any |= memory->pools[i].dropped != NULL;
+    return any;
+}
+
+void esk_gl_memory_sweep(struct esk_gl_memory *memory) {
+    for (int i = 0; i < ESK_GL_POOLS; i++)
+        for (struct esk_gl_buffer *b; (b = esk_gl_cache_sweep(&memory->pools[i]));)
+            esk_gl_buffer_destroy(memory, b);
+}
+
+/* Empties all caches; false: there was nothing in them. */
+static bool drain(struct esk_gl_memory *memory) {
+    for (int i = 0; i < ESK_GL_POOLS; i++)
+        esk_gl_cache_empty(&memory->pools[i]);
+    bool any = esk_gl_memory_dropped(memory);
+    esk_gl_memory_sweep(memory);
+    return any;
 }
 
 void esk_gl_memory_finish(struct esk_gl_memory *memory) {
     drain(memory);
+}
+
+esk_status esk_gl_buffer_lease(struct esk_gl_memory *memory, enum esk_gl_pool pool,
+                               uint64_t bytes, GLenum usage, const char *label,
+                               struct esk_gl_buffer **buffer, esk_error *error) {
+    struct esk_gl_cache *cache = &memory->pools[pool];
+    *buffer = esk_gl_cache_lease(cache, bytes, usage);
+    return *buffer ? ESK_OK
+                   : esk_gl_buffer_create(memory, esk_gl_cache_size(cache, bytes), usage,
+                                          label, buffer, error);
 }
 
 esk_status esk_gl_buffer_create(struct esk_gl_memory *memory, uint64_t bytes,
@@ -75,6 +183,7 @@ esk_status esk_gl_buffer_create(struct esk_gl_memory *memory, uint64_t bytes,
     if (!buffer)
         return esk_fail_memory(error, "a buffer");
     buffer->bytes = size;
+    buffer->usage = usage;
     esk_status status = ESK_OK;
     for (int try = 0; try < 2; try++) {
         ESK_GL(gl, GenBuffers(1, &buffer->id));
@@ -87,9 +196,8 @@ esk_status esk_gl_buffer_create(struct esk_gl_memory *memory, uint64_t bytes,
             break;
         ESK_GL(gl, DeleteBuffers(1, &buffer->id));
         buffer->id = 0;
-        if (status != ESK_OUT_OF_MEMORY || !memory->cache.count)
+        if (status != ESK_OUT_OF_MEMORY || !drain(memory))
             break;
-        drain(memory);
     }
     if (status != ESK_OK) {
         esk_free(buffer);

@@ -160,6 +160,14 @@ static esk_status fill_screen(struct esk_device *device, struct esk_gl_screen *s
                                             .limits = &device->limits,
                                             .counters = &screen->counters,
                                             .labels = options->debug};
+    const enum esk_cache_mode modes[ESK_GL_POOLS] = {
+        [ESK_GL_POOL_STORAGE] = options->cache_storage,
+        [ESK_GL_POOL_UNIFORM] = options->cache_uniform,
+        [ESK_GL_POOL_DEFAULT] = options->cache_default,
+    };
+    for (int i = 0; i < ESK_GL_POOLS; i++)
+        screen->memory.pools[i] =
+            (struct esk_gl_cache){.mode = modes[i], .most = device->limits.max_binding};
     screen->weights.memory = &screen->memory;
     esk_gl_programs_init(&screen->programs, gl, esk_shaders, &screen->counters);
     screen->programs.labels = options->debug;
@@ -456,6 +464,12 @@ static void add_counters(struct esk_gl_screen *screen, struct esk_counters *sum)
     sum->buffers_destroyed += c->buffers_destroyed;
     sum->buffer_bytes += c->buffer_bytes;
     sum->buffer_peak += c->buffer_peak;
+    for (int i = 0; i < ESK_GL_POOLS; i++) {
+        const struct esk_gl_cache *pool = &screen->memory.pools[i];
+        sum->cached_buffers += pool->count;
+        sum->cached_bytes += pool->bytes;
+        sum->cache_hits += pool->hits;
+    }
     sum->form_bytes += c->form_bytes;
     sum->forms += c->forms;
     sum->uploads += c->uploads;

@@ -30,8 +30,8 @@ struct esk_lease {
     struct esk_prepared *prepared;
     struct esk_gl_buffer **slots; /* what the run uses; activations, inputs and outputs only
                                      while it is held */
-    struct esk_gl_buffer **own;   /* of input and output slots, in their order; made when a
-                                     run finds no device tensor there */
+    struct esk_gl_buffer **own;   /* of input and output slots, in their order; leased when
+                                     a run finds no device tensor there */
     struct esk_gl_buffer *params; /* own; NULL: the prepared plan's */
     struct esk_times *times;      /* NULL: nobody watches */
     struct esk_gl_bound *bound;   /* room for all inputs and outputs */
@@ -49,6 +49,8 @@ bool esk_gl_lease_bound(const struct esk_lease *lease, uint32_t slot);
 /* Copies between slots and tensors, before the commands of the run and after them; true if
  * there was one. */
 bool esk_gl_lease_copy(struct esk_lease *lease, bool out);
+/* Input and output buffers of the lease's own go to the cache; no GL. */
+void esk_gl_lease_give_own(struct esk_lease *lease);
 /* The run is over; no GL. */
 void esk_gl_lease_unbind(struct esk_lease *lease);
 

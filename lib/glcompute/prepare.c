@@ -1,5 +1,5 @@
 /* Plans on a device: prepared, leased, run. In: plans and host tensors; out: GL work,
- * host bytes. A steady run takes a lease from the pool and slabs from the cache, and
+ * host bytes. A steady run takes a lease from the pool and buffers from the caches, and
  * makes nothing. Must not know operators. */
 #include "glcompute/lease.h"
 
@@ -68,8 +68,8 @@ static esk_status prepare_programs(struct esk_prepared *p, esk_error *error) {
 static esk_status make_params(struct esk_prepared *p, GLenum usage,
                               struct esk_gl_buffer **params, esk_error *error) {
     struct esk_gl_memory *memory = &p->screen->memory;
-    ESK_TRY(esk_gl_buffer_create(memory, p->record.param_bytes, usage, "params", params,
-                                 error));
+    ESK_TRY(esk_gl_buffer_lease(memory, ESK_GL_POOL_UNIFORM, p->record.param_bytes, usage,
+                                "params", params, error));
     return esk_gl_buffer_write(memory, *params, 0, p->record.param_bytes,
                                p->record.params, error);
 }
@@ -117,7 +117,8 @@ static void destroy_prepared(struct esk_prepared *p) {
     for (uint32_t i = 0; p->forms && i < p->plan->n_forms; i++)
         esk_gl_form_unref(&screen->weights, p->forms[i]);
     esk_gl_buffer_destroy(&screen->memory, p->constants);
-    esk_gl_buffer_destroy(&screen->memory, p->params);
+    esk_gl_cache_give(&screen->memory.pools[ESK_GL_POOL_UNIFORM], p->params);
+    esk_gl_memory_sweep(&screen->memory);
     esk_gl_record_finish(&p->record);
     esk_free(p->forms);
     esk_free(p);
@@ -160,7 +161,11 @@ static void destroy_lease(struct esk_lease *lease) {
             esk_gl_buffer_destroy(memory, lease->slots[i]);
     for (uint32_t i = 0; lease->own && i < record->n_inputs + record->n_outputs; i++)
         esk_gl_buffer_destroy(memory, lease->own[i]);
-    esk_gl_buffer_destroy(memory, lease->params);
+    if (lease->dirty)
+        esk_gl_buffer_destroy(memory, lease->params);
+    else
+        esk_gl_cache_give(&memory->pools[ESK_GL_POOL_UNIFORM], lease->params);
+    esk_gl_memory_sweep(memory);
     esk_free(lease->slots);
     esk_free(lease->own);
     esk_free(lease->bound);
@@ -187,13 +192,16 @@ void esk_gl_unprepare(struct esk_prepared *p) {
 /* Activation slabs that the cache has; true if nothing is left for GL to do. */
 static bool take_slabs(struct esk_lease *lease) {
     const struct esk_prepared *p = lease->prepared;
-    bool complete = !p->screen->device->options.poison;
+    bool complete = !p->screen->device->options.poison &&
+                    (!p->record.n_late || lease->params);
     for (uint32_t i = 0; i < p->record.n_slots; i++) {
         const struct esk_gl_slot *slot = &p->record.slots[i];
         if (slot->kind == ESK_SLOT_INPUT || slot->kind == ESK_SLOT_OUTPUT)
             continue; /* when a run needs them: esk_gl_lease_ready */
         if (slot->kind == ESK_SLOT_ACTIVATION)
-            lease->slots[i] = esk_gl_cache_lease(&p->screen->memory.cache, slot->bytes);
+            lease->slots[i] =
+                esk_gl_cache_lease(&p->screen->memory.pools[ESK_GL_POOL_STORAGE],
+                                   slot->bytes, GL_DYNAMIC_COPY);
         if (!lease->slots[i])
             complete = complete && !slot->bytes;
         else
@@ -204,21 +212,23 @@ static bool take_slabs(struct esk_lease *lease) {
     return complete;
 }
 
-/* Gives the activation slabs back; the list of those that the cache gave up. */
-static struct esk_gl_buffer *give_slabs(struct esk_lease *lease) {
+/* Gives back what the next run may get from the caches; no GL. */
+static void give_buffers(struct esk_lease *lease) {
     struct esk_prepared *p = lease->prepared;
-    struct esk_gl_buffer *dropped = NULL;
+    struct esk_gl_cache *pools = p->screen->memory.pools;
+    for (int i = 0; i < ESK_GL_POOLS; i++)
+        esk_gl_cache_end_run(&pools[i]);
     for (uint32_t i = 0; i < p->record.n_slots; i++)
-        if (p->record.slots[i].kind == ESK_SLOT_ACTIVATION && lease->slots[i]) {
-            struct esk_gl_buffer *over =
-                esk_gl_cache_give(&p->screen->memory.cache, lease->slots[i]);
+        if (p->record.slots[i].kind == ESK_SLOT_ACTIVATION) {
+            esk_gl_cache_give(&pools[ESK_GL_POOL_STORAGE], lease->slots[i]);
             lease->slots[i] = NULL;
-            if (over) {
-                over->next = dropped;
-                dropped = over;
-            }
         }
-    return dropped;
+    esk_gl_lease_give_own(lease);
+    /* a block has words of its plan: where it may be kept, it stays with the lease */
+    if (pools[ESK_GL_POOL_UNIFORM].mode <= ESK_CACHE_LAZY) {
+        esk_gl_cache_give(&pools[ESK_GL_POOL_UNIFORM], lease->params);
+        lease->params = NULL;
+    }
 }
 
 /* With the context current: makes what is missing, views and poison. */
@@ -229,9 +239,9 @@ static esk_status complete_lease(struct esk_lease *lease, esk_error *error) {
         const struct esk_gl_slot *slot = &p->record.slots[i];
         bool work = slot->kind == ESK_SLOT_ACTIVATION;
         if (work && !lease->slots[i])
-            ESK_TRY(esk_gl_buffer_create(memory, slot->bytes, GL_DYNAMIC_COPY,
-                                         esk_slot_name(slot->kind), &lease->slots[i],
-                                         error));
+            ESK_TRY(esk_gl_buffer_lease(memory, ESK_GL_POOL_STORAGE, slot->bytes,
+                                        GL_DYNAMIC_COPY, esk_slot_name(slot->kind),
+                                        &lease->slots[i], error));
         if (work && p->screen->device->options.poison)
             ESK_TRY(esk_gl_buffer_poison(memory, lease->slots[i], error));
         for (int v = 0; work && v < ESK_GL_VIEWS; v++)
@@ -310,27 +320,22 @@ void esk_gl_release(struct esk_lease *lease) {
     struct esk_gl_screen *screen = p->screen;
     lease->times = NULL;
     pthread_mutex_lock(&screen->lock);
-    struct esk_gl_buffer *dropped = NULL;
     bool keep = !lease->dirty && !screen->lost;
     esk_gl_lease_unbind(lease);
     if (keep)
-        dropped = give_slabs(lease);
+        give_buffers(lease);
     if (keep && p->n_idle < IDLE_LEASES) {
         lease->next = p->idle;
         p->idle = lease;
         p->n_idle++;
         lease = NULL;
     }
-    if (lease || dropped) {
+    if (lease || esk_gl_memory_dropped(&screen->memory)) {
         struct esk_egl_saved saved = {0};
         esk_gl_screen_current_to_free(screen, &saved);
-        while (dropped) {
-            struct esk_gl_buffer *buffer = dropped;
-            dropped = buffer->next;
-            esk_gl_buffer_destroy(&screen->memory, buffer);
-        }
         if (lease)
             destroy_lease(lease);
+        esk_gl_memory_sweep(&screen->memory);
         esk_gl_screen_restore(screen, &saved);
     }
     pthread_mutex_unlock(&screen->lock);

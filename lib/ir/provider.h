@@ -27,6 +27,15 @@ struct esk_device_facts {
 /* Where a software renderer computes: auto is by the plan's estimated work. */
 enum esk_threads { ESK_THREADS_AUTO, ESK_THREADS_POOL, ESK_THREADS_INLINE };
 
+/* What becomes of a buffer that a run gives back: destroyed at once; at the end of the next
+ * run; kept for the same size; kept by size classes with a cap each. */
+enum esk_cache_mode {
+    ESK_CACHE_DISABLED,
+    ESK_CACHE_LAZY,
+    ESK_CACHE_SIMPLE,
+    ESK_CACHE_BUCKET,
+};
+
 /* Options of a device, parsed; see run/options. */
 struct esk_device_options {
     int device_id;
@@ -44,6 +53,9 @@ struct esk_device_options {
     void *display;             /* the caller's own; NULL: none */
     void *share_context;       /* on `display`: to share buffers with; NULL: none */
     enum esk_threads threads;
+    enum esk_cache_mode cache_storage; /* slabs */
+    enum esk_cache_mode cache_uniform; /* params blocks */
+    enum esk_cache_mode cache_default; /* what the host maps: inputs and outputs */
     bool allow_setenv;         /* for it, in a process that has threads already */
 };
 
@@ -53,6 +65,8 @@ struct esk_counters {
     uint64_t inline_dispatches; /* of them: computed by the caller's thread */
     uint64_t recorded;   /* commands recorded */
     uint64_t buffers_created, buffers_destroyed, buffer_bytes, buffer_peak;
+    uint64_t cached_buffers, cached_bytes; /* free, now; live are created - destroyed */
+    uint64_t cache_hits;                   /* buffers leased that were there already */
     uint64_t form_bytes, forms;
     uint64_t uploads, readbacks;
 };

@@ -138,6 +138,9 @@ esk_status esk_session_get_stats(esk_session *session, esk_session_stats *stats,
         stats->readbacks = counters.readbacks;
         stats->buffers_created = counters.buffers_created;
         stats->buffers_destroyed = counters.buffers_destroyed;
+        stats->cached_buffers = counters.cached_buffers;
+        stats->cached_bytes = counters.cached_bytes;
+        stats->cache_hits = counters.cache_hits;
         stats->device_bytes = counters.buffer_bytes;
         stats->device_peak_bytes = counters.buffer_peak;
         stats->weight_bytes = counters.form_bytes;

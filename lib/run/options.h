@@ -84,13 +84,13 @@
     X(PENDING, "maxNumPendingDispatches", INT, "1..4096", "16", DEVICE,                     \
       "dispatches between flushes; a terminated run ends at the next")                      \
     X(CACHE_STORAGE, "storageBufferCacheMode", ENUM, "disabled|lazyRelease|simple|bucket",  \
-      "bucket", LATER, "cache of storage buffers")                                          \
+      "bucket", DEVICE, "what becomes of slabs after a run; bucket: by size classes")        \
     X(CACHE_UNIFORM, "uniformBufferCacheMode", ENUM, "disabled|lazyRelease|simple|bucket",  \
-      "simple", LATER, "cache of parameter buffers")                                        \
+      "simple", DEVICE, "what becomes of blocks of parameters")                             \
     X(CACHE_QUERY, "queryResolveBufferCacheMode", ENUM,                                     \
       "disabled|lazyRelease|simple|bucket", "disabled", LATER, "cache of timer queries")    \
     X(CACHE_DEFAULT, "defaultBufferCacheMode", ENUM, "disabled|lazyRelease|simple|bucket",  \
-      "disabled", LATER, "cache of staging buffers")                                        \
+      "simple", DEVICE, "what becomes of the buffers that the host fills and reads")        \
     X(DAWN_BACKEND, "dawnBackendType", TEXT, "", "", NONE, "Dawn only")                     \
     X(DAWN_TABLE, "dawnProcTable", TEXT, "", "", NONE, "Dawn only")                         \
     X(INSTANCE, "webgpuInstance", TEXT, "", "", NONE, "Dawn only")                          \

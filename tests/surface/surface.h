@@ -57,6 +57,10 @@ bool sessions_of_a_model_share_weights(struct scene *s);
 bool threads_of_the_blas(struct scene *s);
 bool a_binding_too_small_is_a_reason(struct scene *s);
 
+/* caches.c: buffer caches */
+bool cache_modes(struct scene *s);
+bool caches_of_steady_runs(struct scene *s);
+
 /* share.c: a caller's own GL context */
 bool buffers_of_a_callers_context(struct scene *s);
 

@@ -22,20 +22,92 @@ Test(buffer, round) {
     }
 }
 
-Test(buffer, cache) {
-    struct esk_gl_cache cache = {0};
-    struct esk_gl_buffer a = {.bytes = 80}, b = {.bytes = 144}, c = {.bytes = 80};
-    cr_assert_null(esk_gl_cache_lease(&cache, 64));
-    cr_assert_null(esk_gl_cache_give(&cache, &a));
-    cr_assert_null(esk_gl_cache_give(&cache, &b));
-    cr_assert_null(esk_gl_cache_give(&cache, &c));
-    cr_assert(cache.count == 3 && cache.bytes == 304);
-    cr_assert_eq(esk_gl_cache_lease(&cache, 128), &b, "by exact rounded size");
-    cr_assert_null(esk_gl_cache_lease(&cache, 128));
-    cr_assert_eq(esk_gl_cache_lease(&cache, 10), &c, "newest first");
-    cr_assert_eq(esk_gl_cache_drain(&cache), &a);
-    cr_assert_null(esk_gl_cache_drain(&cache));
+enum { USAGE = GL_DYNAMIC_COPY };
+
+static int sweep(struct esk_gl_cache *cache) {
+    int n = 0;
+    while (esk_gl_cache_sweep(cache))
+        n++;
+    return n;
+}
+
+Test(buffer, cache_simple) {
+    struct esk_gl_cache cache = {.mode = ESK_CACHE_SIMPLE};
+    struct esk_gl_buffer a = {.bytes = 80, .usage = USAGE}, b = a, c = a, d = a;
+    b.bytes = 144;
+    d.usage = GL_DYNAMIC_READ;
+    cr_assert_null(esk_gl_cache_lease(&cache, 64, USAGE));
+    esk_gl_cache_give(&cache, &a);
+    esk_gl_cache_give(&cache, &b);
+    esk_gl_cache_give(&cache, &c);
+    esk_gl_cache_give(&cache, &d);
+    esk_gl_cache_give(&cache, NULL);
+    esk_gl_cache_end_run(&cache);
+    cr_assert(cache.count == 4 && cache.bytes == 384 && !cache.hits);
+    cr_assert_eq(esk_gl_cache_lease(&cache, 128, USAGE), &b, "by exact rounded size");
+    cr_assert_null(esk_gl_cache_lease(&cache, 128, USAGE));
+    cr_assert_eq(esk_gl_cache_lease(&cache, 10, USAGE), &c, "newest of its usage first");
+    cr_assert(cache.hits == 2 && sweep(&cache) == 0);
+    esk_gl_cache_empty(&cache);
+    cr_assert_eq(sweep(&cache), 2);
     cr_assert(cache.count == 0 && cache.bytes == 0 && !a.next && !b.next);
+}
+
+Test(buffer, cache_disabled) {
+    struct esk_gl_cache cache = {.mode = ESK_CACHE_DISABLED};
+    struct esk_gl_buffer a = {.bytes = 80, .usage = USAGE};
+    esk_gl_cache_give(&cache, &a);
+    cr_assert(cache.count == 0 && cache.bytes == 0);
+    cr_assert_null(esk_gl_cache_lease(&cache, 64, USAGE));
+    cr_assert_eq(sweep(&cache), 1);
+}
+
+Test(buffer, cache_lazy_release) {
+    struct esk_gl_cache cache = {.mode = ESK_CACHE_LAZY};
+    struct esk_gl_buffer a = {.bytes = 80, .usage = USAGE}, b = a;
+    esk_gl_cache_end_run(&cache);
+    esk_gl_cache_give(&cache, &a);
+    cr_assert(cache.count == 1 && cache.bytes == 80 && sweep(&cache) == 0);
+    cr_assert_null(esk_gl_cache_lease(&cache, 64, USAGE), "never reused");
+    esk_gl_cache_end_run(&cache);
+    esk_gl_cache_give(&cache, &b);
+    cr_assert_eq(esk_gl_cache_sweep(&cache), &a, "at the end of the next run");
+    cr_assert(sweep(&cache) == 0 && cache.count == 1 && cache.bytes == 80);
+}
+
+Test(buffer, cache_bucket) {
+    struct esk_gl_cache cache = {.mode = ESK_CACHE_BUCKET};
+    static const uint64_t rows[][2] = {
+        {0, 64},           {64, 64},
+        {65, 128},         {513, 2048},
+        {8193, 16384},     {(8 << 20) + 1, 12 << 20},
+        {17 << 20, 26214400}, {(32 << 20) + 1, 44236800},
+        {44236801, 58982400}, {160 << 20, 160 << 20},
+        {(160 << 20) + 1, (160 << 20) + 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        cr_assert_eq(esk_gl_cache_size(&cache, rows[i][0]), rows[i][1], "row %zu", i);
+    cache.most = 2048;
+    cr_assert_eq(esk_gl_cache_size(&cache, 512), 512);
+    cr_assert_eq(esk_gl_cache_size(&cache, 513), 513, "its class is past a binding");
+    cache.most = 0;
+    struct esk_gl_buffer many[51] = {0}, odd = {.bytes = 9040, .usage = USAGE};
+    for (int i = 0; i < 51; i++) {
+        many[i].bytes = esk_gl_buffer_round(8192);
+        many[i].usage = USAGE;
+        esk_gl_cache_give(&cache, &many[i]);
+    }
+    cr_assert_eq(cache.count, 50, "the class's cap");
+    cr_assert_eq(esk_gl_cache_sweep(&cache), &many[50]);
+    esk_gl_cache_give(&cache, &odd);
+    cr_assert_eq(esk_gl_cache_sweep(&cache), &odd, "of no class's size: not kept");
+    cr_assert_eq(esk_gl_cache_lease(&cache, 4097, USAGE), &many[49]);
+    esk_gl_cache_give(&cache, &many[50]);
+    cr_assert(cache.count == 50 && sweep(&cache) == 0, "there was room again");
+    esk_gl_cache_empty(&cache);
+    cr_assert(sweep(&cache) == 50 && cache.bytes == 0 && cache.count == 0);
+    esk_gl_cache_give(&cache, &many[0]);
+    cr_assert_eq(cache.count, 1);
 }
 
 /* A driver with memory for `budget` buffers. */
@@ -90,6 +162,8 @@ static struct esk_limits limits = {.max_slab = 1 << 20};
 Test(buffer, out_of_memory) {
     struct esk_counters counters = {0};
     struct esk_gl_memory memory = {.gl = &gl, .limits = &limits, .counters = &counters};
+    struct esk_gl_cache *cache = &memory.pools[ESK_GL_POOL_STORAGE];
+    cache->mode = ESK_CACHE_SIMPLE;
     struct esk_gl_buffer *first, *second;
     esk_error error = ESK_ERROR_INIT;
     budget = 1;
@@ -100,10 +174,10 @@ Test(buffer, out_of_memory) {
     cr_assert(strstr(esk_error_message(&error), "'b' of 80 bytes"), "%s",
               esk_error_message(&error));
     esk_error_clear(&error);
-    esk_gl_cache_give(&memory.cache, first);
+    esk_gl_cache_give(cache, first);
     cr_assert_eq(esk_gl_buffer_create(&memory, 200, GL_STATIC_DRAW, "b", &second, NULL),
                  ESK_OK, "what the cache held is given up");
-    cr_assert(memory.cache.count == 0 && counters.buffer_bytes == 272);
+    cr_assert(cache->count == 0 && counters.buffer_bytes == 272);
     esk_gl_buffer_destroy(&memory, second);
     cr_assert(counters.buffers_created == 2 && counters.buffers_destroyed == 2 && !alive);
 }
