@@ -49,6 +49,7 @@ struct esk_model {
     size_t n_node_ops, cap_node_ops;
     struct esk_map names;   /* building: var names to ids */
     struct esk_blob *bytes; /* the file, mapped or copied; tensors refer to it */
+    bool external;          /* other files were read too */
 };
 
 /* Bytes that stand for a file of external data; borrowed for as long as the model, or one

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "esker/env.h"
+#include "front/model.h"
 #include "run/options.h"
 
 #include <pthread.h>
@@ -21,6 +22,7 @@ struct esk_env {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t left;  /* `leaving` became less */
     struct esk_open_device *devices;
+    struct esk_open_file *files;
     uint32_t leaving; /* sessions whose destruction has begun, here or in their own thread */
     uint64_t serial; /* the last that a value on a device was given */
 };
@@ -37,5 +39,12 @@ esk_status esk_env_device(struct esk_env *env, const struct esk_provider *provid
 /* One reference more to an open device, for a value on it: its serial number. */
 uint64_t esk_env_share(struct esk_env *env, struct esk_open_device *device);
 void esk_env_release(struct esk_env *env, struct esk_open_device *device);
+
+/* The model in a file, for a session to change. *file: what is kept of it while a session has
+ * a reference, NULL if nothing: sessions of one file, unchanged on the disk, share its bytes.
+ * Errors: of esk_model_load. */
+esk_status esk_env_load(struct esk_env *env, const char *path, struct esk_open_file **file,
+                        struct esk_model **model, esk_error *error);
+void esk_env_release_file(struct esk_env *env, struct esk_open_file *file); /* NULL: none */
 
 #endif

@@ -325,9 +325,17 @@ esk_status esk_session_create(esk_env *env, const char *path,
         return esk_fail(error, ESK_INVALID_ARGUMENT,
                         "esk_session_create: env, path or session is NULL");
     struct esk_model *model;
-    ESK_TRY(esk_model_load_with(path, options ? options->files : NULL,
-                                options ? options->n_files : 0, &model, error));
-    return create_over(env, model, options, session, error);
+    struct esk_open_file *file = NULL;
+    if (options && options->n_files)
+        ESK_TRY(esk_model_load_with(path, options->files, options->n_files, &model, error));
+    else
+        ESK_TRY(esk_env_load(env, path, &file, &model, error));
+    esk_status status = create_over(env, model, options, session, error);
+    if (status == ESK_OK)
+        (*session)->file = file;
+    else
+        esk_env_release_file(env, file);
+    return status;
 }
 
 esk_status esk_session_create_from_memory(esk_env *env, const void *bytes, size_t size,
@@ -369,6 +377,7 @@ static void destroy(void *user) {
     esk_free(session->lists[0]);
     esk_free(session->lists[1]);
     esk_model_destroy(session->model);
+    esk_env_release_file(env, session->file);
     pthread_mutex_destroy(&session->lock);
     pthread_mutex_destroy(&session->capture_lock);
     esk_free(session);

@@ -29,6 +29,7 @@ struct esk_session_options {
 struct esk_session {
     struct esk_env *env;
     struct esk_model *model; /* owned; the declared face stays in it */
+    struct esk_open_file *file; /* a reference; NULL: of no file that others may share */
     struct esk_settings settings;
     struct esk_logger logger;       /* the env's, with the session's id and severity */
     struct esk_open_device *device; /* NULL: CPU only */

@@ -44,6 +44,7 @@ static const struct table_test tests[] = {
     ROW(int64_off_goes_to_the_cpu),
     ROW(external_data_from_memory),
     ROW(sessions_of_a_model_share_weights),
+    ROW(sessions_of_a_file_share_weights),
     ROW(threads_of_the_blas),
     ROW(a_binding_too_small_is_a_reason),
     ROW(buffers_of_a_callers_context),

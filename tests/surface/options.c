@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static void drop_session(void *session) {
     esk_session_destroy(session);
@@ -428,5 +429,28 @@ bool a_binding_too_small_is_a_reason(struct scene *s) {
               "%s: '%s'", node->name, node->reason);
     }
     CHECK(s, walked, "the Transpose fits a binding");
+    return true;
+}
+
+bool sessions_of_a_file_share_weights(struct scene *s) {
+    const char *data = getenv("ESKER_TESTDATA");
+    char path[512];
+    esk_env *env;
+    esk_session *sessions[3];
+    esk_session_stats stats[3];
+
+    snprintf(path, sizeof(path), "%s/models/mnist_8/model.onnx", data ? data : "../shared");
+    if (access(path, R_OK))
+        return scene_skip(s, "no mnist_8");
+    MUST(scene_env(s, &env));
+    for (int i = 0; i < 3; i++) {
+        MUST(scene_load(s, env, path, "GLCompute", NULL, &sessions[i]));
+        MUST(scene_stats(s, sessions[i], &stats[i]));
+    }
+    CHECK(s,
+          stats[0].weight_bytes && stats[2].weight_bytes == stats[0].weight_bytes,
+          "weights of three sessions take %llu bytes, of one %llu",
+          (unsigned long long)stats[2].weight_bytes,
+          (unsigned long long)stats[0].weight_bytes);
     return true;
 }

@@ -54,6 +54,7 @@ bool overrides_of_free_dimensions(struct scene *s);
 bool int64_off_goes_to_the_cpu(struct scene *s);
 bool external_data_from_memory(struct scene *s);
 bool sessions_of_a_model_share_weights(struct scene *s);
+bool sessions_of_a_file_share_weights(struct scene *s);
 bool threads_of_the_blas(struct scene *s);
 bool a_binding_too_small_is_a_reason(struct scene *s);
 

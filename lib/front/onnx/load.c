@@ -164,6 +164,7 @@ esk_status esk_onnx_load(struct esk_model *model, struct esk_blob *bytes,
     if (status == ESK_OK)
         status = read_model(&r, model, (const esk_pb_model *)message);
     unpacked_free(message);
+    model->external = r.n_files > 0;
     esk_onnx_reader_finish(&r);
     return status;
 }
