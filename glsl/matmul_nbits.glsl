@@ -1,9 +1,10 @@
 // Rows of X times weights of BITS bits: Y[m][n] = sum over k of X[m][k] * w(k, n) + bias.
 // In: X [p_m, p_k], vec4s along k (SINGLE: elements); W: 16 bytes of a column,
 // [p_chunks][COLS][p_units]; Z: (scale, -zero * scale) of each span, in the same order,
-// then the bias. Out: Y [p_m, COLS * p_units]. Defines: BITS, COLS (columns of an
+// then the bias; with 4 columns vec4s: of two columns each, [span][2][p_units], or of four
+// (MIDDLE: every zero is that), scales alone. Out: Y [p_m, COLS * p_units]. Defines: BITS, COLS (columns of an
 // invocation: 4, 2 or 1), ROWS (of it: 4 or 1), SPANS (scales in a chunk), TAIL (p_k is no
-// multiple of a chunk), SINGLE. One invocation: ROWS rows of COLS columns. A column of the
+// multiple of a chunk), SINGLE, MIDDLE. One invocation: ROWS rows of COLS columns. A column of the
 // tile is a vec4 over its rows, so that nothing is an array.
 const int WORD = 8 / BITS;      // vec4s of numbers in a word
 const int CHUNK = 4 * WORD;     // and in a chunk
@@ -86,20 +87,40 @@ vec4 numbers(uint word, int part) {
 #define STEPS(i, word) STEP(i, word, 0) STEP(i, word, 1) STEP(i, word, 2) STEP(i, word, 3)
 #endif
 #define CLEAR all = part0 = part1 = part2 = part3 = TILE(0.0);
+#if COLS == 4
+#ifdef MIDDLE
+#define SCALES 1
+#define FINISH                                                 \
+    {                                                          \
+        vec4 z = LOAD_Z(span * p_units + unit);                \
+        all *= float(MIDDLE);                                  \
+        sum0 += (part0 - all) * z.x, sum1 += (part1 - all) * z.y; \
+        sum2 += (part2 - all) * z.z, sum3 += (part3 - all) * z.w; \
+    }
+#else
+#define SCALES 2
+#define FINISH                                                 \
+    {                                                          \
+        int at = span * p_units + unit;                        \
+        vec4 z0 = LOAD_Z(at), z1 = LOAD_Z(at + p_units);       \
+        sum0 += part0 * z0.x + all * z0.y, sum1 += part1 * z0.z + all * z0.w; \
+        sum2 += part2 * z1.x + all * z1.y, sum3 += part3 * z1.z + all * z1.w; \
+    }
+#endif
+#else
+#define SCALES COLS
 #define SCALE(sum, part, j)                                    \
     {                                                          \
         int z = ((span + j) * p_units + unit) * 2;             \
         sum += part * LOAD_Z(z) + all * LOAD_Z(z + 1);         \
     }
-#if COLS == 4
-#define FINISH SCALE(sum0, part0, 0) SCALE(sum1, part1, 1) SCALE(sum2, part2, 2) \
-    SCALE(sum3, part3, 3)
-#elif COLS == 2
+#if COLS == 2
 #define FINISH SCALE(sum0, part0, 0) SCALE(sum1, part1, 1)
 #else
 #define FINISH SCALE(sum0, part0, 0)
 #endif
-#define NEXT { FINISH CLEAR span += COLS; }
+#endif
+#define NEXT { FINISH CLEAR span += SCALES; }
 
 void store(int row, int unit, vec4 v) {
     if (row >= p_m)
@@ -114,8 +135,17 @@ void store(int row, int unit, vec4 v) {
 #endif
 }
 
-float bias_of(int j, int unit) {
-    return LOAD_Z(((p_chunks * SPANS * COLS + j) * p_units + unit) * 2);
+vec4 bias_of(int unit) {
+    int at = p_chunks * SPANS * SCALES * p_units + unit;
+#if COLS == 4 && defined(MIDDLE)
+    return LOAD_Z(at);
+#elif COLS == 4
+    return vec4(LOAD_Z(at).xz, LOAD_Z(at + p_units).xz);
+#elif COLS == 2
+    return vec4(LOAD_Z(at * 2), LOAD_Z((at + p_units) * 2), 0.0, 0.0);
+#else
+    return vec4(LOAD_Z(at * 2), 0.0, 0.0, 0.0);
+#endif
 }
 
 void main() {
@@ -131,7 +161,7 @@ void main() {
     TILE all, part0, part1, part2, part3;
     CLEAR
     for (int chunk = 0; chunk < p_chunks; chunk++) {
-        int span = chunk * SPANS * COLS, at = chunk * COLS * p_units + unit;
+        int span = chunk * SPANS * SCALES, at = chunk * COLS * p_units + unit;
         uvec4 w0 = LOAD_W(at);
 #if COLS > 1
         uvec4 w1 = LOAD_W(at + p_units);
@@ -154,13 +184,7 @@ void main() {
         STEPS(3, w)
         NEXT
     }
-    vec4 bias = vec4(bias_of(0, unit), 0.0, 0.0, 0.0);
-#if COLS > 1
-    bias.y = bias_of(1, unit);
-#endif
-#if COLS > 2
-    bias.zw = vec2(bias_of(2, unit), bias_of(3, unit));
-#endif
+    vec4 bias = bias_of(unit);
 #if ROWS == 1
     store(first, unit, vec4(sum0, sum1, sum2, sum3) + bias);
 #else

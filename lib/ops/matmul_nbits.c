@@ -119,7 +119,7 @@ static esk_status cpu(struct esk_cpu *c) {
 
 /* ---- gpu: a known B */
 
-enum { P_N, P_K, P_BITS, P_BLOCK, P_BLOCKS, P_COLS, P_COUNT };
+enum { P_N, P_K, P_BITS, P_BLOCK, P_BLOCKS, P_COLS, P_MIDDLE, P_COUNT };
 
 static struct shape shape_of_params(const int64_t *p) {
     return (struct shape){.n = p[P_N],
@@ -153,27 +153,32 @@ static int64_t span_of(const struct shape *s) {
 }
 
 /* For each span of numbers that have one scale: [span][column …][scale, -zero * scale];
- * then the bias likewise. */
+ * then the bias likewise. Where an invocation has four columns, vec4s of neighbours: two
+ * of two columns, or one of four scales if all zeros are the middle. */
 static void pack_scales(void *dst, size_t bytes, const struct esk_tensor *const *src,
                         const int64_t *params) {
     struct shape s = shape_of_params(params);
     int64_t cols = params[P_COLS], span = span_of(&s), per = 128 / s.bits;
-    int64_t spans = esk_divide_up(s.k, per) * (per / span);
+    int64_t spans = esk_divide_up(s.k, per) * (per / span), units = s.n / cols;
+    bool middle = params[P_MIDDLE];
     float *to = dst;
     (void)bytes;
     for (int64_t n = 0; n < s.n; n++)
         for (int64_t i = 0; i <= spans; i++) {
-            int64_t at = ((i * cols + n % cols) * (s.n / cols) + n / cols) * 2;
+            int64_t unit = n / cols, column = n % cols;
+            int64_t at = middle      ? (i * units + unit) * 4 + column
+                         : cols == 4 ? ((i * 2 + column / 2) * units + unit) * 4 +
+                                           column % 2 * 2
+                                     : ((i * cols + column) * units + unit) * 2;
             int64_t g = i * span / s.block;
-            if (i == spans) {
-                to[at] = src[2] ? (float)esk_tensor_double(src[2], n) : 0;
-                to[at + 1] = 0;
-                continue;
-            }
             if (g >= s.blocks)
                 g = s.blocks - 1;
-            to[at] = (float)esk_tensor_double(src[0], n * s.blocks + g);
-            to[at + 1] = -zero_of(src[1], &s, n, g) * to[at];
+            float scale = i < spans ? (float)esk_tensor_double(src[0], n * s.blocks + g)
+                          : src[2]  ? (float)esk_tensor_double(src[2], n)
+                                    : 0;
+            to[at] = scale;
+            if (!middle)
+                to[at + 1] = i < spans ? -zero_of(src[1], &s, n, g) * scale : 0;
         }
 }
 
@@ -183,7 +188,8 @@ static void known(struct esk_ctx *c, const struct shape *s) {
         esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE) == ESK_STORAGE_F16X2;
     int64_t cols = s->n % 4 == 0 ? 4 : packed_halves ? 2 : 1, per = 128 / s->bits;
     int64_t chunks = esk_divide_up(s->k, per), rows = s->m == 1 ? 1 : 4;
-    int64_t params[P_COUNT] = {s->n, s->k, s->bits, s->block, s->blocks, cols};
+    bool middle = cols == 4 && !esk_in(c, ZEROS);
+    int64_t params[P_COUNT] = {s->n, s->k, s->bits, s->block, s->blocks, cols, middle};
     int64_t spans = chunks * (per / span_of(s));
     struct esk_recipe *r =
         esk_add_recipe(c, rows == 1 ? "nbits, a row" : "nbits, 4 rows");
@@ -194,17 +200,19 @@ static void known(struct esk_ctx *c, const struct shape *s) {
     struct esk_ref_to z = esk_recipe_form(
         r, "nbits_scales", pack_scales, 3,
         (esk_id[]){esk_in_id(c, SCALES), esk_in_id(c, ZEROS), esk_in_id(c, BIAS)},
-        P_COUNT, params, ((size_t)((spans + 1) * s->n) * 8 + 15) & ~(size_t)15,
+        P_COUNT, params, ((size_t)((spans + 1) * s->n) * (middle ? 4 : 8) + 15) & ~(size_t)15,
         ESK_STORAGE_F32, ESK_FLOAT);
     bool vec4 = s->k % 4 == 0;
     esk_kernel_in(c, r, k, "X", A, vec4 ? ESK_VEC4 : ESK_ELEMENT);
     esk_kernel_ref(k, "W", r, w, ESK_READ, ESK_VEC4);
-    esk_kernel_ref(k, "Z", r, z, ESK_READ, ESK_ELEMENT);
+    esk_kernel_ref(k, "Z", r, z, ESK_READ, cols == 4 ? ESK_VEC4 : ESK_ELEMENT);
     esk_kernel_out(c, r, k, "Y", 0, cols == 4 ? ESK_VEC4 : ESK_ELEMENT);
     esk_kernel_define(k, "BITS", s->bits);
     esk_kernel_define(k, "COLS", cols);
     esk_kernel_define(k, "ROWS", rows);
     esk_kernel_define(k, "SPANS", per / span_of(s));
+    if (middle)
+        esk_kernel_define(k, "MIDDLE", 1 << (s->bits - 1));
     if (!vec4)
         esk_kernel_define(k, "SINGLE", 1);
     if (s->k % per)
@@ -219,6 +227,8 @@ static void known(struct esk_ctx *c, const struct shape *s) {
                       (uint64_t)esk_divide_up(s->m, rows), 1);
     k->loop_iterations = (uint64_t)chunks;
     k->flops = 2.0 * (double)s->m * (double)s->n * (double)s->k;
+    k->bytes = 16.0 * (double)(chunks * s->n) + 8.0 * (double)(spans * s->n) +
+               4.0 * (double)s->m * (double)(s->n + s->k);
 }
 
 /* ---- gpu: any B */
