@@ -69,6 +69,11 @@ static void any_window(struct esk_ctx *c, const struct esk_window *w,
     r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
     struct esk_ref_to weights = esk_conv_weights(c, r, f, 1, 2);
     struct esk_conv_tiling t = esk_conv_tiling(c->limits, f, group > 1, ow * oh);
+    /* one tap has few multiplications a load: more channels share an input */
+    if (!unrolled && c->limits->software && group == 1 && f->block >= 8) {
+        t.nv = 4;
+        t.lo = (uint32_t)f->block / 4;
+    }
     if (unrolled && kw >= 5 && t.tile > 7)
         t.tile = 7;
     /* rows end to end, with room for what the last window of a row reads, or each row of
