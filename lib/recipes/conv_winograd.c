@@ -102,7 +102,9 @@ static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
 static bool pays(const struct esk_limits *limits, const struct esk_window *w,
                  const struct form *f, const struct pieces *p, int64_t batch) {
     enum { IN = 900, OUT = 530, WEIGHT = 12 }; /* of a piece and channel; of a weight */
-    const double dispatches = 1e6, rate = 1.33;
+    /* worth: less than this of the direct time, or it does not repay the memory, the two more
+     * commands and the rounding */
+    const double dispatches = 1e6, rate = 1.33, worth = 0.85;
     if (limits->winograd != ESK_WINOGRAD_AUTO)
         return limits->winograd == ESK_WINOGRAD_ALWAYS;
     double ic = (double)f->ic, oc = (double)f->oc, weights = ic * oc;
@@ -112,7 +114,7 @@ static bool pays(const struct esk_limits *limits, const struct esk_window *w,
     double padded = ic * (double)(f->blocks * f->block * 4);
     double three = POINTS * (padded * tiled * rate + weights * WEIGHT) +
                    (double)p->all * (IN * ic + OUT * oc) + dispatches;
-    return limits->software && three < direct;
+    return limits->software && three < direct * worth;
 }
 
 static void input_kernel(struct esk_ctx *c, struct esk_recipe *r,
