@@ -6,11 +6,11 @@
 #include "profiled.h"
 #include "random.h"
 #include "tensor_io.h"
+#include "testset.h"
 #include "timing.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct profile {
     struct setup setup;
@@ -95,28 +95,16 @@ static bool run(const struct profile *p, const char *text, struct fault *fault) 
     esk_session *session = NULL;
     esk_env *env = NULL;
     esk_device_peak peak;
-    char path[4096], data[4096];
-    struct stat status;
-    const char *slash;
+    char path[TESTSET_PATH], data[TESTSET_PATH];
+    const char *own_data = testset_model(text, path, data);
     bool done = profiled_check(&p->options, fault) &&
                 setup_env(&p->setup, &env, fault) &&
                 setup_options(&p->setup, NULL, &options, fault) &&
                 (!p->peak || peak_measure(&p->setup, env, &peak, fault));
 
-    /* a folder of tests: its model on its own data */
-    snprintf(path, sizeof(path), "%s%s", text,
-             !stat(text, &status) && S_ISDIR(status.st_mode) ? "/model.onnx" : "");
-    slash = strrchr(path, '/');
-    snprintf(data, sizeof(data), "%.*stest_data_set_0",
-             slash ? (int)(slash + 1 - path) : 0, path);
     if (done && esk_session_create(env, path, options, &session, &error) != ESK_OK)
         done = fault_take(fault, path, &error);
-    done = done && profile_session(p, session,
-                                   !stat(data, &status) && S_ISDIR(status.st_mode) &&
-                                           slash && !strcmp(slash, "/model.onnx")
-                                       ? data
-                                       : NULL,
-                                   p->peak ? &peak : NULL, fault);
+    done = done && profile_session(p, session, own_data, p->peak ? &peak : NULL, fault);
     esk_session_destroy(session);
     esk_session_options_destroy(options);
     esk_env_destroy(env);

@@ -3,10 +3,10 @@
 #include "commands.h"
 #include "feed.h"
 #include "random.h"
+#include "testset.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct tune {
     struct setup setup;
@@ -54,28 +54,16 @@ static bool run(const struct tune *tune, const char *text, struct fault *fault) 
     esk_session_options *options = NULL;
     esk_session *session = NULL;
     esk_env *env = NULL;
-    char path[4096], data[4096];
-    struct stat status;
-    const char *slash;
+    char path[TESTSET_PATH], data[TESTSET_PATH];
+    const char *own_data = testset_model(text, path, data);
     bool done = setup_env(&tune->setup, &env, fault) &&
                 setup_options(&tune->setup, "GLCompute", &options, fault) &&
                 set(options, "tuning", tune->quick ? "quick" : "full", fault) &&
                 (!tune->output || set(options, "tuningFile", tune->output, fault));
 
-    /* a folder of tests: its model on its own data */
-    snprintf(path, sizeof(path), "%s%s", text,
-             !stat(text, &status) && S_ISDIR(status.st_mode) ? "/model.onnx" : "");
-    slash = strrchr(path, '/');
-    snprintf(data, sizeof(data), "%.*stest_data_set_0",
-             slash ? (int)(slash + 1 - path) : 0, path);
     if (done && esk_session_create(env, path, options, &session, &error) != ESK_OK)
         done = fault_take(fault, path, &error);
-    done = done && bind_and_print(tune, session,
-                                  !stat(data, &status) && S_ISDIR(status.st_mode) &&
-                                          slash && !strcmp(slash, "/model.onnx")
-                                      ? data
-                                      : NULL,
-                                  fault);
+    done = done && bind_and_print(tune, session, own_data, fault);
     esk_session_destroy(session);
     esk_session_options_destroy(options);
     esk_env_destroy(env);

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -279,4 +280,21 @@ void testset_finish(struct testset_list *list) {
         finish_test(&list->items[i]);
     free(list->items);
     *list = (struct testset_list){0};
+}
+
+static bool is_folder(const char *path) {
+    struct stat status;
+
+    return !stat(path, &status) && S_ISDIR(status.st_mode);
+}
+
+const char *testset_model(const char *text, char *path, char *data) {
+    const char *slash;
+
+    snprintf(path, TESTSET_PATH, "%s%s", text, is_folder(text) ? "/model.onnx" : "");
+    slash = strrchr(path, '/');
+    if (!slash || strcmp(slash, "/model.onnx"))
+        return NULL;
+    snprintf(data, TESTSET_PATH, "%.*s/test_data_set_0", (int)(slash - path), path);
+    return is_folder(data) ? data : NULL;
 }

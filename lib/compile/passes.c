@@ -143,25 +143,25 @@ bool esk_pass_enabled(const struct esk_compile_options *options, const char *nam
     return !pass || options->level <= (int)pass->level;
 }
 
-static esk_status model_passes(struct esk_graph *graph,
-                               const struct esk_compile_options *options,
-                               esk_error *error) {
-    for (size_t i = 0; i < sizeof passes / sizeof *passes; i++)
-        if (passes[i].run && esk_pass_enabled(options, passes[i].name))
-            ESK_TRY(passes[i].run(graph, options, error));
+esk_status esk_model_passes(struct esk_graph *graph,
+                            const struct esk_compile_options *options, esk_error *error) {
+    bool rewritten = false; /* one walk serves all rows of the rewriter */
+    for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
+        bool rewrites = passes[i].run == rewrite_model;
+        if (!passes[i].run || !esk_pass_enabled(options, passes[i].name) ||
+            (rewrites && rewritten))
+            continue;
+        ESK_TRY(passes[i].run(graph, options, error));
+        rewritten |= rewrites;
+    }
     for (uint32_t n = 0; n < graph->n_nodes; n++) {
         const struct esk_node *node = graph->nodes[n];
         for (uint32_t a = 0; !node->dead && a < node->n_attrs; a++) {
             const struct esk_attr *attr = &node->attrs[a];
             bool bodies = attr->kind == ESK_ATTR_GRAPH || attr->kind == ESK_ATTR_GRAPHS;
             for (size_t g = 0; bodies && g < attr->count; g++)
-                ESK_TRY(model_passes(attr->graphs[g], options, error));
+                ESK_TRY(esk_model_passes(attr->graphs[g], options, error));
         }
     }
     return ESK_OK;
-}
-
-esk_status esk_model_passes(struct esk_graph *graph,
-                            const struct esk_compile_options *options, esk_error *error) {
-    return model_passes(graph, options, error);
 }
