@@ -3,7 +3,7 @@
  * queries read, and the state after. On the device an invocation owns a column of a state. */
 #include "recipes/facts.h"
 #include "recipes/floats.h"
-#include "recipes/map.h"
+#include "recipes/move.h"
 
 #include <math.h>
 #include <string.h>
@@ -245,10 +245,9 @@ static esk_status gpu(struct esk_ctx *c) {
     }
     for (uint32_t i = 0; i < 2; i++)
         if (esk_out(c, i)) {
-            k = esk_recipe_kernel(r, "copy_wide");
-            esk_kernel_ref(k, "X", r, i ? state : wide, ESK_READ, ESK_ELEMENT);
-            esk_kernel_map(c, r, k, i, false);
-            k->bytes = 8.0 * (double)esk_var_count(esk_out(c, i));
+            struct esk_move m = {0};
+            esk_move_push(&m, esk_var_count(esk_out(c, i)), 1);
+            esk_move_kernel_refs(c, r, &m, i ? state : wide, i);
         }
     return ESK_OK;
 }
