@@ -124,8 +124,10 @@ static void print_reasons(const char *folder, const char *name) {
                 putchar(*c);
                 continue;
             }
-            c += strcspn(c, "dsufgx");
+            c += strcspn(c, "dsufgx;");
             printf("…");
+            if (*c == ';') /* the conversion is a macro's: the text ends here */
+                break;
         }
     }
     free(text);
