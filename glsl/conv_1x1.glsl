@@ -66,11 +66,14 @@ void main() {
     for (int t = 0; t < TILE; t++)
         pixel[t] = min(first + t, pixels - 1) * ic4;
 #endif
-    vec4 sum[TILE * NV], bias[NV];
+    // From the bias on, as gemm.glsl: the same product rounds alike in both.
+    vec4 sum[TILE * NV];
+    int column[NV];
     for (int j = 0; j < NV; j++) {
-        bias[j] = LOAD_W(p_bias + oc + j * lo);
+        column[j] = oc + j * lo;
+        vec4 bias = LOAD_W(p_bias + column[j]);
         for (int t = 0; t < TILE; t++)
-            sum[t * NV + j] = vec4(0.0);
+            sum[t * NV + j] = bias;
     }
     int at = GROUP.x * p_span * (4 * NV) * lo + lane, next = NV * lo;
     for (int c = 0; c < ic4; c += DEPTH) {
@@ -117,18 +120,18 @@ void main() {
 #endif
         at += DEPTH * 4 * next;
     }
-    // see conv.glsl for `place`
+    // `place`, `column`: arrays that make Mesa unroll, see conv.glsl
     int place[TILE];
     for (int t = 0; t < TILE; t++)
         place[t] = first + t < pixels ? (first + t) * oc4 + oc : -1;
     for (int t = 0; t < TILE; t++)
         for (int j = 0; j < NV; j++)
-            if (place[t] >= 0 && oc + j * lo < oc4) {
+            if (place[t] >= 0 && column[j] < oc4) {
                 int to = place[t] + j * lo;
-                vec4 v = sum[t * NV + j] + bias[j];
+                vec4 v = sum[t * NV + j];
                 v = EPILOGUE(v, to);
 #ifdef MASK
-                v = mix(vec4(0.0), v, lessThan(ivec4(oc + j * lo) * 4 + ivec4(0, 1, 2, 3),
+                v = mix(vec4(0.0), v, lessThan(ivec4(column[j]) * 4 + ivec4(0, 1, 2, 3),
                                                ivec4(p_oc)));
 #endif
                 STORE_Y(to, v);
