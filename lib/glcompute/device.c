@@ -239,7 +239,8 @@ static esk_status gl_open(const struct esk_device_options *options,
         gl_close(device);
         return status;
     }
-    device->limits.winograd = (enum esk_winograd)options->winograd;
+    device->limits.winograd = options->winograd;
+    device->limits.shared_tiles = options->shared_tiles;
     for (int a = 0; a < 3; a++) {
         device->max_groups[a] = device->limits.max_groups[a];
         if (options->max_groups && options->max_groups < device->max_groups[a])

@@ -10,8 +10,8 @@
  * buffers over the same memory. Stores are always to storage buffers. */
 enum esk_read_path { ESK_READ_SSBO, ESK_READ_IMAGE };
 
-/* Winograd's convolutions lose a digit of the last ones and save time: */
-enum esk_winograd { ESK_WINOGRAD_AUTO, ESK_WINOGRAD_NEVER, ESK_WINOGRAD_ALWAYS };
+/* Whether a kind of kernel is used, an option that recipes see; AUTO: where it pays. */
+enum esk_when { ESK_WHEN_AUTO, ESK_WHEN_NEVER, ESK_WHEN_ALWAYS };
 
 struct esk_limits {
     enum esk_read_path read_path;
@@ -37,7 +37,8 @@ struct esk_limits {
     bool software;             /* a CPU renderer */
     bool slow_shared;          /* shared-memory tiles do not pay (llvmpipe) */
     bool clamped;              /* cut to the ES 3.1 minima by an option */
-    enum esk_winograd winograd; /* an option; AUTO: where it pays */
+    enum esk_when winograd;     /* 3x3 convolutions that lose a digit and save time */
+    enum esk_when shared_tiles; /* products through shared memory */
 };
 
 struct esk_text;

@@ -44,7 +44,7 @@ struct esk_device_options {
     int read_path;             /* -1: by device; else enum esk_read_path */
     uint32_t max_groups;       /* 0: the device's; smaller values cut dispatches (tests) */
     uint64_t max_binding;      /* 0: the device's */
-    int winograd;              /* enum esk_winograd */
+    enum esk_when winograd, shared_tiles;
     uint32_t fence_timeout_ms;
     uint32_t max_pending;      /* dispatches between flushes */
     const char *cache_dir;     /* program binaries; NULL: the user's cache folder; "none":

@@ -105,8 +105,8 @@ static bool pays(const struct esk_limits *limits, const struct esk_window *w,
     /* worth: less than this of the direct time, or it does not repay the memory, the two more
      * commands and the rounding */
     const double dispatches = 1e6, rate = 1.33, worth = 0.85;
-    if (limits->winograd != ESK_WINOGRAD_AUTO)
-        return limits->winograd == ESK_WINOGRAD_ALWAYS;
+    if (limits->winograd != ESK_WHEN_AUTO)
+        return limits->winograd == ESK_WHEN_ALWAYS;
     double ic = (double)f->ic, oc = (double)f->oc, weights = ic * oc;
     double outputs = (double)(batch * w->out[1] * w->out[2]);
     double direct = weights * 9 * (outputs + WEIGHT);

@@ -1,6 +1,6 @@
 /* The matrix product as kernels. In: a node and a struct esk_gemm; out: recipes of
- * gemm.glsl (register tiles, after gemm_pack.glsl), gemv.glsl (few rows) and gemm_naive.glsl (anything). A
- * known B becomes a form: panels of 8 vec4s of columns, so that the rows a group reads
+ * gemm.glsl (register tiles, after gemm_pack.glsl), gemm_shared.glsl (tiles in shared
+ * memory), gemv.glsl (few rows) and gemm_naive.glsl (anything). A known B becomes a form: panels of 8 vec4s of columns, so that the rows a group reads
  * lie together. */
 #include "recipes/gemm.h"
 
@@ -347,6 +347,31 @@ static void add_tiled(struct esk_ctx *c, const struct esk_gemm *g, struct plan p
     add_common(c, r, k, g, &p, p.width);
 }
 
+/* Tiles of 64 x 64 that a group brings to shared memory: where that is nearer than the rest,
+ * and where there are enough of them. */
+static bool worth_sharing(const struct esk_ctx *c, const struct esk_gemm *g,
+                          const struct plan *p) {
+    enum esk_when when = c->limits->shared_tiles;
+    if (when != ESK_WHEN_AUTO)
+        return when == ESK_WHEN_ALWAYS;
+    double tiles = (double)ceil_div(g->m, 64) * (double)ceil_div(p->n4, 16);
+    return !c->limits->software && !c->limits->slow_shared && g->m >= 32 && p->n4 >= 8 &&
+           g->k >= 32 && tiles * (double)p->batches >= 16;
+}
+
+static void add_shared(struct esk_ctx *c, const struct esk_gemm *g, struct plan p) {
+    struct esk_recipe *r = esk_add_recipe(c, "gemm, shared tiles");
+    if (p.form)
+        add_form(c, r, g, &p);
+    struct esk_kernel *k = esk_recipe_kernel(r, "gemm_shared");
+    esk_kernel_local(k, 128, 1, 1);
+    esk_kernel_groups(k, (uint64_t)ceil_div(p.n4, 16), (uint64_t)ceil_div(g->m, 64),
+                      (uint64_t)p.batches);
+    k->loop_iterations = (uint64_t)(ceil_div(g->k, 16) * (1 + 16 + 4) + 8);
+    add_common(c, r, k, g, &p, p.width);
+    esk_kernel_int(k, "k", g->k);
+}
+
 /* Few columns or rows, so that tiles would not fill the device. */
 static bool few(const struct esk_ctx *c, const struct esk_gemm *g, const struct plan *p) {
     double vec4s = (double)p->n4 * (double)g->m * (double)p->batches;
@@ -439,6 +464,8 @@ esk_status esk_gemm_gpu(struct esk_ctx *c, const struct esk_gemm *g) {
     bool tiled = is_float && pairs && g->k > 0 && (!most || g->k / 4 + 8 <= most);
     if (tiled && few(c, g, &p))
         add_gemv(c, g, p);
+    if (tiled && worth_sharing(c, g, &p) && (!most || g->k / 16 * 21 + 64 <= most))
+        add_shared(c, g, p);
     if (tiled)
         add_tiled(c, g, p);
     if (!most || g->k * 2 + 16 <= most)

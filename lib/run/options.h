@@ -36,6 +36,8 @@
       "groups of one dispatch and axis; 0 is the device's own limit")                       \
     X(WINOGRAD, "winograd", ENUM, "auto|never|always", "auto", DEVICE,                      \
       "Winograd's 3x3 convolutions: faster, errors about twice as large")                   \
+    X(SHARED_TILES, "sharedTiles", ENUM, "auto|never|always", "auto", DEVICE,               \
+      "matrix products in tiles of shared memory; auto: on GPUs where it is near")          \
     X(POISON, "poison", BOOL, "0,1", "0", DEVICE,                                           \
       "1 fills buffers with NaN before a run gets them")                                    \
     X(THREADS, "threads", ENUM, "auto|pool|inline", "auto", DEVICE,                         \

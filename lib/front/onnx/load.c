@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { IR_OLDEST = 3, IR_NEWEST = 13 };
+enum { IR_OLDEST = 3, IR_NEWEST = 14 };
 
 /* protobuf-c's memory; remembers whether a failure was one of memory. */
 struct pool {
