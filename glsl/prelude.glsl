@@ -225,6 +225,16 @@ void STORE_@X(int i, vec4 v) { d_@X[@O + AT_@X(i)] = @N(v); }
 //: write F32 element
 layout(std430, binding = @B) writeonly buffer Buffer_@X { float d_@X[]; };
 void STORE_@X(int i, float v) { d_@X[@O + AT_@X(i)] = @N(v); }
+//: write F32 loose
+layout(std430, binding = @B) writeonly buffer Buffer_@X { float d_@X[]; };
+void STORE_@X(int at, vec4 vec) {
+    int i = at * 4;
+    vec4 v = @N(vec);
+    if (i < p_end_@X) d_@X[@O + AT_@X(i)] = v.x;
+    if (i + 1 < p_end_@X) d_@X[@O + AT_@X(i + 1)] = v.y;
+    if (i + 2 < p_end_@X) d_@X[@O + AT_@X(i + 2)] = v.z;
+    if (i + 3 < p_end_@X) d_@X[@O + AT_@X(i + 3)] = v.w;
+}
 //: write F16X2 vec4
 layout(std430, binding = @B) writeonly buffer Buffer_@X { uvec2 d_@X[]; };
 void STORE_@X(int i, vec4 v) {
@@ -239,12 +249,32 @@ void STORE_@X(int i, ivec4 v) { d_@X[@O + AT_@X(i)] = @N(v); }
 //: write I32 element
 layout(std430, binding = @B) writeonly buffer Buffer_@X { int d_@X[]; };
 void STORE_@X(int i, int v) { d_@X[@O + AT_@X(i)] = @N(v); }
+//: write I32 loose
+layout(std430, binding = @B) writeonly buffer Buffer_@X { int d_@X[]; };
+void STORE_@X(int at, ivec4 vec) {
+    int i = at * 4;
+    ivec4 v = @N(vec);
+    if (i < p_end_@X) d_@X[@O + AT_@X(i)] = v.x;
+    if (i + 1 < p_end_@X) d_@X[@O + AT_@X(i + 1)] = v.y;
+    if (i + 2 < p_end_@X) d_@X[@O + AT_@X(i + 2)] = v.z;
+    if (i + 3 < p_end_@X) d_@X[@O + AT_@X(i + 3)] = v.w;
+}
 //: write U32 vec4
 layout(std430, binding = @B) writeonly buffer Buffer_@X { uvec4 d_@X[]; };
 void STORE_@X(int i, uvec4 v) { d_@X[@O + AT_@X(i)] = @N(v); }
 //: write U32 element
 layout(std430, binding = @B) writeonly buffer Buffer_@X { uint d_@X[]; };
 void STORE_@X(int i, uint v) { d_@X[@O + AT_@X(i)] = @N(v); }
+//: write U32 loose
+layout(std430, binding = @B) writeonly buffer Buffer_@X { uint d_@X[]; };
+void STORE_@X(int at, uvec4 vec) {
+    int i = at * 4;
+    uvec4 v = @N(vec);
+    if (i < p_end_@X) d_@X[@O + AT_@X(i)] = v.x;
+    if (i + 1 < p_end_@X) d_@X[@O + AT_@X(i + 1)] = v.y;
+    if (i + 2 < p_end_@X) d_@X[@O + AT_@X(i + 2)] = v.z;
+    if (i + 3 < p_end_@X) d_@X[@O + AT_@X(i + 3)] = v.w;
+}
 //: write I64X2 element
 layout(std430, binding = @B) writeonly buffer Buffer_@X { uvec2 d_@X[]; };
 void STORE_@X(int i, uvec2 v) { d_@X[@O + AT_@X(i)] = v; }

@@ -23,39 +23,134 @@ static uint64_t unit_bytes(const struct esk_operand *o) {
     }
 }
 
-/* All kernels that touch the buffer can be told that its rows lie apart. */
-static bool can_be_pitched(const struct esk_plan *plan, uint32_t buffer, uint64_t row) {
+/* Bytes without what rounds them up. */
+static uint64_t exact_bytes(const struct esk_plan *plan, uint32_t buffer) {
     const struct esk_buffer *b = &plan->buffers[buffer];
-    for (uint32_t i = 0; i < plan->n_buffers; i++)
-        if (plan->buffers[i].parent == buffer &&
-            (!plan->buffers[i].pitch || plan->buffers[i].pitch != row))
-            return false;
-    for (uint32_t i = 0; i < plan->n_commands; i++) {
-        const struct esk_command *command = &plan->commands[i];
-        for (uint32_t j = 0; command->kernel && j < command->kernel->n_operands; j++) {
-            const struct esk_operand *o = &command->kernel->operands[j];
-            if (command->buffers[j] == buffer &&
-                (o->offset || o->access == ESK_READ_WRITE || row % unit_bytes(o) ||
-                 b->bytes / unit_bytes(o) > MOST_UNITS ||
-                 command->kernel->indirect == (int)j))
-                return false;
+    if (b->var == ESK_NONE || b->layout != ESK_LAYOUT_DENSE)
+        return b->bytes;
+    uint64_t count = (uint64_t)esk_var_count(plan->graph->vars[b->var]);
+    return count * (b->storage == ESK_STORAGE_I64X2   ? 8
+                    : b->storage == ESK_STORAGE_F16X2 ? 2
+                                                      : 4);
+}
+
+/* Where a buffer begins in the one that has the bytes, and how far its rows lie apart there
+ * (pitch 0: it is one run). */
+struct spot {
+    uint64_t offset, row, pitch;
+    bool to_end; /* what lies behind it is nobody's */
+};
+
+static struct spot spot_of(const struct esk_plan *plan, uint32_t buffer) {
+    struct spot spot = {0};
+    uint64_t bytes = plan->buffers[buffer].bytes;
+    for (; plan->buffers[buffer].parent != ESK_NONE;
+         buffer = plan->buffers[buffer].parent) {
+        const struct esk_buffer *b = &plan->buffers[buffer];
+        if (b->pitch) {
+            spot.offset = spot.offset / b->row * b->pitch + spot.offset % b->row;
+            spot.row = spot.row ? spot.row : b->row;
+            spot.pitch = b->pitch;
         }
+        spot.offset += b->offset;
+    }
+    spot.to_end = !spot.pitch &&
+                  (spot.offset + bytes + 15) / 16 * 16 == plan->buffers[buffer].bytes;
+    return spot;
+}
+
+enum fit { FITS_NOT, FITS_LOOSELY, FITS };
+
+/* Whether operand `j` of a command can be where its buffer lies: as it is, or with its
+ * vec4s stored as four elements. */
+static enum fit fit_of(const struct esk_plan *plan, const struct esk_command *command,
+                       uint32_t j) {
+    const struct esk_operand *o = &command->kernel->operands[j];
+    struct spot spot = spot_of(plan, command->buffers[j]);
+    uint64_t exact = exact_bytes(plan, command->buffers[j]);
+    if (spot.pitch && (o->offset || o->access == ESK_READ_WRITE ||
+                       command->kernel->indirect == (int)j))
+        return FITS_NOT;
+    uint64_t unit = unit_bytes(o);
+    for (enum fit fit = FITS;; fit = FITS_LOOSELY, unit = 4) {
+        bool over = o->access != ESK_READ && exact % unit && !spot.to_end;
+        if (!over && spot.offset % unit == 0 && spot.row % unit == 0 &&
+            spot.pitch % unit == 0 && (!spot.pitch || exact / unit <= MOST_UNITS))
+            return fit;
+        if (fit == FITS_LOOSELY || o->access != ESK_WRITE || o->view != ESK_VEC4 ||
+            o->storage == ESK_STORAGE_F16X2)
+            return FITS_NOT;
+    }
+}
+
+/* `buffer` is `whole`, or lies in it: *offset bytes behind its start, with rows of *pitch in
+ * it. */
+static bool lies_in(const struct esk_plan *plan, uint32_t buffer, uint32_t whole,
+                    uint64_t *offset, uint64_t *pitch) {
+    for (*offset = *pitch = 0; buffer != whole; buffer = plan->buffers[buffer].parent) {
+        const struct esk_buffer *b = &plan->buffers[buffer];
+        if (b->parent == ESK_NONE)
+            return false;
+        if (b->pitch) {
+            *offset = *offset / b->row * b->pitch + *offset % b->row;
+            *pitch = b->pitch;
+        }
+        *offset += b->offset;
     }
     return true;
 }
 
-static bool can_place(const struct esk_plan *plan, const bool *fixed, uint32_t buffer,
-                      uint32_t target, const struct esk_part *part, bool last) {
+/* What lies in a buffer whose rows shall lie apart has whole rows of it, or its own in
+ * them. */
+static bool has_rows(const struct esk_plan *plan, uint32_t buffer, uint64_t row) {
+    for (uint32_t i = 0; i < plan->n_buffers; i++) {
+        uint64_t offset, pitch;
+        if (i != buffer && lies_in(plan, i, buffer, &offset, &pitch) &&
+            (pitch ? pitch != row : offset % row || exact_bytes(plan, i) % row))
+            return false;
+    }
+    return true;
+}
+
+static void unplace(struct esk_plan *plan, uint32_t buffer) {
+    struct esk_buffer *b = &plan->buffers[buffer];
+    b->parent = ESK_NONE;
+    b->offset = b->row = b->pitch = 0;
+    b->bytes = (b->bytes + 15) / 16 * 16;
+}
+
+/* Puts a part into its place, if all kernels that touch it can be told. */
+static bool put_part(struct esk_plan *plan, const bool *fixed, uint32_t buffer,
+                     uint32_t target, const struct esk_part *part, bool loosely) {
     if (ESK_COMMAND_IS_FORM(buffer) || buffer == target || fixed[buffer])
         return false;
-    const struct esk_buffer *b = &plan->buffers[buffer], *y = &plan->buffers[target];
-    if (b->parent != ESK_NONE || b->storage != y->storage || part->offset % 16 ||
-        part->pitch % 16 || (part->row % 16 && !(last && !part->pitch)))
+    struct esk_buffer *b = &plan->buffers[buffer];
+    uint64_t exact = exact_bytes(plan, buffer), rows = 1;
+    if (part->pitch)
+        rows = exact_bytes(plan, target) / part->pitch;
+    if (b->parent != ESK_NONE || b->storage != plan->buffers[target].storage ||
+        exact != rows * part->row || (part->pitch && !has_rows(plan, buffer, part->row)))
         return false;
-    if (!part->pitch)
-        return b->bytes == (part->row + 15) / 16 * 16 && part->offset + b->bytes <= y->bytes;
-    return b->bytes == y->bytes / part->pitch * part->row &&
-           can_be_pitched(plan, buffer, part->row);
+    b->parent = target;
+    b->offset = part->offset;
+    b->row = part->pitch ? part->row : 0;
+    b->pitch = part->pitch;
+    b->bytes = exact;
+    for (uint32_t i = 0; i < plan->n_commands; i++) {
+        const struct esk_command *command = &plan->commands[i];
+        for (uint32_t j = 0; command->kernel && j < command->kernel->n_operands; j++) {
+            uint64_t offset, pitch;
+            if (ESK_COMMAND_IS_FORM(command->buffers[j]) ||
+                !lies_in(plan, command->buffers[j], buffer, &offset, &pitch))
+                continue;
+            enum fit fit = fit_of(plan, command, j);
+            if (fit == FITS || (fit == FITS_LOOSELY && loosely))
+                continue;
+            unplace(plan, buffer);
+            return false;
+        }
+    }
+    return true;
 }
 
 static void drop(struct esk_plan *plan, uint32_t first, uint32_t n) {
@@ -63,7 +158,20 @@ static void drop(struct esk_plan *plan, uint32_t first, uint32_t n) {
         plan->commands[i].kernel = NULL;
 }
 
-/* The parts of one value. */
+/* Puts what it can of a value's parts into their places; returns their number. */
+static uint32_t put_parts(struct esk_plan *plan, const struct esk_joint *joint,
+                          const bool *fixed, uint32_t target, bool loosely, bool *in_place) {
+    const struct esk_recipe *recipe = joint->recipe;
+    uint32_t placed = 0;
+    for (uint32_t i = 0; i < recipe->n_parts; i++) {
+        in_place[i] = put_part(plan, fixed, joint->buffers[i], target, &recipe->parts[i],
+                               loosely);
+        placed += in_place[i];
+    }
+    return placed;
+}
+
+/* The parts of one value: where that saves commands, or only bytes but no vec4 is split. */
 static esk_status place(struct esk_plan *plan, const struct esk_joint *joint,
                         const bool *fixed, esk_error *error) {
     const struct esk_recipe *recipe = joint->recipe;
@@ -72,26 +180,16 @@ static esk_status place(struct esk_plan *plan, const struct esk_joint *joint,
     bool *in_place = esk_calloc(recipe->n_parts, sizeof *in_place);
     if (!in_place)
         return esk_fail_memory(error, "parts");
-    for (uint32_t i = 0; i < recipe->n_parts; i++) {
-        const struct esk_part *part = &recipe->parts[i];
-        uint32_t buffer = joint->buffers[i];
-        in_place[i] = can_place(plan, fixed, buffer, target, part, i + 1 == recipe->n_parts);
-        if (!in_place[i])
-            continue;
-        plan->buffers[buffer].parent = target;
-        plan->buffers[buffer].offset = part->offset;
-        plan->buffers[buffer].row = part->pitch ? part->row : 0;
-        plan->buffers[buffer].pitch = part->pitch;
-        placed++;
-    }
-    if (recipe->n_parts - placed > whole) { /* more commands than before: not so */
+    for (int loosely = 1; loosely >= 0; loosely--) {
+        placed = put_parts(plan, joint, fixed, target, loosely, in_place);
+        if (placed && recipe->n_parts - placed + (uint32_t)loosely <= whole)
+            break;
         for (uint32_t i = 0; i < recipe->n_parts; i++)
-            if (in_place[i]) {
-                plan->buffers[joint->buffers[i]].parent = ESK_NONE;
-                plan->buffers[joint->buffers[i]].offset = 0;
-                plan->buffers[joint->buffers[i]].row = plan->buffers[joint->buffers[i]].pitch = 0;
-            }
-    } else if (placed) {
+            if (in_place[i])
+                unplace(plan, joint->buffers[i]);
+        placed = 0;
+    }
+    if (placed) {
         uint32_t at = joint->first;
         drop(plan, joint->first, whole);
         for (uint32_t i = 0; i < recipe->n_parts; i++) {
@@ -119,19 +217,19 @@ static void squeeze(struct esk_plan *plan, uint32_t *stages_of) {
     plan->n_commands = n;
 }
 
-/* From one row to the next in the root; 0: one run. */
-static uint64_t pitch_of(const struct esk_plan *plan, uint32_t buffer) {
-    uint64_t pitch = 0;
-    for (; plan->buffers[buffer].parent != ESK_NONE; buffer = plan->buffers[buffer].parent)
-        if (plan->buffers[buffer].pitch)
-            pitch = plan->buffers[buffer].pitch;
-    return pitch;
-}
-
-static uint64_t row_of(const struct esk_plan *plan, uint32_t buffer) {
-    while (!plan->buffers[buffer].pitch)
-        buffer = plan->buffers[buffer].parent;
-    return plan->buffers[buffer].row;
+static esk_status tell_pitch(struct esk_plan *plan, struct esk_kernel *k,
+                             const struct esk_operand *o, const struct spot *spot,
+                             esk_error *error) {
+    uint64_t unit = unit_bytes(o), row = spot->row / unit;
+    const char *inverse = esk_arena_printf(&plan->arena, "inverse_%s", o->name);
+    const char *gap = esk_arena_printf(&plan->arena, "gap_%s", o->name);
+    if (!inverse || !gap)
+        return esk_fail_memory(error, "parameters");
+    esk_text_add(&k->defines, "#define AT_%s(i) pitched%s(i, p_%s, p_%s)\n", o->name,
+                 o->access == ESK_READ ? "_or_none" : "", inverse, gap);
+    esk_kernel_float(k, inverse, 1.0f / (float)row);
+    esk_kernel_int(k, gap, (int64_t)(spot->pitch / unit - row));
+    return ESK_OK;
 }
 
 static esk_status tell_kernels(struct esk_plan *plan, esk_error *error) {
@@ -140,21 +238,20 @@ static esk_status tell_kernels(struct esk_plan *plan, esk_error *error) {
         /* the plan's own: recipes belong to it, a kernel to one command */
         struct esk_kernel *k = (struct esk_kernel *)command->kernel;
         for (uint32_t j = 0; j < k->n_operands; j++) {
+            struct esk_operand *o = &k->operands[j];
             uint32_t buffer = command->buffers[j];
-            uint64_t pitch = ESK_COMMAND_IS_FORM(buffer) ? 0 : pitch_of(plan, buffer);
-            if (!pitch)
+            if (ESK_COMMAND_IS_FORM(buffer) || plan->buffers[buffer].parent == ESK_NONE)
                 continue;
-            const struct esk_operand *o = &k->operands[j];
-            uint64_t unit = unit_bytes(o), row = row_of(plan, buffer) / unit;
-            const char *inverse =
-                esk_arena_printf(&plan->arena, "inverse_%s", o->name);
-            const char *gap = esk_arena_printf(&plan->arena, "gap_%s", o->name);
-            if (!inverse || !gap)
-                return esk_fail_memory(error, "parameters");
-            esk_text_add(&k->defines, "#define AT_%s(i) pitched%s(i, p_%s, p_%s)\n", o->name,
-                         o->access == ESK_READ ? "_or_none" : "", inverse, gap);
-            esk_kernel_float(k, inverse, 1.0f / (float)row);
-            esk_kernel_int(k, gap, (int64_t)(pitch / unit - row));
+            struct spot spot = spot_of(plan, buffer);
+            if (fit_of(plan, command, j) == FITS_LOOSELY) {
+                const char *end = esk_arena_printf(&plan->arena, "end_%s", o->name);
+                if (!end)
+                    return esk_fail_memory(error, "parameters");
+                o->view = ESK_LOOSE;
+                esk_kernel_int(k, end, (int64_t)(exact_bytes(plan, buffer) - o->offset) / 4);
+            }
+            if (spot.pitch)
+                ESK_TRY(tell_pitch(plan, k, o, &spot, error));
             if (k->defines.failed)
                 return esk_fail_memory(error, "defines");
         }

@@ -105,7 +105,7 @@ static struct esk_place place_inside(const struct esk_plan *plan, uint32_t buffe
          buffer = plan->buffers[buffer].parent) {
         const struct esk_buffer *b = &plan->buffers[buffer];
         if (b->pitch) {
-            uint64_t rows = b->bytes / b->row;
+            uint64_t rows = (place.bytes + b->row - 1) / b->row;
             place.offset = place.offset / b->row * b->pitch + place.offset % b->row;
             place.row = place.row ? place.row : b->row;
             place.pitch = b->pitch;

@@ -209,7 +209,7 @@ static esk_status add_operand(const struct esk_shader *shaders,
                               esk_error *error) {
     const struct esk_operand *o = &kernel->operands[i];
     const char *storage = esk_storage_name(o->storage);
-    const char *view = o->view == ESK_VEC4 ? "vec4" : "element";
+    static const char *const views[] = {"element", "vec4", "loose"};
     const char *how = o->access == ESK_WRITE        ? "write"
                       : o->access == ESK_READ_WRITE ? "readwrite"
                       : esk_gl_is_image(o, path)    ? "read image"
@@ -219,10 +219,11 @@ static esk_status add_operand(const struct esk_shader *shaders,
         .x = o->name, .n = narrowing(o), .b = esk_gl_binding_of(kernel, i, path)};
     snprintf(words.o, sizeof words.o, "w_[%u].%c", base / 4, "xyzw"[base % 4]);
     char name[64];
-    snprintf(name, sizeof name, "types %s %s", storage, view);
+    snprintf(name, sizeof name, "types %s %s", storage,
+             views[o->view == ESK_LOOSE ? ESK_VEC4 : o->view]);
     ESK_TRY(add_section(shaders, "operand", &words, text, error));
     ESK_TRY(add_section(shaders, name, &words, text, error));
-    snprintf(name, sizeof name, "%s %s %s", how, storage, view);
+    snprintf(name, sizeof name, "%s %s %s", how, storage, views[o->view]);
     return add_section(shaders, name, &words, text, error);
 }
 

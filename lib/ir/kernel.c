@@ -282,9 +282,9 @@ void esk_kernel_print(const struct esk_kernel *k, struct esk_text *text) {
         const struct esk_operand *o = &k->operands[i];
         static const char *const kinds[] = {"var", "scratch", "form"};
         static const char *const access[] = {"", "r", "w", "rw"};
+        static const char *const views[] = {"element", "vec4", "loose"};
         esk_text_add(text, " %s=%s%u:%s:%s:%s", o->name, kinds[o->ref], o->id,
-                     access[o->access], esk_storage_name(o->storage),
-                     o->view == ESK_VEC4 ? "vec4" : "element");
+                     access[o->access], esk_storage_name(o->storage), views[o->view]);
         if (o->offset)
             esk_text_add(text, "+%llu", (unsigned long long)o->offset);
     }

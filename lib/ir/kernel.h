@@ -18,8 +18,9 @@ enum esk_ref { ESK_REF_VAR, ESK_REF_SCRATCH, ESK_REF_FORM };
 enum esk_access { ESK_READ = 1, ESK_WRITE = 2, ESK_READ_WRITE = 3 };
 
 /* What LOAD and STORE move: one element (ELEMENT), or four (VEC4). int64 has ELEMENT only.
- * A packed half is read by ELEMENT singly and stored two at a time (STORE2). */
-enum esk_view { ESK_ELEMENT, ESK_VEC4 };
+ * A packed half is read by ELEMENT singly and stored two at a time (STORE2). LOOSE: a VEC4
+ * that is written where no vec4 can be: STORE parts it, up to parameter end_X (compile/parts). */
+enum esk_view { ESK_ELEMENT, ESK_VEC4, ESK_LOOSE };
 
 struct esk_operand {
     const char *name; /* "X": the shader has LOAD_X, STORE_X, T_X, … */

@@ -155,8 +155,8 @@ static void add_recipe(const struct parts *p) {
     for (uint32_t i = 0; i < p->n; i += PARTS)
         add_kernel(p, r, i, p->n - i < PARTS ? p->n - i : PARTS, unit,
                    halves ? &scratch : NULL);
-    if (unit && !halves)
-        add_parts(p, r, unit);
+    if (p->storage != ESK_STORAGE_F16X2 || unit == 4)
+        add_parts(p, r, unit ? unit : 1);
     if (halves) {
         struct esk_move m = {0};
         esk_move_push(&m, p->outer * p->row, 1);

@@ -248,6 +248,44 @@ Test(plan, parts_that_others_have) {
     finish(model, plan);
 }
 
+/* Where a part begins, or ends, within a vec4, its vec4s are stored loosely: rows of five
+ * and three, which are themselves rows of a longer one. */
+Test(plan, parts_where_no_vec4_can_lie) {
+    esk_model *model = new_model();
+    INPUT(model, "x", ESK_FLOAT, 4, 5);
+    INPUT(model, "z", ESK_FLOAT, 4, 3);
+    INPUT(model, "t", ESK_FLOAT, 4, 6);
+    const esk_attribute axis = {.name = "axis", .kind = 'i', .i = 1};
+    const char *two[] = {"a", "b"}, *three[] = {"c", "ab"}, *ab = "ab", *cab = "cab";
+    add_node(model, "Exp", "x", "a");
+    add_node(model, "Neg", "z", "b");
+    add_node(model, "Abs", "t", "c");
+    OK(esk_model_add_node(model, "", "Concat", "ab", two, 2, &ab, 1, &axis, 1, &error));
+    OK(esk_model_add_node(model, "", "Concat", "cab", three, 2, &cab, 1, &axis, 1, &error));
+    add_node(model, "Softmax", "cab", "y");
+    add_output(model, "y");
+    prepare(model, &options);
+    struct esk_plan *plan = bind(model, &options);
+    cr_assert_eq(plan->n_commands, 4, "%u commands", plan->n_commands);
+    uint32_t loose = 0;
+    for (uint32_t i = 0; i < plan->n_commands; i++) {
+        const struct esk_kernel *k = plan->commands[i].kernel;
+        for (uint32_t j = 0; j < k->n_operands; j++) {
+            const struct esk_place *place = &plan->buffers[plan->commands[i].buffers[j]].place;
+            if (k->operands[j].view != ESK_LOOSE)
+                continue;
+            cr_assert_eq(place->pitch, 14 * 4);
+            cr_assert_leq(place->offset + place->bytes, 4 * 14 * 4, "rows that are not there");
+            loose++;
+        }
+    }
+    cr_assert_eq(loose, 3, "%u stored loosely: a, b, c", loose);
+    for (uint32_t i = 1; i < 3; i++)
+        cr_assert(!plan->commands[i].barrier, "columns apart need no barrier");
+    check_plan(plan);
+    finish(model, plan);
+}
+
 /* Dropout's mask, BatchNormalization's statistics: nobody computes what nobody reads. */
 Test(plan, optional_outputs_that_nobody_reads) {
     esk_model *model = new_model();
