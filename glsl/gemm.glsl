@@ -12,29 +12,53 @@
 // Parameters: m; n (elements); n4 (vec4s, rounded up); k4 (whole vec4s of k), tail (the
 //   rest of k: 0 … 3, if TAIL); scale, if SCALE; BATCH runs of batches: batch(i),
 //   a_batch(i), b_batch(i), in units of A's and B's views
-// Defines: TM, NV, KU (vec4s of k a step: 1 or 2), LO (1, 2, 4, 8), LY (invocations along
-//   rows in a group), and those above.
+// Defines: TM (1 … 31), NV (1 … 6), KU (vec4s of k a step: 1 or 2), LO (1, 2, 4, 8), LY
+//   (invocations along rows in a group), and those above.
 
 #include "lib/gemm_put.glsl"
 
-#define ROWS_4(F, i) F(i) F(i + 1) F(i + 2) F(i + 3)
-#if TM == 1
-#define ROWS(F) F(0)
-#elif TM == 2
-#define ROWS(F) F(0) F(1)
-#elif TM == 4
-#define ROWS(F) ROWS_4(F, 0)
-#elif TM == 8
-#define ROWS(F) ROWS_4(F, 0) ROWS_4(F, 4)
-#elif TM == 16
-#define ROWS(F) ROWS_4(F, 0) ROWS_4(F, 4) ROWS_4(F, 8) ROWS_4(F, 12)
+// F for each row of the tile: TM's binary digits, 16s first
+#define ROWS_2(F, i) F(i) F((i + 1))
+#define ROWS_4(F, i) ROWS_2(F, i) ROWS_2(F, (i + 2))
+#define ROWS_8(F, i) ROWS_4(F, i) ROWS_4(F, (i + 4))
+#if TM >= 16
+#define ROWS_16_(F) ROWS_8(F, 0) ROWS_8(F, 8)
+#else
+#define ROWS_16_(F)
 #endif
+#if (TM & 8) != 0
+#define ROWS_8_(F) ROWS_8(F, (TM & 16))
+#else
+#define ROWS_8_(F)
+#endif
+#if (TM & 4) != 0
+#define ROWS_4_(F) ROWS_4(F, (TM & 24))
+#else
+#define ROWS_4_(F)
+#endif
+#if (TM & 2) != 0
+#define ROWS_2_(F) ROWS_2(F, (TM & 28))
+#else
+#define ROWS_2_(F)
+#endif
+#if (TM & 1) != 0
+#define ROWS_1_(F) F((TM & 30))
+#else
+#define ROWS_1_(F)
+#endif
+#define ROWS(F) ROWS_16_(F) ROWS_8_(F) ROWS_4_(F) ROWS_2_(F) ROWS_1_(F)
 #if NV == 1
 #define COLUMNS(F, i) F(i, 0)
 #elif NV == 2
 #define COLUMNS(F, i) F(i, 0) F(i, 1)
+#elif NV == 3
+#define COLUMNS(F, i) F(i, 0) F(i, 1) F(i, 2)
 #elif NV == 4
 #define COLUMNS(F, i) F(i, 0) F(i, 1) F(i, 2) F(i, 3)
+#elif NV == 5
+#define COLUMNS(F, i) F(i, 0) F(i, 1) F(i, 2) F(i, 3) F(i, 4)
+#elif NV == 6
+#define COLUMNS(F, i) F(i, 0) F(i, 1) F(i, 2) F(i, 3) F(i, 4) F(i, 5)
 #endif
 #define S(i, j) s[(i) * NV + (j)]
 
@@ -134,6 +158,8 @@ void main() {
 #define TERMS_1(i) TERMS(i, 1)
 #define TERMS_2(i) TERMS(i, 2)
 #define TERMS_3(i) TERMS(i, 3)
+#define TERMS_4(i) TERMS(i, 4)
+#define TERMS_5(i) TERMS(i, 5)
         ROWS(LOAD_ROW)
         { LOAD_COLUMN(0) ROWS(TERMS_0) }
 #if NV > 1
@@ -141,7 +167,15 @@ void main() {
 #endif
 #if NV > 2
         { LOAD_COLUMN(2) ROWS(TERMS_2) }
+#endif
+#if NV > 3
         { LOAD_COLUMN(3) ROWS(TERMS_3) }
+#endif
+#if NV > 4
+        { LOAD_COLUMN(4) ROWS(TERMS_4) }
+#endif
+#if NV > 5
+        { LOAD_COLUMN(5) ROWS(TERMS_5) }
 #endif
         at += 4 * KU * b_row;
     }

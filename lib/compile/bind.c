@@ -393,6 +393,8 @@ static esk_status take_inputs(struct binder *b) {
         var->bytes = 0;
         var->flags &= ~(uint32_t)ESK_VAR_INITIALIZER;
         var->dtype = tensor->dtype;
+        graph->open_shapes |=
+            !esk_shape_equal(var->rank, var->dim, tensor->rank, tensor->dim);
         var->rank = tensor->rank;
         memcpy(var->dim, tensor->dim, sizeof var->dim);
     }

@@ -175,6 +175,7 @@ struct esk_graph {
     size_t n_blobs, cap_blobs;
     struct esk_graph **bodies; /* owned: those that attributes of its nodes refer to */
     size_t n_bodies, cap_bodies;
+    bool open_shapes;  /* a bind: sizes of inputs were free, another run may have others */
     bool frozen_blobs; /* a clone: blobs and bodies are borrowed from the original, which
                           lives on */
 };

@@ -288,36 +288,42 @@ struct tile {
 /* The tile of least cost on llvmpipe, in cycles as measured there with vectors of 256
  * bits: a load of a vec4 takes 11, of four elements 24, a multiply-add of vec4s 2.7, the
  * blend that carries an accumulator over the loop's end 4, a store 45. Rows and columns
- * beyond the edge cost as others. Bodies of more than 64 accumulators times ku leave the
- * cache of decoded instructions and lose; the largest compiles for 0.45 s where 8 x 4
- * takes 0.25, so only large products have it. */
+ * beyond the edge cost as others. Bodies of more than some 70 accumulators times ku leave
+ * the caches of instructions and lose. They compile for 0.45 s where 8 x 4 takes 0.25, so
+ * only large products have more than that. */
 static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
                            const struct plan *p) {
-    static const struct tile soft[] = {{1, 1, 2}, {1, 2, 2}, {2, 2, 2}, {4, 2, 2},
-                                       {4, 4, 1}, {8, 2, 1}, {8, 4, 1}, {16, 2, 1},
-                                       {16, 4, 1}};
+    static const struct tile soft[] = {
+        {1, 1, 2}, {1, 2, 2}, {2, 2, 2}, {4, 2, 2}, {4, 4, 1},  {8, 2, 1},  {8, 3, 1},
+        {8, 4, 1}, {4, 6, 1}, {16, 2, 1}, {16, 3, 1}, {10, 6, 1}, {20, 3, 1}, {16, 4, 1},
+        {12, 6, 1},
+    };
     struct tile best = {4, 1, 1};
     double least = 0;
     if (!c->limits->software)
         return g->m < 4 ? (struct tile){1, 1, 1} : best;
     /* sizes that change from run to run count by class, so that a new one compiles nothing:
      * rows always, columns where B is no constant */
-    int64_t m = g->m < 4 ? g->m : g->m < 16 ? 8 : 64;
-    int64_t n4 = p->form || p->n4 <= 4 ? p->n4 : 16;
-    double k = p->form ? (double)g->k : 64;
+    bool open = c->graph->open_shapes;
+    int64_t m = !open || g->m < 4 ? g->m : g->m < 16 ? 8 : 64;
+    int64_t n4 = !open || p->form || p->n4 <= 4 ? p->n4 : 16;
+    double k = !open || p->form ? (double)g->k : 64;
     double load_a = p->a_element ? 24 : 11, load_b = p->b_element ? 24 : 11;
-    bool large = m == 64 && (p->form ? g->k * g->n >= 1 << 17 : p->packed);
-    for (size_t i = 0; i < sizeof soft / sizeof *soft - (large ? 0 : 2); i++) {
+    double size = (double)n4 * (double)m * k, cells = size < 1 << 18 ? 32 : 72;
+    for (size_t i = 0; i < sizeof soft / sizeof *soft; i++) {
         struct tile t = soft[i];
         if (g->k % (4 * t.ku) || p->a_element || !p->form)
             t.ku = 1;
+        double vec4s = t.tm * t.nv;
+        if (vec4s > cells)
+            continue;
         double rows = (double)ceil_div(m, t.tm * (8 / p->width));
         double columns = (double)ceil_div(n4, p->width * t.nv);
-        double tiles = rows * columns, vec4s = t.tm * t.nv;
+        double tiles = rows * columns * (open ? 1 : (double)p->batches);
         double cost = k / 4 * (t.tm * load_a + 4 * t.nv * load_b +
                                vec4s * (4 * 2.7 + 4.0 / t.ku)) +
                       (p->y_element ? 70.0 : 45.0) * vec4s + 100;
-        if (tiles < 16) /* an odd group out is waited for */
+        if (tiles < 64) /* an odd group out is waited for */
             tiles = 2.0 * (double)ceil_div((int64_t)tiles, 2);
         cost *= tiles;
         if (i == 0 || cost < least)
