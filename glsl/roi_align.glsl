@@ -35,11 +35,13 @@ S_Y element(int i) {
     item = clamp(item, 0, p_batch - 1);
     int at = (item * p_channels + row - n * p_channels) * p_h * p_w;
     vec2 from = vec2(LOAD_R(n * 4), LOAD_R(n * 4 + 1)) * p_scale;
-    vec2 size = vec2(LOAD_R(n * 4 + 2), LOAD_R(n * 4 + 3)) * p_scale - from;
+    vec2 to = vec2(LOAD_R(n * 4 + 2), LOAD_R(n * 4 + 3)) * p_scale;
 #ifdef HALF_PIXEL
     from -= 0.5;
+    to -= 0.5;
+    vec2 size = to - from;
 #else
-    size = max(size, 1.0);
+    vec2 size = max(to - from, 1.0);
 #endif
     vec2 bin = size / vec2(float(p_out_w), float(p_out_h));
     ivec2 grid = ivec2(p_ratio);

@@ -377,7 +377,7 @@ static bool add_row(struct runner *runner, const char *path, size_t line, char *
 /* Adds `count` random rows; row i is drawn from seed + i. */
 static bool add_drawn(struct runner *runner, int64_t count, int64_t seed,
                       const char *filter, struct fault *fault) {
-    printf("%" PRId64 " rows drawn from seed %" PRId64 "\n", count, seed);
+    printf("# %" PRId64 " rows drawn from seed %" PRId64 "\n", count, seed);
     for (int64_t i = 0; i < count; i++) {
         char text[1024] = "case ";
         size_t before = runner->n_rows;
@@ -453,6 +453,13 @@ static bool add_variant(struct runner *runner, const char *text, bool device,
     return true;
 }
 
+/* The rows as a file of rows, for another oracle: tests/third_opinion.py. */
+static void print_rows(const struct runner *runner) {
+    for (size_t i = 0; i < runner->n_rows; i++)
+        if (!runner->rows[i].node)
+            printf("case %s\n", runner->rows[i].text);
+}
+
 static bool add_folders(struct runner *runner, struct fault *fault) {
     const char *data = getenv("ESKER_TESTDATA");
     static char shared[4096];
@@ -489,7 +496,7 @@ int main(int argc, char **argv) {
     static struct arg_list files, settings, texts;
     const char *filter = NULL;
     int64_t jobs = 1, step = 1, drawn = 0, seed = 1;
-    bool cpu = false;
+    bool cpu = false, print = false;
     struct fault fault;
     const struct arg_spec specs[] = {
         {"rows", ARG_LIST, &files, "FILE", "rows to run (default: tests/ops.txt)", 0, 0,
@@ -502,6 +509,7 @@ int main(int argc, char **argv) {
         {"seed", ARG_INT, &seed, "N", "of the first random row", 0, INT64_MAX / 2, NULL},
         {"cpu", ARG_FLAG, &cpu, NULL, "no device at all", 0, 0, NULL},
         {"step", ARG_INT, &step, "N", "only every N-th row", 1, 100000, NULL},
+        {"print", ARG_FLAG, &print, NULL, "print the rows, run none", 0, 0, NULL},
         {"jobs", ARG_INT, &jobs, "N", "worker processes; 0: none, for debuggers", 0, 64,
          NULL},
         {"verbose", ARG_FLAG, &runner.verbose, NULL, "passing rows too", 0, 0, NULL},
@@ -532,6 +540,8 @@ int main(int argc, char **argv) {
         done = add_file(&runner, OPS_ROWS, filter, &fault);
     if (done && step > 1)
         thin(&runner, step);
+    if (done && print)
+        return print_rows(&runner), 0;
     if (done) {
         const struct workers workers = {.jobs = runner.n_rows,
                                         .processes = (int)jobs,

@@ -35,23 +35,25 @@ static esk_status infer(struct esk_ctx *c) {
 }
 
 struct region {
-    double y, x, bin_h, bin_w;
+    float y, x, bin_h, bin_w;
     int64_t grid_h, grid_w;
 };
 
-static struct region region_of(const struct esk_node *node, const double *roi, double h,
-                               double w) {
-    double scale = (double)esk_attr_float(node, "spatial_scale", 1);
-    double offset = half_pixel(node) ? 0.5 : 0;
+/* In floats: a double would take a bin of 2.5 * 0.8f for more than 2 and sample it thrice. */
+static struct region region_of(const struct esk_node *node, const double *roi, float h,
+                               float w) {
+    float scale = esk_attr_float(node, "spatial_scale", 1), at[4];
+    float offset = half_pixel(node) ? 0.5f : 0.0f;
     int64_t ratio = esk_attr_int(node, "sampling_ratio", 0);
-    double height = (roi[3] - roi[1]) * scale, width = (roi[2] - roi[0]) * scale;
+    for (int i = 0; i < 4; i++)
+        at[i] = (float)roi[i] * scale - offset;
+    float height = at[3] - at[1], width = at[2] - at[0];
     if (!half_pixel(node))
-        height = fmax(height, 1), width = fmax(width, 1);
-    struct region r = {roi[1] * scale - offset, roi[0] * scale - offset, height / h,
-                       width / w, ratio, ratio};
+        height = fmaxf(height, 1), width = fmaxf(width, 1);
+    struct region r = {at[1], at[0], height / h, width / w, ratio, ratio};
     if (ratio <= 0) {
-        r.grid_h = (int64_t)fmin(fmax(ceil(r.bin_h), 0), 1e6);
-        r.grid_w = (int64_t)fmin(fmax(ceil(r.bin_w), 0), 1e6);
+        r.grid_h = (int64_t)fminf(fmaxf(ceilf(r.bin_h), 0), 1e6f);
+        r.grid_w = (int64_t)fminf(fmaxf(ceilf(r.bin_w), 0), 1e6f);
     }
     return r;
 }
@@ -88,18 +90,18 @@ static esk_status cpu(struct esk_cpu *c) {
                                 (long long)item, (long long)x->dim[0]);
         esk_rows_load_doubles(c->in[1], n * 4, 1, 4, roi);
         struct region r =
-            region_of(c->node, roi, (double)y->dim[2], (double)y->dim[3]);
+            region_of(c->node, roi, (float)y->dim[2], (float)y->dim[3]);
         double many = (double)(r.grid_h * r.grid_w);
         for (int64_t ch = 0; ch < x->dim[1]; ch++) {
             esk_rows_load_doubles(x, (item * x->dim[1] + ch) * h * w, 1, h * w, v);
             for (int64_t o = 0; o < out; o++) {
-                double top = r.y + (double)(o / y->dim[3]) * r.bin_h, sum = 0;
-                double left = r.x + (double)(o % y->dim[3]) * r.bin_w, most = 0;
+                double top = (double)(r.y + (float)(o / y->dim[3]) * r.bin_h), sum = 0;
+                double left = (double)(r.x + (float)(o % y->dim[3]) * r.bin_w), most = 0;
                 for (int64_t i = 0; i < r.grid_h; i++)
                     for (int64_t j = 0; j < r.grid_w; j++) {
                         double s = sample(
-                            v, h, w, top + ((double)i + 0.5) * r.bin_h / (double)r.grid_h,
-                            left + ((double)j + 0.5) * r.bin_w / (double)r.grid_w, max);
+                            v, h, w, top + ((double)i + 0.5) * (double)(r.bin_h / (float)r.grid_h),
+                            left + ((double)j + 0.5) * (double)(r.bin_w / (float)r.grid_w), max);
                         sum += s;
                         most = i + j == 0 || s > most ? s : most;
                     }
