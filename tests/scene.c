@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *scene_device_settings;
+
 void scene_finish(struct scene *scene) {
     while (scene->n_kept) {
         scene->n_kept--;
@@ -64,22 +66,34 @@ bool scene_case(struct scene *scene, const char *text, struct op_case **made) {
     return case_make(text, *made, scene->fault);
 }
 
-static bool make_options(struct scene *scene, const char *provider, const char *settings,
-                         esk_session_options **options) {
-    esk_error error = ESK_ERROR_INIT;
+/* "key=value,key=value" */
+static esk_status set_all(esk_session_options *options, const char *settings,
+                          esk_error *error) {
     char text[512], *next = text;
-    esk_status status = esk_session_options_create(options, &error);
+    esk_status status = ESK_OK;
 
-    if (status == ESK_OK)
-        status = esk_session_options_append_provider(*options, provider, NULL, NULL, 0,
-                                                     &error);
     snprintf(text, sizeof(text), "%s", settings ? settings : "");
     while (status == ESK_OK && next && *next) {
         char *key = strsep(&next, ","), *value = strchr(key, '=');
 
         *value++ = 0;
-        status = esk_session_options_set(*options, key, value, &error);
+        status = esk_session_options_set(options, key, value, error);
     }
+    return status;
+}
+
+static bool make_options(struct scene *scene, const char *provider, const char *settings,
+                         esk_session_options **options) {
+    esk_error error = ESK_ERROR_INIT;
+    esk_status status = esk_session_options_create(options, &error);
+
+    if (status == ESK_OK)
+        status = esk_session_options_append_provider(*options, provider, NULL, NULL, 0,
+                                                     &error);
+    if (status == ESK_OK && !strcmp(provider, "GLCompute"))
+        status = set_all(*options, scene_device_settings, &error);
+    if (status == ESK_OK)
+        status = set_all(*options, settings, &error);
     return status == ESK_OK || fault_take(scene->fault, "options", &error);
 }
 

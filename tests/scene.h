@@ -26,6 +26,9 @@ bool scene_skip(struct scene *scene, const char *why); /* false */
 
 bool scene_env(struct scene *scene, esk_env **env);
 bool scene_case(struct scene *scene, const char *text, struct op_case **made);
+/* What sessions on GLCompute get before their own settings: "clamp=es31"; NULL: nothing. */
+extern const char *scene_device_settings;
+
 /* settings: "strict=1,poison=1", may be NULL; provider "GLCompute" or "CPU". */
 bool scene_session(struct scene *scene, esk_env *env, const esk_model *model,
                    const char *provider, const char *settings, esk_session **session);

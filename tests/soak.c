@@ -95,12 +95,52 @@ static bool soak_until(struct scene *s, struct soak *soak, long until) {
     return true;
 }
 
+/* The sessions' runs: warm, then all. *one: what the device holds after one run of each
+ * session and shape by one thread. */
+static bool soak_all(struct scene *s, struct soak *soak, esk_session *kept) {
+    long warm, after, warm_up = runs_wanted / 5;
+    struct soaker alone = {.soak = soak};
+    esk_session_stats one, last;
+
+    soak->until = SESSIONS * SHAPES;
+    soak_runs(&alone);
+    CHECK(s, !alone.fault.text[0], "%s", alone.fault.text);
+    MUST(scene_stats(s, kept, &one));
+    MUST(soak_until(s, soak, warm_up));
+    warm = resident_kib();
+    MUST(soak_until(s, soak, runs_wanted));
+    after = resident_kib();
+    MUST(scene_stats(s, kept, &last));
+    printf("%ld runs: resident %ld KiB after %ld, %ld KiB at the end; on the device %llu "
+           "bytes after one round, %llu at the end\n",
+           runs_wanted, warm, warm_up, after, (unsigned long long)one.device_bytes,
+           (unsigned long long)last.device_bytes);
+    CHECK(s, after <= warm + warm / 50, "resident memory went from %ld to %ld KiB", warm,
+          after);
+    /* each thread may have buffers of its own for each session and shape, not more */
+    uint64_t buffers[] = {one.buffers_created - one.buffers_destroyed,
+                          last.buffers_created - last.buffers_destroyed};
+    CHECK(s,
+          last.device_peak_bytes <= THREADS * one.device_bytes &&
+              buffers[1] <= THREADS * buffers[0],
+          "one round by one thread takes %llu bytes in %llu buffers; after %ld runs by %d: "
+          "%llu in %llu, %llu at most",
+          (unsigned long long)one.device_bytes, (unsigned long long)buffers[0], runs_wanted,
+          THREADS, (unsigned long long)last.device_bytes, (unsigned long long)buffers[1],
+          (unsigned long long)last.device_peak_bytes);
+    CHECK(s, last.weight_bytes == one.weight_bytes, "weights went from %llu to %llu bytes",
+          (unsigned long long)one.weight_bytes, (unsigned long long)last.weight_bytes);
+    return true;
+}
+
 static bool runs_of_many_sessions(struct scene *s) {
     static struct soak soak;
-    long warm, after, warm_up = runs_wanted / 5;
+    struct scene own = {.fault = s->fault}; /* the sessions that run */
+    struct op_case *small;
     esk_env *env;
-    esk_session *cpu;
-    esk_session_stats first, last;
+    esk_session *cpu, *kept;
+    esk_session_stats before, after;
+    bool good = true;
 
     MUST(scene_env(s, &env));
     for (int m = 0; m < MODELS; m++) {
@@ -119,22 +159,30 @@ static bool runs_of_many_sessions(struct scene *s) {
             MUST(scene_run(s, cpu, &soak.expected[m][i], 1, soak.inputs[m][i]));
         }
     }
-    for (int i = 0; i < SESSIONS; i++) /* half of them with fewer plans than shapes */
-        MUST(scene_session(s, env, soak.made[i % MODELS]->model, "GLCompute",
-                           i < MODELS ? "strict=1" : "strict=1,planCacheSize=3",
-                           &soak.sessions[i]));
-    MUST(soak_until(s, &soak, warm_up));
-    warm = resident_kib();
-    MUST(scene_stats(s, soak.sessions[0], &first));
-    MUST(soak_until(s, &soak, runs_wanted));
-    after = resident_kib();
-    MUST(scene_stats(s, soak.sessions[0], &last));
-    printf("%ld runs: resident %ld KiB after %ld, %ld KiB at the end; on the device %llu, "
-           "%llu bytes\n",
-           runs_wanted, warm, warm_up, after, (unsigned long long)first.device_bytes,
-           (unsigned long long)last.device_bytes);
-    CHECK(s, after <= warm + warm / 50, "resident memory went from %ld to %ld KiB", warm,
-          after);
+    /* keeps the device open, and reads its counters */
+    MUST(scene_case(s, "Relu(float[4])", &small));
+    MUST(scene_session(s, env, small->model, "GLCompute", NULL, &kept));
+    MUST(scene_stats(s, kept, &before));
+    for (int i = 0; good && i < SESSIONS; i++) /* half of them with fewer plans than shapes */
+        good = scene_session(&own, env, soak.made[i % MODELS]->model, "GLCompute",
+                             i < MODELS ? "strict=1" : "strict=1,planCacheSize=3",
+                             &soak.sessions[i]);
+    good = good && soak_all(s, &soak, kept);
+    scene_finish(&own);
+    MUST(good);
+    MUST(scene_stats(s, kept, &after));
+    CHECK(s,
+          after.weight_bytes == before.weight_bytes &&
+              after.device_bytes - after.cached_bytes ==
+                  before.device_bytes - before.cached_bytes &&
+              after.buffers_created - after.buffers_destroyed - after.cached_buffers ==
+                  before.buffers_created - before.buffers_destroyed - before.cached_buffers,
+          "without the sessions %llu bytes are in use on the device (weights %llu), before "
+          "them %llu (%llu)",
+          (unsigned long long)(after.device_bytes - after.cached_bytes),
+          (unsigned long long)after.weight_bytes,
+          (unsigned long long)(before.device_bytes - before.cached_bytes),
+          (unsigned long long)before.weight_bytes);
     return true;
 }
 

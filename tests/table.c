@@ -53,6 +53,10 @@ static void take(void *user, size_t index, const char *reply, const char *why) {
 }
 
 int table_main(const struct table_test *tests, size_t n_tests, int argc, char **argv) {
+    if (argc > 2 && !strcmp(argv[1], "--set")) {
+        scene_device_settings = argv[2];
+        argc -= 2, argv += 2;
+    }
     const char *filter = argc > 1 ? argv[1] : NULL;
     struct counts counts = {.tests = tests};
     struct workers workers = {.jobs = n_tests,

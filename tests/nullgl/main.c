@@ -11,6 +11,7 @@
 #include <time.h>
 
 static void (*set)(const struct nullgl_faults *faults);
+static void (*count)(struct nullgl_live *live);
 
 static void drop_value(void *value) {
     esk_value_destroy(value);
@@ -22,7 +23,8 @@ static bool find_driver(struct scene *s) {
 
     CHECK(s, egl, "no libEGL.so.1: %s", dlerror());
     *(void **)&set = dlsym(egl, "nullgl_set");
-    CHECK(s, set, "libEGL.so.1 is not the null driver: see LD_LIBRARY_PATH");
+    *(void **)&count = dlsym(egl, "nullgl_count");
+    CHECK(s, set && count, "libEGL.so.1 is not the null driver: see LD_LIBRARY_PATH");
     return true;
 }
 
@@ -34,14 +36,20 @@ static bool open_one(struct scene *s, const char *text, const char *settings, es
     return scene_session(s, *env, (*made)->model, "GLCompute", settings, session);
 }
 
-static esk_status run(esk_session *session, struct op_case *made, esk_value *x,
-                      esk_error *error) {
+static esk_status run_graph(esk_session *session, struct op_case *made, esk_value *x,
+                            int graph, esk_error *error) {
     esk_value *y = NULL;
-    esk_status status = esk_session_run(session, NULL, made->inputs.names, &x, 1, NULL, &y,
-                                        1, error);
+    esk_status status =
+        esk_session_run(session, esk_run_options(.gpu_graph_id = graph), made->inputs.names,
+                        &x, 1, NULL, &y, 1, error);
 
     esk_value_destroy(y);
     return status;
+}
+
+static esk_status run(esk_session *session, struct op_case *made, esk_value *x,
+                      esk_error *error) {
+    return run_graph(session, made, x, 0, error);
 }
 
 #define GIVES(s, call, code, word)                                                    \
@@ -148,6 +156,109 @@ static bool nothing_can_be_mapped(struct scene *s) {
     GIVES(s, run(session, made, made->inputs.values[0], error), ESK_DEVICE_ERROR, "");
     set(&(struct nullgl_faults){0});
     GIVES(s, run(session, made, made->inputs.values[0], error), ESK_OK, "");
+    return true;
+}
+
+/* ---- what is left ---- */
+
+/* A session's life: plans of several shapes, a captured graph, values on the device, a
+ * binding, a run by the queue, one that fails, one whose outputs are dropped. */
+static bool live_once(struct scene *s, esk_env *env, struct op_case *made,
+                      const char *settings) {
+    struct scene own = {.fault = s->fault};
+    esk_session *session;
+    esk_value *x, *on = NULL, *late[1] = {NULL};
+    esk_binding *binding = NULL;
+    esk_async *async = NULL;
+    esk_error error = ESK_ERROR_INIT;
+    bool good = scene_session(&own, env, made->model, "GLCompute", settings, &session);
+
+    for (int rows = 3; good && rows < 7; rows++) {
+        char text[32];
+
+        snprintf(text, sizeof(text), "float[%d,8]", rows);
+        good = scene_value(&own, text, &x) &&
+               run_graph(session, made, x, rows, &error) == ESK_OK;
+    }
+    if (good && esk_value_create_on_device(session, ESK_FLOAT, 2, esk_value_dims(x), &on,
+                                           &error) == ESK_OK)
+        good = scene_keep(&own, on, drop_value);
+    good = good && on && esk_value_copy(x, on, &error) == ESK_OK &&
+           esk_binding_create(session, &binding, &error) == ESK_OK &&
+           scene_keep(&own, binding, (void (*)(void *))esk_binding_destroy) &&
+           esk_binding_input(binding, made->inputs.names[0], on, &error) == ESK_OK &&
+           esk_binding_output_at(binding, esk_session_output(session, 0)->name,
+                                 ESK_ON_DEVICE, &error) == ESK_OK &&
+           esk_session_run_binding(session, esk_run_options(.gpu_graph_id = -1), binding,
+                                   &error) == ESK_OK &&
+           esk_session_run_async(session, esk_run_options(.gpu_graph_id = -1),
+                                 made->inputs.names, &x, 1, NULL, late, 1, NULL, NULL,
+                                 &async, &error) == ESK_OK;
+    if (async && esk_async_wait(async, -1, &error) != ESK_OK)
+        good = false;
+    esk_async_destroy(async);
+    esk_value_destroy(late[0]);
+    set(&(struct nullgl_faults){.no_map = 1});
+    good = good && scene_value(&own, "float[9,8]", &x) &&
+           run_graph(session, made, x, 9, &error) == ESK_DEVICE_ERROR;
+    esk_error_clear(&error);
+    set(&(struct nullgl_faults){0});
+    scene_finish(&own);
+    return good || (esk_error_message(&error)[0] && fault_take(s->fault, settings, &error)) ||
+           fault_set(s->fault, "%s: a call failed", settings);
+}
+
+/* The driver's own count: nothing is left of an env; and of a session, in an env whose
+ * caches keep nothing, but programs. */
+static bool nothing_is_left(struct scene *s) {
+    static const char *const rows[] = {
+        "strict=1",
+        "readPath=image",
+        "enableGraphCapture=1,storageBufferCacheMode=simple",
+        "storageBufferCacheMode=disabled,uniformBufferCacheMode=disabled,"
+        "defaultBufferCacheMode=disabled",
+        "readPath=image,enableGraphCapture=1,storageBufferCacheMode=disabled,"
+        "uniformBufferCacheMode=disabled,defaultBufferCacheMode=disabled",
+    };
+    struct nullgl_live live[3], last;
+
+    MUST(find_driver(s));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct scene own = {.fault = s->fault};
+        struct op_case *made, *small;
+        esk_env *env;
+        esk_session *kept;
+        bool good = scene_env(&own, &env) && scene_case(&own, two_ops, &made) &&
+                    scene_case(&own, "Relu(float[3])", &small) &&
+                    scene_session(&own, env, small->model, "GLCompute", rows[i], &kept);
+
+        for (int cycle = 0; good && cycle < 3; cycle++) {
+            good = live_once(s, env, made, rows[i]);
+            count(&live[cycle]);
+        }
+        bool keeps = !strstr(rows[i], "uniformBufferCacheMode=disabled");
+        scene_finish(&own);
+        count(&last);
+        MUST(good);
+        for (int cycle = 1; cycle < 3; cycle++)
+            CHECK(s, !memcmp(&live[cycle], &live[0], sizeof(last)),
+                  "%s: session %d left %ld buffers, %ld textures, %ld programs, the first "
+                  "%ld, %ld, %ld",
+                  rows[i], cycle, live[cycle].buffers, live[cycle].textures,
+                  live[cycle].programs, live[0].buffers, live[0].textures, live[0].programs);
+        CHECK(s, !live[0].mapped && !live[0].fences && !live[0].shaders,
+              "%s: after a session %ld mapped, %ld fences, %ld shaders", rows[i],
+              live[0].mapped, live[0].fences, live[0].shaders);
+        CHECK(s, keeps || live[0].buffers <= 2, "%s: %ld buffers after a session", rows[i],
+              live[0].buffers);
+        CHECK(s,
+              !last.buffers && !last.mapped && !last.textures && !last.shaders &&
+                  !last.programs && !last.fences && !last.contexts && !last.surfaces,
+              "%s: after the env %ld buffers, %ld mapped, %ld textures, %ld shaders, %ld "
+              "programs, %ld fences, %ld contexts, %ld surfaces",
+              rows[i], last.buffers, last.mapped, last.textures, last.shaders, last.programs,
+              last.fences, last.contexts, last.surfaces);
+    }
     return true;
 }
 
@@ -278,6 +389,7 @@ static const struct table_test tests[] = {
     ROW(a_hanging_run_can_be_terminated),
     ROW(out_of_device_memory),
     ROW(nothing_can_be_mapped),
+    ROW(nothing_is_left),
     ROW(threads_times_sessions),
     ROW(sessions_come_and_go),
 #undef ROW

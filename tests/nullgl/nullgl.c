@@ -22,11 +22,12 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct buffer {
     unsigned char *data;
     GLsizeiptr size;
-    int used;
+    int used, mapped;
 } buffers[BUFFERS];
 static GLuint names;
 static struct nullgl_faults faults;
 static long dispatches;
+static struct nullgl_live live; /* but for buffers, which are counted when asked */
 static _Thread_local void *current, *current_display;
 static _Thread_local GLenum error;
 static _Thread_local struct {
@@ -46,6 +47,22 @@ EXPORT long nullgl_dispatches(void) {
     long count = dispatches;
     pthread_mutex_unlock(&lock);
     return count;
+}
+
+EXPORT void nullgl_count(struct nullgl_live *counts) {
+    pthread_mutex_lock(&lock);
+    *counts = live;
+    for (int i = 0; i < BUFFERS; i++) {
+        counts->buffers += buffers[i].used;
+        counts->mapped += buffers[i].used && buffers[i].mapped;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void count(long *which, long change) {
+    pthread_mutex_lock(&lock);
+    *which += change;
+    pthread_mutex_unlock(&lock);
 }
 
 static struct nullgl_faults now(void) {
@@ -76,17 +93,21 @@ static const GLubyte *get_string(GLenum name) {
     }
 }
 
-static const char *const extensions[] = {"GL_KHR_robustness"};
+static const char *const extensions[] = {"GL_KHR_robustness", "GL_EXT_texture_buffer"};
+enum { EXTENSIONS = sizeof extensions / sizeof *extensions };
 
 static const GLubyte *get_stringi(GLenum name, GLuint index) {
     (void)name;
-    return (const GLubyte *)(index < 1 ? extensions[index] : "");
+    return (const GLubyte *)(index < EXTENSIONS ? extensions[index] : "");
 }
 
 static void get_integer64(GLenum name, GLint64 *value) {
     switch (name) {
     case GL_NUM_EXTENSIONS:
-        *value = 1;
+        *value = EXTENSIONS;
+        break;
+    case 0x8C2B: /* GL_MAX_TEXTURE_BUFFER_SIZE */
+        *value = 65536;
         break;
     case GL_MAX_COMPUTE_WORK_GROUP_INVOCATIONS:
         *value = 256;
@@ -126,6 +147,20 @@ static void get_integer(GLenum name, GLint *value) {
 
 static void get_indexed(GLenum name, GLuint index, GLint *value) {
     *value = name == GL_MAX_COMPUTE_WORK_GROUP_SIZE ? (index == 2 ? 64 : 256) : 65535;
+}
+
+static void gen_textures(GLsizei n, GLuint *ids) {
+    static GLuint texture;
+    pthread_mutex_lock(&lock);
+    for (GLsizei i = 0; i < n; i++)
+        ids[i] = ++texture;
+    live.textures += n;
+    pthread_mutex_unlock(&lock);
+}
+
+static void delete_textures(GLsizei n, const GLuint *ids) {
+    for (GLsizei i = 0; i < n; i++)
+        count(&live.textures, ids[i] ? -1 : 0);
 }
 
 static void gen(GLsizei n, GLuint *ids) {
@@ -196,11 +231,12 @@ static void *map(GLenum target, GLintptr offset, GLsizeiptr size, GLbitfield acc
         error = GL_INVALID_OPERATION;
         return NULL;
     }
+    at(target)->mapped = 1;
     return at(target)->data + offset;
 }
 
 static GLboolean unmap(GLenum target) {
-    (void)target;
+    at(target)->mapped = 0;
     return GL_TRUE;
 }
 
@@ -211,11 +247,21 @@ static void get_parameter64(GLenum target, GLenum name, GLint64 *value) {
 
 static GLuint create_shader(GLenum type) {
     (void)type;
+    count(&live.shaders, 1);
     return 1;
 }
 
+static void delete_shader(GLuint shader) {
+    count(&live.shaders, shader ? -1 : 0);
+}
+
 static GLuint create_program(void) {
+    count(&live.programs, 1);
     return 1;
+}
+
+static void delete_program(GLuint program) {
+    count(&live.programs, program ? -1 : 0);
 }
 
 static void get_object(GLuint object, GLenum name, GLint *value) {
@@ -242,7 +288,12 @@ static void dispatch(GLuint x, GLuint y, GLuint z) {
 
 static GLsync fence(GLenum condition, GLbitfield flags) {
     (void)condition, (void)flags;
+    count(&live.fences, 1);
     return (GLsync)(intptr_t)1;
+}
+
+static void delete_sync(GLsync sync) {
+    count(&live.fences, sync ? -1 : 0);
 }
 
 static GLenum client_wait(GLsync sync, GLbitfield flags, GLuint64 timeout) {
@@ -281,6 +332,8 @@ static proc find(const char *name) {
         {"glGenBuffers", (proc)gen},
         {"glDeleteBuffers", (proc)delete_buffers},
         {"glBindBuffer", (proc)bind_buffer},
+        {"glGenTextures", (proc)gen_textures},
+        {"glDeleteTextures", (proc)delete_textures},
         {"glBufferData", (proc)buffer_data},
         {"glBufferSubData", (proc)buffer_sub_data},
         {"glCopyBufferSubData", (proc)copy_buffer},
@@ -289,6 +342,9 @@ static proc find(const char *name) {
         {"glGetBufferParameteri64v", (proc)get_parameter64},
         {"glCreateShader", (proc)create_shader},
         {"glCreateProgram", (proc)create_program},
+        {"glDeleteShader", (proc)delete_shader},
+        {"glDeleteProgram", (proc)delete_program},
+        {"glDeleteSync", (proc)delete_sync},
         {"glGetShaderiv", (proc)get_object},
         {"glGetProgramiv", (proc)get_object},
         {"glGetShaderInfoLog", (proc)get_log},
@@ -351,22 +407,26 @@ EXPORT unsigned eglChooseConfig(void *display, const int *attributes, void **con
 EXPORT void *eglCreateContext(void *display, void *config, void *share,
                               const int *attributes) {
     (void)display, (void)config, (void)share, (void)attributes;
+    count(&live.contexts, 1);
     return calloc(1, 1);
 }
 
 EXPORT unsigned eglDestroyContext(void *display, void *context) {
     (void)display;
+    count(&live.contexts, -1);
     free(context);
     return 1;
 }
 
 EXPORT void *eglCreatePbufferSurface(void *display, void *config, const int *attributes) {
     (void)display, (void)config, (void)attributes;
+    count(&live.surfaces, 1);
     return &displays[1];
 }
 
 EXPORT unsigned eglDestroySurface(void *display, void *surface) {
     (void)display, (void)surface;
+    count(&live.surfaces, -1);
     return 1;
 }
 

@@ -10,7 +10,13 @@ struct nullgl_faults {
     int no_map;       /* nothing can be mapped */
 };
 
+/* Objects that were made and not deleted. */
+struct nullgl_live {
+    long buffers, mapped, textures, shaders, programs, fences, contexts, surfaces;
+};
+
 void nullgl_set(const struct nullgl_faults *faults);
 long nullgl_dispatches(void);
+void nullgl_count(struct nullgl_live *live);
 
 #endif
