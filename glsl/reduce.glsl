@@ -37,8 +37,29 @@ uvec2 map_(uvec2 v) {
 #else
 #define ADD(a, b) ((a) + (b))
 #define MUL(a, b) ((a) * (b))
+#if X_KIND == 0 && (JOIN == 2 || JOIN == 3)
+// max() and min() may lose NaN, so the greatest size of an element, by bits, is kept too.
+#define NAN_TEST 1
+#if UNIT_X == 4
+#define SIZES uvec4
+#else
+#define SIZES uint
+#endif
+#define SIZE(v) (floatBitsToUint(v) & 0x7fffffffu)
+float with_nan(float v, uint size) {
+    return size > 0x7f800000u ? uintBitsToFloat(0x7fc00000u) : v;
+}
+#if UNIT_X == 4
+vec4 with_nan(vec4 v, uvec4 size) {
+    return mix(v, uintBitsToFloat(uvec4(0x7fc00000u)), greaterThan(size, uvec4(0x7f800000u)));
+}
+#endif
+#define MAX(a, b) with_nan(max(a, b), max(SIZE(a), SIZE(b)))
+#define MIN(a, b) with_nan(min(a, b), max(SIZE(a), SIZE(b)))
+#else
 #define MAX(a, b) max(a, b)
 #define MIN(a, b) min(a, b)
+#endif
 T_X map_(T_X v) {
 #if MAP == 1 && X_KIND != 2
     return abs(v);
@@ -95,6 +116,29 @@ T_X line_sum(int at, int step, int k, int end, int skip, T_X m) {
     for (; k < end; k += skip, i += stride)
         sum += exp(LOAD_X(i) - m);
     return sum;
+}
+#elif defined NAN_TEST
+#if JOIN == 2
+#define RAW(a, b) max(a, b)
+#else
+#define RAW(a, b) min(a, b)
+#endif
+T_X line_join(int at, int step, int k, int end, int skip) {
+    int i = at + k * step, stride = skip * step;
+    T_X total = LOAD_X(i);
+    SIZES size = SIZE(total);
+    for (k += skip, i += stride; k < end - 3 * skip; k += 4 * skip, i += 4 * stride) {
+        T_X a = LOAD_X(i), b = LOAD_X(i + stride);
+        T_X c = LOAD_X(i + 2 * stride), d = LOAD_X(i + 3 * stride);
+        total = RAW(total, RAW(RAW(a, b), RAW(c, d)));
+        size = max(size, max(max(SIZE(a), SIZE(b)), max(SIZE(c), SIZE(d))));
+    }
+    for (; k < end; k += skip, i += stride) {
+        T_X a = LOAD_X(i);
+        total = RAW(total, a);
+        size = max(size, SIZE(a));
+    }
+    return with_nan(total, size);
 }
 #else
 #define JOIN4(a, b, c, d) JOINED(JOINED(a, b), JOINED(c, d))

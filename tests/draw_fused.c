@@ -259,7 +259,7 @@ static void multi_head(struct draw *d) {
     if (a.past)
         say(d, ", %s[%d,%d,%d,%d], %s[%d,%d,%d,%d]", type, a.b, a.h, a.past, a.dim, type,
             a.b, a.h, a.past, a.v);
-    say(d, ") %s num_heads=%d unidirectional=%d", ms, a.h, below(d, 2));
+    say(d, ") %s num_heads=%d unidirectional=%d", ms, a.h, a.s == a.t && one_in(d, 2));
     if (one_in(d, 4))
         say(d, " scale=0.%d", from_to(d, 1, 9));
     if (a.past)

@@ -598,7 +598,7 @@ static void resize_more(struct draw *d) {
         break;
     default:
         say(d,
-            "Resize(float[1,%d,%d,%d], float[8]!=0,0,0.1,0.2,1,1,0.8,0.%d, _, "
+            "Resize(float[1,%d,%d,%d], float[8]!=0,0,0.11,0.23,1,1,0.83,0.%d, _, "
             "int64[4]!=1,%d,%d,%d) mode=\"%s\" "
             "coordinate_transformation_mode=\"tf_crop_and_resize\" "
             "extrapolation_value=%d.5 "
