@@ -287,6 +287,23 @@ void STORE_@X(int i, vec4 v) { d_@X[@O + AT_@X(i)] = @N(v); }
 layout(std430, binding = @B) buffer Buffer_@X { float d_@X[]; };
 float LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
 void STORE_@X(int i, float v) { d_@X[@O + AT_@X(i)] = @N(v); }
+//: readwrite F16X2 vec4
+layout(std430, binding = @B) buffer Buffer_@X { uvec2 d_@X[]; };
+vec4 LOAD_@X(int i) {
+    uvec2 u = d_@X[@O + AT_@X(i)];
+    return vec4(unpackHalf2x16(u.x), unpackHalf2x16(u.y));
+}
+void STORE_@X(int i, vec4 v) {
+    d_@X[@O + AT_@X(i)] = uvec2(packHalf2x16(v.xy), packHalf2x16(v.zw));
+}
+//: readwrite F16X2 element
+layout(std430, binding = @B) buffer Buffer_@X { uint d_@X[]; };
+float LOAD_@X(int at) {
+    int i = AT_@X(at);
+    vec2 v = unpackHalf2x16(d_@X[(@O + i) >> 1]);
+    return (i & 1) == 0 ? v.x : v.y;
+}
+void STORE2_@X(int i, vec2 v) { d_@X[(@O >> 1) + AT_@X(i)] = packHalf2x16(v); }
 //: readwrite I32 element
 layout(std430, binding = @B) buffer Buffer_@X { int d_@X[]; };
 int LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
@@ -295,3 +312,7 @@ void STORE_@X(int i, int v) { d_@X[@O + AT_@X(i)] = @N(v); }
 layout(std430, binding = @B) buffer Buffer_@X { uint d_@X[]; };
 uint LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
 void STORE_@X(int i, uint v) { d_@X[@O + AT_@X(i)] = @N(v); }
+//: readwrite I64X2 element
+layout(std430, binding = @B) buffer Buffer_@X { uvec2 d_@X[]; };
+uvec2 LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
+void STORE_@X(int i, uvec2 v) { d_@X[@O + AT_@X(i)] = v; }

@@ -1,6 +1,6 @@
 /* Scatter, ScatterElements, ScatterND: the data with updates at places that indices say.
- * Out: a copy, then a kernel over the updates; reductions run on the CPU, because updates
- * of one place must come one after the other. */
+ * Out: a copy, then a kernel over the updates; with a reduction, kernels over lines,
+ * whose updates come one after the other, since several may have one place. */
 #include "recipes/gathering.h"
 #include "recipes/move.h"
 
@@ -196,13 +196,91 @@ static esk_status nd_cpu(struct esk_cpu *c) {
 
 /* ---- gpu ---- */
 
+/* Dimensions of `g` without a stride in the data are walked one after the other, by each
+ * line: an index into the others. */
+static esk_status lines(struct esk_ctx *c, struct esk_recipe *r,
+                        const struct esk_gathering *g, bool vec4) {
+    static const uint8_t kinds[] = {
+        [ESK_CLASS_F] = 0, [ESK_CLASS_I] = 1,  [ESK_CLASS_U] = 2,
+        [ESK_CLASS_L] = 3, [ESK_CLASS_UL] = 4, [ESK_CLASS_B] = 5};
+    const struct esk_var *x = esk_in(c, 0);
+    struct esk_gathering line = {0};
+    int64_t from[2 * ESK_MAX_RANK], n = 1, place_step = 0, from_step = 0, next = 1,
+                                    count = 1;
+    for (int k = g->rank - 1; k >= 0; next *= g->dim[k--])
+        if (g->stride[k] == 0) {
+            if (n != 1 && (place_step * n != g->place[k] || from_step * n != next))
+                return esk_unsupported(c, "updates of a line lie apart in two ways");
+            if (n == 1)
+                place_step = g->place[k], from_step = next;
+            n *= g->dim[k];
+        }
+    next = 1;
+    for (int k = 0; k < g->rank; k++)
+        if (g->stride[k] != 0) {
+            line.dim[line.rank] = g->dim[k];
+            line.stride[line.rank] = g->stride[k];
+            line.place[line.rank] = g->place[k];
+            from[line.rank++] = esk_shape_product(g->dim, k + 1, g->rank);
+        }
+    if (line.rank == 0) {
+        line.dim[0] = 1;
+        line.stride[0] = line.place[0] = from[0] = 0;
+        line.rank = 1;
+    }
+    int last = line.rank - 1;
+    enum esk_storage storage =
+        esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE);
+    int64_t many = line.dim[last];
+    bool pairs = storage == ESK_STORAGE_F16X2 && !vec4 && line.stride[last] == 1;
+    if (pairs)
+        line.dim[last] = (many + 1) / 2;
+    count = esk_shape_product(line.dim, 0, line.rank);
+    int64_t each =
+        (int64_t)(c->limits->max_iterations ? c->limits->max_iterations : 1 << 16);
+    each /= (g->tuple + 1) * (pairs ? 2 : 1);
+    if (n > 64 * each || count > INT32_MAX)
+        return esk_unsupported(
+            c, "reduction '%s' of %" PRId64 " updates one after the other",
+            esk_attr_string(c->node, "reduction", "none"), n);
+    for (int64_t first = 0; first < n; first += each) {
+        struct esk_kernel *k = esk_recipe_kernel(r, "scatter_lines");
+        enum esk_view view = vec4 ? ESK_VEC4 : ESK_ELEMENT;
+        esk_kernel_in(c, r, k, "U", 2, view);
+        esk_kernel_in(c, r, k, "I", 1, ESK_ELEMENT);
+        esk_kernel_out(c, r, k, "Y", 0, view);
+        k->operands[k->n_operands - 1].access = ESK_READ_WRITE;
+        esk_kernel_define(k, "RANK", line.rank);
+        esk_kernel_define(k, "TUPLE", g->tuple);
+        if (esk_in(c, 1)->dtype == ESK_INT64)
+            esk_kernel_define(k, "INDEX64", 1);
+        esk_kernel_define(k, "HOW", read_reduction(c->node));
+        esk_kernel_define(k, "KIND", kinds[esk_class_of(x->dtype)]);
+        if (pairs)
+            esk_kernel_define(k, "PAIRS", 1);
+        esk_kernel_ints(k, "dim", (uint32_t)line.rank, line.dim);
+        esk_kernel_ints(k, "stride", (uint32_t)line.rank, line.stride);
+        esk_kernel_ints(k, "place", (uint32_t)line.rank, line.place);
+        esk_kernel_ints(k, "from", (uint32_t)line.rank, from);
+        esk_kernel_ints(k, "axis_dim", (uint32_t)g->tuple, g->axis_dim);
+        esk_kernel_ints(k, "axis_stride", (uint32_t)g->tuple, g->axis_stride);
+        esk_kernel_int(k, "count", count);
+        esk_kernel_int(k, "many", many);
+        esk_kernel_int(k, "first", first);
+        esk_kernel_int(k, "n", n - first < each ? n - first : each);
+        esk_kernel_int(k, "place_step", place_step);
+        esk_kernel_int(k, "from_step", from_step);
+        esk_kernel_flat(k, c->limits, (uint64_t)count);
+        k->loop_iterations = (uint64_t)(each * (g->tuple + 1) * (pairs ? 2 : 1));
+        k->bytes = (double)esk_var_count(esk_in(c, 2)) * 12;
+    }
+    return ESK_OK;
+}
+
 static esk_status plan(struct esk_ctx *c, esk_gathering_fn describe) {
     ESK_TRY(esk_move_ready(c));
     const struct esk_var *x = esk_in(c, 0), *indices = esk_in(c, 1),
                          *updates = esk_in(c, 2);
-    if (read_reduction(c->node) != SET)
-        return esk_unsupported(c, "reduction '%s' needs updates one after the other",
-                               esk_attr_string(c->node, "reduction", "none"));
     int64_t strides[ESK_MAX_RANK];
     struct esk_gathering g = {0};
     esk_shape_strides(x->rank, x->dim, strides);
@@ -213,15 +291,19 @@ static esk_status plan(struct esk_ctx *c, esk_gathering_fn describe) {
         return esk_unsupported(c, "index tuples have no entries");
     enum esk_storage storage =
         esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE);
-    bool vec4 = updated && storage != ESK_STORAGE_I64X2 && esk_gathering_vec4(&g);
-    if (updated && !vec4 && storage == ESK_STORAGE_F16X2)
-        return esk_unsupported(c, "a scattered float16 shares its word with another");
-    struct esk_recipe *r = esk_add_recipe(c, "scatter");
+    bool reduced = read_reduction(c->node) != SET;
+    bool vec4 =
+        updated && storage != ESK_STORAGE_I64X2 &&
+        (!reduced || storage == ESK_STORAGE_F32 || storage == ESK_STORAGE_F16X2) &&
+        esk_gathering_vec4(&g);
+    struct esk_recipe *r = esk_add_recipe(c, reduced ? "scatter lines" : "scatter");
     struct esk_move m = {0};
     esk_move_push(&m, esk_var_count(x), 1);
     esk_move_kernel(c, r, &m, 0, 0);
     if (!updated)
         return ESK_OK;
+    if (reduced || (!vec4 && storage == ESK_STORAGE_F16X2)) /* which shares words */
+        return lines(c, r, &g, vec4);
     struct esk_kernel *k = esk_recipe_kernel(r, "scatter");
     enum esk_view view = vec4 ? ESK_VEC4 : ESK_ELEMENT;
     esk_kernel_in(c, r, k, "U", 2, view);
