@@ -439,9 +439,9 @@ bool sessions_of_a_file_share_weights(struct scene *s) {
     esk_session *sessions[3];
     esk_session_stats stats[3];
 
-    snprintf(path, sizeof(path), "%s/models/mnist_8/model.onnx", data ? data : "../shared");
+    snprintf(path, sizeof(path), "%s/models/squeezenet_seeded/model.onnx", data ? data : "../shared");
     if (access(path, R_OK))
-        return scene_skip(s, "no mnist_8");
+        return scene_skip(s, "no squeezenet_seeded");
     MUST(scene_env(s, &env));
     for (int i = 0; i < 3; i++) {
         MUST(scene_load(s, env, path, "GLCompute", NULL, &sessions[i]));

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { IR_OLDEST = 3, IR_NEWEST = 14 };
+enum { IR_OLDEST = 3, IR_NEWEST = 14, IR_WITH_DEFAULTS = 4 };
 
 /* protobuf-c's memory; remembers whether a failure was one of memory. */
 struct pool {
@@ -126,6 +126,20 @@ static esk_status read_facts(struct esk_onnx_reader *r, struct esk_model *model,
     return fine ? ESK_OK : esk_fail_memory(r->error, "a model");
 }
 
+/* Before IR version 4 an initializer had to be listed among the inputs and was constant all
+ * the same; since then it is listed where it may be fed. */
+static void drop_listed_constants(struct esk_graph *graph) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < graph->n_inputs; i++) {
+        struct esk_var *var = graph->vars[graph->inputs[i]];
+        if (var->flags & ESK_VAR_INITIALIZER)
+            var->flags &= ~(uint32_t)ESK_VAR_INPUT;
+        else
+            graph->inputs[n++] = graph->inputs[i];
+    }
+    graph->n_formal = graph->n_inputs = n;
+}
+
 static esk_status read_model(struct esk_onnx_reader *r, struct esk_model *model,
                              const esk_pb_model *m) {
     if (!m->has_ir_version || !m->graph)
@@ -139,7 +153,9 @@ static esk_status read_model(struct esk_onnx_reader *r, struct esk_model *model,
     model->ir_version = m->ir_version;
     ESK_TRY(read_facts(r, model, m));
     ESK_TRY(esk_onnx_graph_of(r, m->graph, &model->graph));
-    const struct esk_graph *graph = model->graph;
+    struct esk_graph *graph = model->graph;
+    if (m->ir_version < IR_WITH_DEFAULTS)
+        drop_listed_constants(graph);
     for (uint32_t i = 0; i < graph->n_inputs; i++)
         if (!graph->vars[graph->inputs[i]]->dtype)
             return esk_fail(r->error, ESK_INVALID_MODEL,

@@ -172,6 +172,32 @@ Test(onnx, reads_a_model) {
     esk_model_destroy(model);
 }
 
+/* An initializer that is listed as an input is a default since IR version 4, and before
+ * that a constant. */
+Test(onnx, initializers_among_the_inputs) {
+    for (uint64_t ir = 3; ir <= 4; ir++) {
+        const float w[] = {1, 2};
+        struct bytes t = raw_tensor("w", ESK_FLOAT, 2, w, sizeof w), g = graph_with(&t);
+        struct bytes tensor = {0}, type = {0}, info = {0}, m = {0}, opset = {0};
+        add_int(&tensor, 1, ESK_FLOAT);
+        add_message(&type, 1, &tensor);
+        add_text(&info, 1, "w");
+        add_message(&info, 2, &type);
+        add_message(&g, 11, &info);
+        add_int(&m, 1, ir);
+        add_int(&opset, 2, 7);
+        add_message(&m, 8, &opset);
+        add_message(&m, 7, &g);
+        esk_model *model = NULL;
+        cr_assert_eq(load(&m, &model, NULL), ESK_OK);
+        cr_assert_eq(esk_model_input_count(model), ir == 3 ? 1 : 2);
+        cr_assert_str_eq(esk_model_input(model, 0)->name, "x");
+        if (ir == 4)
+            cr_assert(esk_model_input(model, 1)->has_default);
+        esk_model_destroy(model);
+    }
+}
+
 /* At any address, the bytes come out aligned and right. */
 Test(onnx, raw_data_is_aligned) {
     for (size_t pad = 0; pad < 8; pad++) {
