@@ -5,13 +5,15 @@
 // few rows of B, which stay in registers while each accumulator takes all its k.
 // In:  A  vec4s along k, or elements (A_ELEMENT) at strides a_row, a_col
 //      B  vec4s along n: row k of panel p at b + p * panel + k * b_row, a panel is 8
-//         vec4s wide; or elements (B_ELEMENT) at strides b_row, b_col
+//         vec4s wide; or elements (B_ELEMENT) at strides b_row, b_col; or vec4s along k
+//         (B_ALONG_K), columns b_col apart
 //      C  elements at strides c_row, c_col, times beta, if ADD is 2; ADD 1: a row of
 //         vec4s behind B's panels, at `bias`
-// Out: Y  vec4s, or elements (Y_ELEMENT)
+// Out: Y  vec4s, or elements (Y_ELEMENT); dense, or (Y_ROWS) batches y_batch(i) and rows
+//         y_row apart, in units of its view
 // Parameters: m; n (elements); n4 (vec4s, rounded up); k4 (whole vec4s of k), tail (the
-//   rest of k: 0 … 3, if TAIL); scale, if SCALE; BATCH runs of batches: batch(i),
-//   a_batch(i), b_batch(i), in units of A's and B's views
+//   rest of k: 0 … 3, if TAIL; a vec4 of A holds it); scale, if SCALE; BATCH runs of
+//   batches: batch(i), a_batch(i), b_batch(i), in units of A's and B's views
 // Defines: TM (1 … 31), NV (1 … 6), KU (vec4s of k a step: 1 or 2), LO (1, 2, 4, 8), LY
 //   (invocations along rows in a group), and those above.
 
@@ -62,7 +64,9 @@
 #endif
 #define S(i, j) s[(i) * NV + (j)]
 
-#ifdef B_ELEMENT
+#ifdef B_ALONG_K
+#define COLUMN ivec4
+#elif defined(B_ELEMENT)
 #define COLUMN ivec4
 vec4 load_b(int row, ivec4 at) {
     return vec4(LOAD_B(row + at.x), LOAD_B(row + at.y), LOAD_B(row + at.z),
@@ -99,7 +103,7 @@ void main() {
     vec4 s[TM * NV];
 #define SET_ROW(i) row[i] = a + min(m + i, p_m - 1) * p_a_row;
     ROWS(SET_ROW)
-#ifdef B_ELEMENT
+#if defined(B_ELEMENT) || defined(B_ALONG_K)
 #define SET_COLUMN(i, j) \
     column[j] = b + min(4 * (n + j * LO) + ivec4(0, 1, 2, 3), ivec4(p_n - 1)) * p_b_col;
 #else
@@ -150,10 +154,18 @@ void main() {
     S(i, j) += v[i].x * w0; S(i, j) += v[i].y * w1; \
     S(i, j) += v[i].z * w2; S(i, j) += v[i].w * w3;
 #endif
+#ifdef B_ALONG_K
+#define LOAD_COLUMN(j) \
+    vec4 c0 = LOAD_B(at + column[j].x), c1 = LOAD_B(at + column[j].y); \
+    vec4 c2 = LOAD_B(at + column[j].z), c3 = LOAD_B(at + column[j].w); \
+    vec4 w0 = vec4(c0.x, c1.x, c2.x, c3.x), w1 = vec4(c0.y, c1.y, c2.y, c3.y); \
+    vec4 w2 = vec4(c0.z, c1.z, c2.z, c3.z), w3 = vec4(c0.w, c1.w, c2.w, c3.w);
+#else
 #define LOAD_COLUMN(j) \
     vec4 w0 = load_b(at, column[j]), w1 = load_b(at1, column[j]);  \
     vec4 w2 = load_b(at2, column[j]), w3 = load_b(at3, column[j]); \
     LOAD_MORE(j)
+#endif
 #define TERMS_0(i) TERMS(i, 0)
 #define TERMS_1(i) TERMS(i, 1)
 #define TERMS_2(i) TERMS(i, 2)
@@ -177,20 +189,37 @@ void main() {
 #if NV > 5
         { LOAD_COLUMN(5) ROWS(TERMS_5) }
 #endif
+#ifdef B_ALONG_K
+        at++;
+#else
         at += 4 * KU * b_row;
+#endif
     }
 #ifdef TAIL
+#ifndef A_ELEMENT
+    vec4 v[TM];
+#define LOAD_REST(i) v[i] = LOAD_A(row[i]);
+    ROWS(LOAD_REST)
+#endif
     for (int k = 0; k < p_tail; k++) {
         vec4 w[NV];
 #define LOAD_LAST(i, j) w[j] = load_b(at, column[j]);
         COLUMNS(LOAD_LAST, 0)
         at += b_row;
 #define TERM(i, j) S(i, j) += last * w[j];
+#ifdef A_ELEMENT
 #define TAIL_STEP(i) { \
         float last = LOAD_A(row[i]); \
         row[i] += a_col; \
         COLUMNS(TERM, i) \
     }
+#else
+#define TAIL_STEP(i) { \
+        float last = v[i].x; \
+        v[i] = v[i].yzwx; \
+        COLUMNS(TERM, i) \
+    }
+#endif
         ROWS(TAIL_STEP)
     }
 #endif

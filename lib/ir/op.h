@@ -25,7 +25,8 @@ enum esk_op_flag {
      * formal inputs FROM_NODE_IN only, then DONE with outputs FROM_BODY_OUT only. A bind that
      * knows the host_in puts the body in the node's place. */
     ESK_OP_ONE_BODY = 1 << 5,
-    /* Its `gpu` takes input 0 as a walk (recipes/walk.h): elements moved, not computed. */
+    /* Its `gpu` takes inputs as walks (recipes/walk.h): to move their elements, or to read them
+     * where they lie. */
     ESK_OP_WALKS = 1 << 6,
 };
 

@@ -74,6 +74,8 @@ static esk_status gpu(struct esk_ctx *c) {
     struct esk_gemm g;
     describe(c->node, esk_in(c, 0)->dim, esk_in(c, 1)->dim, t ? t->rank : 0,
              t ? t->dim : NULL, &g);
+    esk_gemm_walk(c, &g, esk_attr_int(c->node, "transA", 0),
+                  esk_attr_int(c->node, "transB", 0));
     return esk_gemm_gpu(c, &g);
 }
 
@@ -81,7 +83,7 @@ const struct esk_op esk_op_Gemm = {
     .domain = "",
     .name = "Gemm",
     .since = (const uint8_t[]){1, 6, 7, 9, 11, 13, 0},
-    .flags = ESK_OP_EPILOGUE,
+    .flags = ESK_OP_EPILOGUE | ESK_OP_WALKS,
     .min_in = 2,
     .max_in = 3,
     .min_out = 1,

@@ -33,6 +33,7 @@ static esk_status gpu(struct esk_ctx *c) {
     int rank;
     int64_t dims[ESK_MAX_RANK];
     esk_gemm_of_shapes(a->rank, a->dim, b->rank, b->dim, &gemm, &rank, dims);
+    esk_gemm_walk(c, &gemm, false, false);
     return esk_gemm_gpu(c, &gemm);
 }
 
@@ -40,7 +41,7 @@ const struct esk_op esk_op_MatMul = {
     .domain = "",
     .name = "MatMul",
     .since = (const uint8_t[]){1, 9, 13, 0},
-    .flags = ESK_OP_EPILOGUE,
+    .flags = ESK_OP_EPILOGUE | ESK_OP_WALKS,
     .min_in = 2,
     .min_out = 1,
     .infer = infer,

@@ -8,6 +8,7 @@
 #include "recipes/elementwise.h"
 #include "recipes/lanes.h"
 #include "recipes/map.h"
+#include "recipes/move.h"
 
 #include <string.h>
 
@@ -96,6 +97,7 @@ static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
 /* What the tiled kernels read, and how. */
 struct plan {
     bool a_element, b_element, y_element, form, packed, bias, scaled;
+    bool along_k; /* B's vec4s: columns lie apart, rows side by side */
     int width; /* vec4s of a panel of the form */
     int64_t n4, batches;
     int64_t a_row, a_col, b_row, b_col, panel, bias_at; /* in units of the views */
@@ -115,19 +117,21 @@ static struct plan plan_of(const struct esk_ctx *c, const struct esk_gemm *g) {
     struct plan p = {.n4 = ceil_div(g->n, 4),
                      .batches = esk_shape_product(g->batch, 0, g->n_batch)};
     p.width = p.n4 > 4 ? 8 : p.n4 > 2 ? 4 : (int)p.n4;
-    p.a_element =
-        g->a_col != 1 || g->a_row % 4 || g->k % 4 || !aligned(g->n_batch, g->a_batch);
+    p.a_element = g->a_col != 1 || g->a_row % 4 || (g->k % 4 && !g->a_whole) ||
+                  g->a_at.offset % 4 || !aligned(g->n_batch, g->a_batch);
     int64_t unit = p.a_element ? 1 : 4;
     p.a_row = g->a_row / unit;
     p.a_col = g->a_col;
-    p.form = esk_is_known(c, g->b);
+    p.form = !g->b_at.given && esk_is_known(c, g->b);
     p.bias = p.form && g->c != ESK_NONE && esk_is_known(c, g->c) && g->c_row == 0 &&
              p.batches == 1;
-    p.b_element =
-        !p.form && (g->b_col != 1 || g->b_row % 4 || !aligned(g->n_batch, g->b_batch));
+    bool fours = g->b_at.offset % 4 == 0 && aligned(g->n_batch, g->b_batch);
+    p.along_k = !p.form && fours && g->b_row == 1 && g->b_col % 4 == 0 && g->k % 4 == 0 &&
+                g->n > 1;
+    p.b_element = !p.form && !p.along_k && (g->b_col != 1 || g->b_row % 4 || !fours);
     int64_t unit_b = p.b_element ? 1 : 4;
     p.b_row = p.form ? p.width : g->b_row / unit_b;
-    p.b_col = g->b_col;
+    p.b_col = p.along_k ? g->b_col / 4 : g->b_col;
     p.panel = p.form ? g->k * p.width : 8;
     int64_t matrix = ceil_div(p.n4, p.width) * p.panel; /* vec4s of a form's matrix */
     for (int i = 0; i < g->n_batch; i++) {
@@ -137,6 +141,9 @@ static struct plan plan_of(const struct esk_ctx *c, const struct esk_gemm *g) {
     }
     p.bias_at = matrix;
     p.y_element = g->n % 4 != 0;
+    if (g->y_at.given) /* scratch has room for whole vec4s behind a row */
+        p.y_element = g->y_row % 4 || !aligned(g->n_batch, g->y_batch) ||
+                      (p.y_element && g->y_at.ref.ref == ESK_REF_VAR);
     p.scaled = !p.form && g->alpha != 1;
     return p;
 }
@@ -171,8 +178,25 @@ static void add_form(struct esk_ctx *c, struct esk_recipe *r, const struct esk_g
 static bool worth_packing(const struct esk_ctx *c, const struct esk_gemm *g,
                           const struct plan *p) {
     double bytes = (double)p->batches * (double)g->k * (double)(p->n4 + 7) * 16;
-    return c->limits->software && !p->form && g->m >= 64 && p->n4 > 16 && g->k >= 16 &&
+    return c->limits->software && !p->form && !p->along_k && g->m >= 64 && p->n4 > 16 && g->k >= 16 &&
            (p->b_element || g->k * g->n >= 1 << 17) && bytes <= (double)c->limits->max_slab;
+}
+
+static void add_operand(const struct esk_ctx *c, struct esk_recipe *r, struct esk_kernel *k,
+                        const char *name, uint32_t input, const struct esk_gemm_at *at,
+                        bool element) {
+    enum esk_view view = element ? ESK_ELEMENT : ESK_VEC4;
+    if (!at->given) {
+        esk_kernel_in(c, r, k, name, input, view);
+        return;
+    }
+    if (at->ref.ref == ESK_REF_VAR)
+        esk_kernel_var(k, name, c->graph, at->ref.id, at->layout, ESK_READ, view);
+    else
+        esk_kernel_ref(k, name, r, at->ref, ESK_READ, view);
+    if (at->offset)
+        esk_kernel_offset(k, (uint64_t)(at->offset *
+                                        esk_move_unit(k->operands[k->n_operands - 1].storage)));
 }
 
 /* A kernel that does it; the plan's B is what it makes. Matrices that are repeated are made
@@ -194,7 +218,7 @@ static void add_packing(struct esk_ctx *c, struct esk_recipe *r, const struct es
         }
     p->to = esk_recipe_scratch(r, (size_t)(matrices * matrix) * 16, ESK_STORAGE_F32);
     struct esk_kernel *k = esk_recipe_kernel(r, "gemm_pack");
-    esk_kernel_in(c, r, k, "B", g->b, p->b_element ? ESK_ELEMENT : ESK_VEC4);
+    add_operand(c, r, k, "B", g->b, &g->b_at, p->b_element);
     esk_kernel_ref(k, "Y", r, p->to, ESK_WRITE, ESK_VEC4);
     esk_kernel_define(k, "BATCH", n);
     if (p->b_element)
@@ -221,19 +245,38 @@ static void add_packing(struct esk_ctx *c, struct esk_recipe *r, const struct es
     p->panel = g->k * 8;
 }
 
+/* Y's batches and rows lie apart, or it is not the node's. */
+static void add_rows(const struct esk_ctx *c, struct esk_recipe *r, struct esk_kernel *k,
+                     const struct esk_gemm *g, enum esk_view view) {
+    int64_t batch[ESK_GEMM_BATCH], unit = view == ESK_VEC4 ? 4 : 1;
+    if (g->y_at.ref.ref == ESK_REF_VAR)
+        esk_kernel_out(c, r, k, "Y", 0, view);
+    else
+        esk_kernel_ref(k, "Y", r, g->y_at.ref, ESK_WRITE, view);
+    for (int i = 0; i < g->n_batch; i++)
+        batch[i] = g->y_batch[i] / unit;
+    esk_kernel_define(k, "Y_ROWS", 1);
+    esk_kernel_int(k, "y_row", g->y_row / unit);
+    if (g->n_batch)
+        esk_kernel_ints(k, "y_batch", (uint32_t)g->n_batch, batch);
+}
+
 /* Operands, parameters and defines that gemm.glsl and gemv.glsl share. */
 static void add_common(struct esk_ctx *c, struct esk_recipe *r, struct esk_kernel *k,
                        const struct esk_gemm *g, const struct plan *p, int lo) {
     enum esk_view view = p->y_element ? ESK_ELEMENT : ESK_VEC4;
     bool add = g->c != ESK_NONE && !p->bias;
-    esk_kernel_in(c, r, k, "A", g->a, p->a_element ? ESK_ELEMENT : ESK_VEC4);
+    add_operand(c, r, k, "A", g->a, &g->a_at, p->a_element);
     if (p->form || p->packed)
         esk_kernel_ref(k, "B", r, p->to, ESK_READ, ESK_VEC4);
     else
-        esk_kernel_in(c, r, k, "B", g->b, p->b_element ? ESK_ELEMENT : ESK_VEC4);
+        add_operand(c, r, k, "B", g->b, &g->b_at, p->b_element);
     if (add)
         esk_kernel_in(c, r, k, "C", g->c, ESK_ELEMENT);
-    esk_kernel_out(c, r, k, "Y", 0, view);
+    if (g->y_at.given)
+        add_rows(c, r, k, g, view);
+    else
+        esk_kernel_out(c, r, k, "Y", 0, view);
     esk_kernel_define(k, "LO", lo);
     esk_kernel_define(k, "BATCH", g->n_batch);
     esk_kernel_define(k, "ADD", add ? 2 : p->bias);
@@ -251,7 +294,9 @@ static void add_common(struct esk_ctx *c, struct esk_recipe *r, struct esk_kerne
     esk_kernel_int(k, "b_row", p->b_row);
     if (p->a_element)
         esk_kernel_int(k, "a_col", p->a_col);
-    if (p->b_element)
+    if (p->along_k)
+        esk_kernel_define(k, "B_ALONG_K", 1);
+    if (p->b_element || p->along_k)
         esk_kernel_int(k, "b_col", p->b_col);
     else
         esk_kernel_int(k, "panel", p->panel);
@@ -278,7 +323,8 @@ static void add_common(struct esk_ctx *c, struct esk_recipe *r, struct esk_kerne
     double mn = (double)p->batches * (double)g->m * (double)g->n;
     k->flops = 2 * mn * (double)g->k;
     k->bytes = 4 * (mn + (double)p->batches * (double)g->k * (double)(g->m + g->n));
-    esk_epilogue_emit(c, r, k, view);
+    if (!g->y_at.given)
+        esk_epilogue_emit(c, r, k, view);
 }
 
 struct tile {
@@ -332,9 +378,9 @@ static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
     return best;
 }
 
-static void add_tiled(struct esk_ctx *c, const struct esk_gemm *g, struct plan p) {
+static void add_tiles(struct esk_ctx *c, struct esk_recipe *r, const struct esk_gemm *g,
+                      struct plan p) {
     int ly = c->limits->software ? 1 : 8;
-    struct esk_recipe *r = esk_add_recipe(c, "gemm, register tiles");
     if (p.form)
         add_form(c, r, g, &p);
     if (worth_packing(c, g, &p))
@@ -353,6 +399,14 @@ static void add_tiled(struct esk_ctx *c, const struct esk_gemm *g, struct plan p
     add_common(c, r, k, g, &p, p.width);
 }
 
+static void add_tiled(struct esk_ctx *c, const struct esk_gemm *g, struct plan p) {
+    add_tiles(c, esk_add_recipe(c, "gemm, register tiles"), g, p);
+}
+
+void esk_gemm_kernels(struct esk_ctx *c, struct esk_recipe *r, const struct esk_gemm *g) {
+    add_tiles(c, r, g, plan_of(c, g));
+}
+
 /* Tiles of 64 x 64 that a group brings to shared memory: where that is nearer than the rest,
  * and where there are enough of them. */
 static bool worth_sharing(const struct esk_ctx *c, const struct esk_gemm *g,
@@ -366,6 +420,13 @@ static bool worth_sharing(const struct esk_ctx *c, const struct esk_gemm *g,
 }
 
 static void add_shared(struct esk_ctx *c, const struct esk_gemm *g, struct plan p) {
+    if (p.along_k) { /* its lanes would read apart either way */
+        p.along_k = false;
+        p.b_element = true;
+        p.b_row = g->b_row, p.b_col = g->b_col;
+        for (int i = 0; i < g->n_batch; i++)
+            p.b_batch[i] = g->b_batch[i];
+    }
     struct esk_recipe *r = esk_add_recipe(c, "gemm, shared tiles");
     if (p.form)
         add_form(c, r, g, &p);
@@ -381,7 +442,7 @@ static void add_shared(struct esk_ctx *c, const struct esk_gemm *g, struct plan 
 /* Few columns or rows, so that tiles would not fill the device. */
 static bool few(const struct esk_ctx *c, const struct esk_gemm *g, const struct plan *p) {
     double vec4s = (double)p->n4 * (double)g->m * (double)p->batches;
-    if (p->a_element || p->b_element || g->m > 8 || g->k < 64)
+    if (p->a_element || p->b_element || p->along_k || g->m > 8 || g->k < 64)
         return false;
     return c->limits->software ? vec4s < 64 : vec4s < 16384;
 }
@@ -419,8 +480,8 @@ static esk_status add_naive(struct esk_ctx *c, const struct esk_gemm *g,
     esk_kernel_define(k, "BATCH", g->n_batch);
     if (g->k) {
         esk_kernel_define(k, "K", 1);
-        esk_kernel_in(c, r, k, "A", g->a, ESK_ELEMENT);
-        esk_kernel_in(c, r, k, "B", g->b, ESK_ELEMENT);
+        add_operand(c, r, k, "A", g->a, &g->a_at, true);
+        add_operand(c, r, k, "B", g->b, &g->b_at, true);
         esk_kernel_int(k, "a_row", g->a_row);
         esk_kernel_int(k, "a_col", g->a_col);
         esk_kernel_int(k, "b_row", g->b_row);
