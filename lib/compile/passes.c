@@ -103,6 +103,9 @@ static const struct esk_pass passes[] = {
      esk_merge_duplicates},
     {"drop_identities", ESK_PHASE_MODEL, ESK_LEVEL_BASIC, "Identity and Dropout go, so that what "
      "they part can meet", rewrite_model},
+    {"share_prefixes", ESK_PHASE_MODEL, ESK_LEVEL_EXTENDED, "a Concat that begins like an earlier "
+     "one begins with that one, so that both can lie in one place; in one walk with "
+     "drop_identities", rewrite_model},
     {"fold_weights", ESK_PHASE_MODEL, ESK_LEVEL_BASIC, "normalisation, factors and terms of "
      "channels go into the weights before them; behind fold_constants, which makes them known, "
      "in one walk with drop_identities", rewrite_model},
