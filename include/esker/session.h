@@ -50,6 +50,17 @@ ESK_API esk_status esk_session_options_add_external_file(esk_session_options *op
                                                          const void *bytes, size_t size,
                                                          esk_error *error);
 
+/* A value that stands for the model's initializer `name`, of the main graph, in or outside of
+ * the model's file: bytes in a file of external data are not read then. It is on the host;
+ * its bytes are not copied: they must outlive the session and not change. Sessions of one env
+ * that are given the same value share its weights on the device. Errors: INVALID_ARGUMENT for
+ * a name given twice; session creation gives it for a name that the model does not have, and
+ * for another type or shape than the model's, naming both. */
+ESK_API esk_status esk_session_options_add_initializer(esk_session_options *options,
+                                                       const char *name,
+                                                       const esk_value *value,
+                                                       esk_error *error);
+
 /* ---- Sessions. Thread-safe: any thread may run, several at a time. ---- */
 typedef struct esk_session esk_session;
 

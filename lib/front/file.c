@@ -9,6 +9,29 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static struct esk_file_facts facts_of(const struct stat *s) {
+    return (struct esk_file_facts){
+        .device = (uint64_t)s->st_dev,
+        .inode = (uint64_t)s->st_ino,
+        .size = (uint64_t)s->st_size,
+        .seconds = s->st_mtim.tv_sec,
+        .nanoseconds = s->st_mtim.tv_nsec,
+    };
+}
+
+bool esk_file_look(const char *path, struct esk_file_facts *facts) {
+    struct stat found;
+    if (stat(path, &found) != 0)
+        return false;
+    *facts = facts_of(&found);
+    return true;
+}
+
+bool esk_file_same(const struct esk_file_facts *a, const struct esk_file_facts *b) {
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->seconds == b->seconds && a->nanoseconds == b->nanoseconds;
+}
+
 static void unmap(void *user, void *data, size_t size) {
     (void)user;
     munmap(data, size);
@@ -20,7 +43,8 @@ static esk_status fail_errno(esk_error *error, const char *path, const char *wha
                     what, path, strerror_r(errno, text, sizeof text));
 }
 
-esk_status esk_file_map(const char *path, struct esk_blob **blob, esk_error *error) {
+esk_status esk_file_map(const char *path, struct esk_blob **blob,
+                        struct esk_file_facts *result, esk_error *error) {
     /* not blocking: the name may be that of a pipe */
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0)
@@ -53,5 +77,6 @@ esk_status esk_file_map(const char *path, struct esk_blob **blob, esk_error *err
         return esk_fail_memory(error, "a file");
     }
     *blob = made;
+    *result = facts_of(&facts);
     return ESK_OK;
 }

@@ -3,7 +3,6 @@
 #include "front/model.h"
 
 #include "base/mem.h"
-#include "front/file.h"
 #include "front/onnx/onnx.h"
 
 #include <inttypes.h>
@@ -26,6 +25,7 @@ void esk_model_destroy(esk_model *model) {
     esk_free(model->metadata);
     esk_free(model->facts);
     esk_free(model->node_ops);
+    esk_free(model->files);
     esk_arena_finish(&model->arena);
     esk_free(model);
 }
@@ -66,6 +66,16 @@ bool esk_model_add_metadata(struct esk_model *model, const char *key, const char
 bool esk_model_add_fact(struct esk_model *model, const char *key, const char *value) {
     return add_property(&model->arena, &model->facts, &model->n_facts, &model->cap_facts,
                         key, value);
+}
+
+bool esk_model_add_file(struct esk_model *model, const char *path,
+                        const struct esk_file_facts *facts) {
+    char *copy = esk_arena_strdup(&model->arena, path);
+    if (!copy || !esk_grow((void **)&model->files, &model->cap_files, model->n_files + 1,
+                           sizeof *model->files))
+        return false;
+    model->files[model->n_files++] = (struct esk_model_file){copy, *facts};
+    return true;
 }
 
 /* ---- Describing ---- */
@@ -186,12 +196,15 @@ bool esk_model_opset(const esk_model *model, size_t index, const char **domain,
 /* ---- Loading ---- */
 
 static esk_status load_blob(struct esk_blob *bytes, const char *directory,
-                            const struct esk_external_file *files, size_t n_files,
-                            esk_model **model, esk_error *error) {
+                            const struct esk_model_file *file,
+                            const struct esk_given *given, esk_model **model,
+                            esk_error *error) {
     struct esk_model *made = esk_model_new();
     if (!made)
         return esk_fail_memory(error, "a model");
-    esk_status status = esk_onnx_load(made, bytes, directory, files, n_files, error);
+    esk_status status = file && !esk_model_add_file(made, file->path, &file->facts)
+                            ? esk_fail_memory(error, "a model")
+                            : esk_onnx_load(made, bytes, directory, given, error);
     if (status) {
         esk_model_destroy(made);
         return status;
@@ -200,12 +213,8 @@ static esk_status load_blob(struct esk_blob *bytes, const char *directory,
     return ESK_OK;
 }
 
-esk_status esk_model_load(const char *path, esk_model **model, esk_error *error) {
-    return esk_model_load_with(path, NULL, 0, model, error);
-}
-
-esk_status esk_model_load_with(const char *path, const struct esk_external_file *files,
-                               size_t n_files, struct esk_model **model, esk_error *error) {
+static esk_status load_file(const char *path, const struct esk_given *given,
+                            struct esk_model **model, esk_error *error) {
     const char *slash = strrchr(path, '/');
     char *directory = slash ? esk_strdup(path) : esk_strdup(".");
     if (!directory)
@@ -213,9 +222,10 @@ esk_status esk_model_load_with(const char *path, const struct esk_external_file 
     if (slash)
         directory[slash == path ? 1 : slash - path] = 0;
     struct esk_blob *bytes = NULL;
-    esk_status status = esk_file_map(path, &bytes, error);
+    struct esk_model_file file = {.path = path};
+    esk_status status = esk_file_map(path, &bytes, &file.facts, error);
     if (status == ESK_OK) {
-        status = load_blob(bytes, directory, files, n_files, model, error);
+        status = load_blob(bytes, directory, &file, given, model, error);
         if (status)
             esk_error_prefix(error, "'%s'", path);
     }
@@ -224,28 +234,85 @@ esk_status esk_model_load_with(const char *path, const struct esk_external_file 
     return status;
 }
 
+static esk_status load_bytes(const struct esk_source *source, const struct esk_given *given,
+                             struct esk_model **model, esk_error *error) {
+    if (!source->bytes && source->size)
+        return esk_fail(error, ESK_INVALID_ARGUMENT, "no bytes given");
+    struct esk_blob *blob =
+        source->borrow
+            ? esk_blob_create((void *)(uintptr_t)source->bytes, source->size, NULL, NULL)
+            : esk_blob_heap(source->size);
+    if (!blob)
+        return esk_fail_memory(error, "a model");
+    if (!source->borrow && source->size)
+        memcpy(blob->data, source->bytes, source->size);
+    esk_status status = load_blob(blob, source->directory, NULL, given, model, error);
+    esk_blob_unref(blob);
+    return status;
+}
+
+esk_status esk_model_load_with(const struct esk_source *source,
+                               const struct esk_given *given, struct esk_model **model,
+                               esk_error *error) {
+    return source->path ? load_file(source->path, given, model, error)
+                        : load_bytes(source, given, model, error);
+}
+
+esk_status esk_model_load(const char *path, esk_model **model, esk_error *error) {
+    return load_file(path, NULL, model, error);
+}
+
 esk_status esk_model_load_from_memory(const void *bytes, size_t size, bool borrow,
                                       const char *directory, esk_model **model,
                                       esk_error *error) {
-    return esk_model_load_bytes_with(bytes, size, borrow, directory, NULL, 0, model, error);
+    const struct esk_source source = {
+        .bytes = bytes, .size = size, .borrow = borrow, .directory = directory};
+    return load_bytes(&source, NULL, model, error);
 }
 
-esk_status esk_model_load_bytes_with(const void *bytes, size_t size, bool borrow,
-                                     const char *directory,
-                                     const struct esk_external_file *files, size_t n_files,
-                                     struct esk_model **model, esk_error *error) {
-    if (!bytes && size)
-        return esk_fail(error, ESK_INVALID_ARGUMENT, "no bytes given");
-    struct esk_blob *blob =
-        borrow ? esk_blob_create((void *)(uintptr_t)bytes, size, NULL, NULL)
-               : esk_blob_heap(size);
-    if (!blob)
-        return esk_fail_memory(error, "a model");
-    if (!borrow && size)
-        memcpy(blob->data, bytes, size);
-    esk_status status = load_blob(blob, directory, files, n_files, model, error);
-    esk_blob_unref(blob);
-    return status;
+static esk_status give(struct esk_graph *graph, struct esk_var *var,
+                       const struct esk_tensor *tensor, esk_error *error) {
+    bool same = var->dtype == tensor->dtype && var->rank == tensor->rank;
+    for (int i = 0; same && i < tensor->rank; i++)
+        same = var->dim[i] == tensor->dim[i];
+    if (!same) {
+        struct esk_text given = {0}, has = {0};
+        esk_shape_print(&given, tensor->dtype, tensor->rank, tensor->dim);
+        esk_shape_print(&has, var->dtype, var->rank, var->dim);
+        esk_status status = esk_fail(error, ESK_INVALID_ARGUMENT,
+                                     "initializer '%s': %s was given, the model has %s",
+                                     var->name, esk_text_str(&given), esk_text_str(&has));
+        esk_text_finish(&given);
+        esk_text_finish(&has);
+        return status;
+    }
+    struct esk_blob *blob = esk_blob_create(tensor->data, tensor->bytes, NULL, NULL);
+    if (!blob || !esk_graph_hold(graph, blob)) {
+        esk_blob_unref(blob);
+        return esk_fail_memory(error, "an initializer");
+    }
+    var->data = tensor->data;
+    var->bytes = tensor->bytes;
+    var->blob = blob;
+    return ESK_OK;
+}
+
+esk_status esk_model_give(struct esk_model *model, const struct esk_given *given,
+                          esk_error *error) {
+    struct esk_graph *graph = model->graph;
+    for (size_t i = 0; given && i < given->n_initializers; i++) {
+        const struct esk_given_initializer *one = &given->initializers[i];
+        struct esk_var *var = NULL;
+        for (uint32_t v = 0; v < graph->n_vars && !var; v++)
+            if (graph->vars[v]->flags & ESK_VAR_INITIALIZER &&
+                strcmp(graph->vars[v]->name, one->name) == 0)
+                var = graph->vars[v];
+        if (!var)
+            return esk_fail(error, ESK_INVALID_ARGUMENT,
+                            "initializer '%s': the model has none of that name", one->name);
+        ESK_TRY(give(graph, var, &one->tensor, error));
+    }
+    return ESK_OK;
 }
 
 /* ---- Copying ---- */

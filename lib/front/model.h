@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "esker/model.h"
+#include "front/file.h"
 #include "ir/op.h"
 
 struct esk_opset {
@@ -49,23 +50,51 @@ struct esk_model {
     size_t n_node_ops, cap_node_ops;
     struct esk_map names;   /* building: var names to ids */
     struct esk_blob *bytes; /* the file, mapped or copied; tensors refer to it */
-    bool external;          /* other files were read too */
+    struct esk_model_file *files; /* that were mapped: the model's own, then external data */
+    size_t n_files, cap_files;
 };
 
-/* Bytes that stand for a file of external data; borrowed for as long as the model, or one
- * copied from it, lives. */
-struct esk_external_file {
+struct esk_model_file {
+    const char *path; /* in the arena */
+    struct esk_file_facts facts;
+};
+
+/* Memory that stands for files and initializers of a model: by the caller's promise there,
+ * unchanged, for as long as the model, or one copied from it, lives. */
+struct esk_given_file {
     char *name;
     const void *bytes;
     size_t size;
 };
-/* As the public functions, with such files. */
-esk_status esk_model_load_with(const char *path, const struct esk_external_file *files,
-                               size_t n_files, struct esk_model **model, esk_error *error);
-esk_status esk_model_load_bytes_with(const void *bytes, size_t size, bool borrow,
-                                     const char *directory,
-                                     const struct esk_external_file *files, size_t n_files,
-                                     struct esk_model **model, esk_error *error);
+struct esk_given_initializer {
+    char *name;
+    struct esk_tensor tensor;
+};
+struct esk_given {
+    struct esk_given_file *files; /* of external data */
+    size_t n_files, cap_files;
+    struct esk_given_initializer *initializers; /* of the main graph */
+    size_t n_initializers, cap_initializers;
+};
+
+/* Where a model comes from: a path, or bytes, with the directory of its external data. */
+struct esk_source {
+    const char *path; /* NULL: bytes */
+    const void *bytes;
+    size_t size;
+    bool borrow;
+    const char *directory; /* may be NULL: external data are refused */
+};
+
+/* As the public functions. Initializers that are given are not read where their bytes are in
+ * other files: such a model is whole after esk_model_give. given: NULL: nothing. */
+esk_status esk_model_load_with(const struct esk_source *source,
+                               const struct esk_given *given, struct esk_model **model,
+                               esk_error *error);
+/* Puts the given initializers in. Errors: INVALID_ARGUMENT for what the model does not have,
+ * or has with another type or shape. */
+esk_status esk_model_give(struct esk_model *model, const struct esk_given *given,
+                          esk_error *error);
 
 /* A model without graph; NULL: memory. */
 struct esk_model *esk_model_new(void);
@@ -73,6 +102,8 @@ struct esk_model *esk_model_new(void);
 bool esk_model_add_opset(struct esk_model *model, const char *domain, int64_t version);
 bool esk_model_add_metadata(struct esk_model *model, const char *key, const char *value);
 bool esk_model_add_fact(struct esk_model *model, const char *key, const char *value);
+bool esk_model_add_file(struct esk_model *model, const char *path,
+                        const struct esk_file_facts *facts);
 
 /* A copy that stands alone (initializer bytes are shared by reference), for a session over
  * a model that somebody keeps. */

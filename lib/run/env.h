@@ -40,10 +40,12 @@ esk_status esk_env_device(struct esk_env *env, const struct esk_provider *provid
 uint64_t esk_env_share(struct esk_env *env, struct esk_open_device *device);
 void esk_env_release(struct esk_env *env, struct esk_open_device *device);
 
-/* The model in a file, for a session to change. *file: what is kept of it while a session has
- * a reference, NULL if nothing: sessions of one file, unchanged on the disk, share its bytes.
- * Errors: of esk_model_load. */
-esk_status esk_env_load(struct esk_env *env, const char *path, struct esk_open_file **file,
+/* A model for a session to change; what is given of initializers is not put in yet. *file:
+ * what is kept of it while a session has a reference, NULL if nothing: sessions of the same
+ * files, unchanged on the disk, or of the same borrowed bytes, share these. Errors: of
+ * esk_model_load. */
+esk_status esk_env_load(struct esk_env *env, const struct esk_source *source,
+                        const struct esk_given *given, struct esk_open_file **file,
                         struct esk_model **model, esk_error *error);
 void esk_env_release_file(struct esk_env *env, struct esk_open_file *file); /* NULL: none */
 

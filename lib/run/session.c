@@ -254,6 +254,7 @@ static esk_status create(struct esk_session *session, const esk_session_options 
             },
         .most_plans = (uint32_t)session->settings.number[ESK_OPTION_PLAN_CACHE],
     };
+    ESK_TRY(esk_model_give(session->model, options ? &options->given : NULL, error));
     ESK_TRY(esk_model_describe(session->model, error));
     ESK_TRY(esk_model_verify(session->model, error));
     ESK_TRY(esk_model_upgrade(session->model, log, error));
@@ -318,24 +319,28 @@ static esk_status create_over(esk_env *env, struct esk_model *model,
     return ESK_OK;
 }
 
-esk_status esk_session_create(esk_env *env, const char *path,
+static esk_status create_from(esk_env *env, const struct esk_source *source,
                               const esk_session_options *options, esk_session **session,
                               esk_error *error) {
-    if (!env || !path || !session)
-        return esk_fail(error, ESK_INVALID_ARGUMENT,
-                        "esk_session_create: env, path or session is NULL");
     struct esk_model *model;
     struct esk_open_file *file = NULL;
-    if (options && options->n_files)
-        ESK_TRY(esk_model_load_with(path, options->files, options->n_files, &model, error));
-    else
-        ESK_TRY(esk_env_load(env, path, &file, &model, error));
+    ESK_TRY(esk_env_load(env, source, options ? &options->given : NULL, &file, &model,
+                         error));
     esk_status status = create_over(env, model, options, session, error);
     if (status == ESK_OK)
         (*session)->file = file;
     else
         esk_env_release_file(env, file);
     return status;
+}
+
+esk_status esk_session_create(esk_env *env, const char *path,
+                              const esk_session_options *options, esk_session **session,
+                              esk_error *error) {
+    if (!env || !path || !session)
+        return esk_fail(error, ESK_INVALID_ARGUMENT,
+                        "esk_session_create: env, path or session is NULL");
+    return create_from(env, &(struct esk_source){.path = path}, options, session, error);
 }
 
 esk_status esk_session_create_from_memory(esk_env *env, const void *bytes, size_t size,
@@ -345,11 +350,9 @@ esk_status esk_session_create_from_memory(esk_env *env, const void *bytes, size_
     if (!env || (!bytes && size) || !session)
         return esk_fail(error, ESK_INVALID_ARGUMENT,
                         "esk_session_create_from_memory: env, bytes or session is NULL");
-    struct esk_model *model;
-    ESK_TRY(esk_model_load_bytes_with(bytes, size, borrow, directory,
-                                      options ? options->files : NULL,
-                                      options ? options->n_files : 0, &model, error));
-    return create_over(env, model, options, session, error);
+    const struct esk_source source = {
+        .bytes = bytes, .size = size, .borrow = borrow, .directory = directory};
+    return create_from(env, &source, options, session, error);
 }
 
 esk_status esk_session_create_from_model(esk_env *env, const esk_model *model,

@@ -22,8 +22,7 @@ struct esk_session_options {
     bool glcompute, cpu; /* providers that were appended */
     struct esk_dim_override *dims;
     size_t n_dims, cap_dims;
-    struct esk_external_file *files; /* names owned */
-    size_t n_files, cap_files;
+    struct esk_given given; /* lists and names owned */
 };
 
 struct esk_session {

@@ -1,6 +1,7 @@
 /* Session options. In: strings; out: settings. */
 #include "base/mem.h"
 #include "run/session.h"
+#include "run/value.h"
 
 #include <string.h>
 
@@ -20,9 +21,13 @@ void esk_session_options_destroy(esk_session_options *options) {
     for (size_t i = 0; i < options->n_dims; i++)
         esk_free(options->dims[i].name);
     esk_free(options->dims);
-    for (size_t i = 0; i < options->n_files; i++)
-        esk_free(options->files[i].name);
-    esk_free(options->files);
+    struct esk_given *given = &options->given;
+    for (size_t i = 0; i < given->n_files; i++)
+        esk_free(given->files[i].name);
+    esk_free(given->files);
+    for (size_t i = 0; i < given->n_initializers; i++)
+        esk_free(given->initializers[i].name);
+    esk_free(given->initializers);
     esk_free(options);
 }
 
@@ -81,12 +86,40 @@ esk_status esk_session_options_add_external_file(esk_session_options *options,
     if (!name || (!bytes && size))
         return esk_fail(error, ESK_INVALID_ARGUMENT, "external file '%s': NULL",
                         name ? name : "NULL");
-    if (!esk_grow((void **)&options->files, &options->cap_files, options->n_files + 1,
-                  sizeof *options->files))
+    struct esk_given *given = &options->given;
+    if (!esk_grow((void **)&given->files, &given->cap_files, given->n_files + 1,
+                  sizeof *given->files))
         return esk_fail_memory(error, "session options");
     char *copy = esk_strdup(name);
     if (!copy)
         return esk_fail_memory(error, "session options");
-    options->files[options->n_files++] = (struct esk_external_file){copy, bytes, size};
+    given->files[given->n_files++] = (struct esk_given_file){copy, bytes, size};
+    return ESK_OK;
+}
+
+esk_status esk_session_options_add_initializer(esk_session_options *options,
+                                               const char *name, const esk_value *value,
+                                               esk_error *error) {
+    if (!name || !value)
+        return esk_fail(error, ESK_INVALID_ARGUMENT, "initializer '%s': NULL",
+                        name ? name : "NULL");
+    if (value->on)
+        return esk_fail(error, ESK_INVALID_ARGUMENT,
+                        "initializer '%s': the value is on a device, weights are packed "
+                        "from host memory",
+                        name);
+    struct esk_given *given = &options->given;
+    for (size_t i = 0; i < given->n_initializers; i++)
+        if (strcmp(given->initializers[i].name, name) == 0)
+            return esk_fail(error, ESK_INVALID_ARGUMENT,
+                            "initializer '%s' was given already", name);
+    if (!esk_grow((void **)&given->initializers, &given->cap_initializers,
+                  given->n_initializers + 1, sizeof *given->initializers))
+        return esk_fail_memory(error, "session options");
+    char *copy = esk_strdup(name);
+    if (!copy)
+        return esk_fail_memory(error, "session options");
+    given->initializers[given->n_initializers++] =
+        (struct esk_given_initializer){copy, value->tensor};
     return ESK_OK;
 }

@@ -7,7 +7,6 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 static void drop_session(void *session) {
     esk_session_destroy(session);
@@ -270,7 +269,7 @@ bool overrides_of_free_dimensions(struct scene *s) {
     return true;
 }
 
-/* ---- int64, external data, shared weights ---- */
+/* ---- int64 ---- */
 
 bool int64_off_goes_to_the_cpu(struct scene *s) {
     struct op_case *made;
@@ -295,72 +294,6 @@ bool int64_off_goes_to_the_cpu(struct scene *s) {
         CHECK(s, stats.fallbacks == (on ? 0u : 1u), "%u fallbacks with enableInt64=%d",
               stats.fallbacks, on);
     }
-    return true;
-}
-
-static bool read_all(struct scene *s, const char *path, void **bytes, size_t *size) {
-    FILE *file = fopen(path, "rb");
-
-    CHECK(s, file, "no %s", path);
-    fseek(file, 0, SEEK_END);
-    *size = (size_t)ftell(file);
-    rewind(file);
-    *bytes = malloc(*size + 1);
-    bool good = *bytes && fread(*bytes, 1, *size, file) == *size;
-    fclose(file);
-    MUST(scene_keep(s, *bytes, free));
-    CHECK(s, good, "%s cannot be read", path);
-    return true;
-}
-
-bool external_data_from_memory(struct scene *s) {
-    const char *data = getenv("ESKER_TESTDATA");
-    char path[512];
-    void *model, *weights;
-    size_t model_size, weights_size;
-    esk_env *env;
-    esk_session *session;
-    esk_session_options *options;
-    esk_error error = ESK_ERROR_INIT;
-
-    data = data ? data : "../shared";
-    snprintf(path, sizeof(path), "%s/models/mnist_external/model.onnx", data);
-    MUST(read_all(s, path, &model, &model_size));
-    snprintf(path, sizeof(path), "%s/models/mnist_external/mnist.onnx.data", data);
-    MUST(read_all(s, path, &weights, &weights_size));
-    MUST(scene_env(s, &env));
-    GOOD(s, esk_session_options_create(&options, &error));
-    MUST(scene_keep(s, options, (void (*)(void *))esk_session_options_destroy));
-    esk_session_options_append_provider(options, "CPU", NULL, NULL, 0, NULL);
-    CHECK(s,
-          esk_session_create_from_memory(env, model, model_size, true, NULL, options,
-                                         &session, &error) == ESK_INVALID_ARGUMENT,
-          "external data came from nowhere");
-    esk_error_clear(&error);
-    GOOD(s, esk_session_options_add_external_file(options, "mnist.onnx.data", weights,
-                                                  weights_size, &error));
-    GOOD(s, esk_session_create_from_memory(env, model, model_size, true, NULL, options,
-                                           &session, &error));
-    return scene_keep(s, session, drop_session);
-}
-
-bool sessions_of_a_model_share_weights(struct scene *s) {
-    struct op_case *made;
-    esk_env *env;
-    esk_session *sessions[3];
-    esk_session_stats stats[3];
-
-    MUST(scene_env(s, &env));
-    MUST(scene_case(s, "MatMul(float[4,128], float[128,128]!) | Relu()", &made));
-    for (int i = 0; i < 3; i++) {
-        MUST(scene_session(s, env, made->model, "GLCompute", "strict=1", &sessions[i]));
-        MUST(scene_stats(s, sessions[i], &stats[i]));
-    }
-    CHECK(s,
-          stats[0].weight_bytes && stats[2].weight_bytes == stats[0].weight_bytes,
-          "weights of three sessions take %llu bytes, of one %llu",
-          (unsigned long long)stats[2].weight_bytes,
-          (unsigned long long)stats[0].weight_bytes);
     return true;
 }
 
@@ -429,28 +362,5 @@ bool a_binding_too_small_is_a_reason(struct scene *s) {
               "%s: '%s'", node->name, node->reason);
     }
     CHECK(s, walked, "the Transpose fits a binding");
-    return true;
-}
-
-bool sessions_of_a_file_share_weights(struct scene *s) {
-    const char *data = getenv("ESKER_TESTDATA");
-    char path[512];
-    esk_env *env;
-    esk_session *sessions[3];
-    esk_session_stats stats[3];
-
-    snprintf(path, sizeof(path), "%s/models/squeezenet_seeded/model.onnx", data ? data : "../shared");
-    if (access(path, R_OK))
-        return scene_skip(s, "no squeezenet_seeded");
-    MUST(scene_env(s, &env));
-    for (int i = 0; i < 3; i++) {
-        MUST(scene_load(s, env, path, "GLCompute", NULL, &sessions[i]));
-        MUST(scene_stats(s, sessions[i], &stats[i]));
-    }
-    CHECK(s,
-          stats[0].weight_bytes && stats[2].weight_bytes == stats[0].weight_bytes,
-          "weights of three sessions take %llu bytes, of one %llu",
-          (unsigned long long)stats[2].weight_bytes,
-          (unsigned long long)stats[0].weight_bytes);
     return true;
 }

@@ -52,11 +52,18 @@ bool wrong_values_are_refused(struct scene *s);
 bool a_log_of_its_own(struct scene *s);
 bool overrides_of_free_dimensions(struct scene *s);
 bool int64_off_goes_to_the_cpu(struct scene *s);
-bool external_data_from_memory(struct scene *s);
-bool sessions_of_a_model_share_weights(struct scene *s);
-bool sessions_of_a_file_share_weights(struct scene *s);
 bool threads_of_the_blas(struct scene *s);
 bool a_binding_too_small_is_a_reason(struct scene *s);
+
+/* weights.c: given as memory, shared */
+bool external_data_from_memory(struct scene *s);
+bool initializers_from_memory(struct scene *s);
+bool initializers_of_a_built_model(struct scene *s);
+bool wrong_initializers_are_refused(struct scene *s);
+bool sessions_of_a_model_share_weights(struct scene *s);
+bool sessions_of_a_file_share_weights(struct scene *s);
+bool external_data_on_disk_is_shared(struct scene *s);
+bool given_memory_is_shared(struct scene *s);
 
 /* caches.c: buffer caches */
 bool cache_modes(struct scene *s);

@@ -124,6 +124,17 @@ static esk_status read_input(struct scope *s, const char *name, const esk_pb_typ
     return esk_graph_add_input(s->graph, id) ? ESK_OK : no_memory(s->r);
 }
 
+/* Its bytes are in another file, and others are given in their place. */
+static bool is_given(const struct esk_onnx_reader *r, const char *name,
+                     const esk_pb_tensor *t) {
+    if (!r->given || r->inside || !t || t->data_location != 1)
+        return false;
+    for (size_t i = 0; i < r->given->n_initializers; i++)
+        if (strcmp(r->given->initializers[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 static esk_status read_initializer(struct scope *s, const char *name,
                                    const esk_pb_tensor *t, const esk_pb_sparse *sparse) {
     if (!*name)
@@ -135,10 +146,12 @@ static esk_status read_initializer(struct scope *s, const char *name,
         return esk_fail(s->r->error, ESK_INVALID_MODEL, "initializer '%s' is there twice",
                         name);
     struct esk_tensor tensor;
-    struct esk_blob *blob;
+    struct esk_blob *blob = NULL;
     ESK_AT(s->r->error,
            sparse ? esk_onnx_sparse_in(s->r, s->graph, sparse, &tensor, &blob)
-                  : esk_onnx_tensor_in(s->r, s->graph, t, &tensor, &blob),
+           : is_given(s->r, name, t)
+               ? esk_onnx_tensor_facts(s->r, t, &tensor)
+               : esk_onnx_tensor_in(s->r, s->graph, t, &tensor, &blob),
            "initializer '%s'", name);
     bool fits = !(var->flags & ESK_VAR_INPUT) || var->dtype == ESK_DTYPE_UNDEFINED ||
                 var->dtype == tensor.dtype;
@@ -433,6 +446,7 @@ static esk_status read_graph(struct scope *s, const esk_pb_graph *g) {
         ESK_TRY(read_initializer(
             s, sparse->values ? esk_pb_text(sparse->values->name) : "", NULL, sparse));
     }
+    s->r->inside = true;
     ESK_TRY(read_nodes(s, g->node, g->n_node));
     for (size_t i = 0; i < g->n_output; i++)
         ESK_TRY(read_output(s, esk_pb_text(g->output[i]->name), g->output[i]->type));

@@ -167,20 +167,23 @@ static esk_status read_model(struct esk_onnx_reader *r, struct esk_model *model,
 }
 
 esk_status esk_onnx_load(struct esk_model *model, struct esk_blob *bytes,
-                         const char *directory, const struct esk_external_file *files,
-                         size_t n_files, esk_error *error) {
-    struct esk_onnx_reader r = {.bytes = bytes, .directory = directory, .error = error};
+                         const char *directory, const struct esk_given *given,
+                         esk_error *error) {
+    struct esk_onnx_reader r = {.model = model,
+                                .bytes = bytes,
+                                .directory = directory,
+                                .given = given,
+                                .error = error};
     ProtobufCMessage *message;
     model->bytes = esk_blob_ref(bytes);
     ESK_TRY(unpack(&esker__onnx__model__descriptor, bytes->data, bytes->size, &message,
                    error));
     esk_status status = ESK_OK;
-    for (size_t i = 0; i < n_files && status == ESK_OK; i++)
-        status = esk_onnx_reader_give(&r, &files[i]);
+    for (size_t i = 0; given && i < given->n_files && status == ESK_OK; i++)
+        status = esk_onnx_reader_give(&r, &given->files[i]);
     if (status == ESK_OK)
         status = read_model(&r, model, (const esk_pb_model *)message);
     unpacked_free(message);
-    model->external = r.n_files > 0;
     esk_onnx_reader_finish(&r);
     return status;
 }

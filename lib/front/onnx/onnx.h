@@ -6,10 +6,11 @@
 
 /* Fills a fresh model (esk_model_new) from a serialized ModelProto. Takes a reference of
  * `bytes`, into which initializers point. directory: where external data lie; NULL: they
- * are refused, but for `files`. Errors: INVALID_MODEL with the place, UNSUPPORTED, IO, OUT_OF_MEMORY. */
+ * are refused, but for files and initializers that are given (may be NULL). Errors:
+ * INVALID_MODEL with the place, UNSUPPORTED, IO, OUT_OF_MEMORY. */
 esk_status esk_onnx_load(struct esk_model *model, struct esk_blob *bytes,
-                         const char *directory, const struct esk_external_file *files,
-                         size_t n_files, esk_error *error);
+                         const char *directory, const struct esk_given *given,
+                         esk_error *error);
 
 /* One tensor with its owners. */
 struct esk_onnx_tensor {

@@ -20,10 +20,13 @@ struct esk_onnx_file {
 };
 
 struct esk_onnx_reader {
+    struct esk_model *model;     /* notes the files; NULL: a tensor is read */
     struct esk_blob *bytes;      /* what raw ranges refer to */
     const char *directory;       /* of external data; NULL: refused */
     struct esk_onnx_file *files; /* external files mapped so far */
     size_t n_files, cap_files;
+    const struct esk_given *given; /* may be NULL */
+    bool inside; /* the main graph's initializers are behind us */
     esk_error *error;
 };
 
@@ -47,7 +50,10 @@ const char *esk_onnx_domain(const char *domain);
 /* tensor.c. *blob has one new reference; the tensor's data lie in it. */
 esk_status esk_onnx_tensor_of(struct esk_onnx_reader *r, const esk_pb_tensor *t,
                               struct esk_tensor *tensor, struct esk_blob **blob);
-/* The same, the blob held by `graph`. */
+/* Type and shape only; no data. */
+esk_status esk_onnx_tensor_facts(struct esk_onnx_reader *r, const esk_pb_tensor *t,
+                                 struct esk_tensor *tensor);
+/* The same with its data, the blob held by `graph`. */
 esk_status esk_onnx_tensor_in(struct esk_onnx_reader *r, struct esk_graph *graph,
                               const esk_pb_tensor *t, struct esk_tensor *tensor,
                               struct esk_blob **blob);
@@ -57,7 +63,7 @@ esk_status esk_onnx_sparse_in(struct esk_onnx_reader *r, struct esk_graph *graph
                               struct esk_blob **blob);
 /* An external file that is in memory. */
 esk_status esk_onnx_reader_give(struct esk_onnx_reader *r,
-                                const struct esk_external_file *file);
+                                const struct esk_given_file *file);
 void esk_onnx_reader_finish(struct esk_onnx_reader *r);
 
 /* graph.c */

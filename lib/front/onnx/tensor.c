@@ -21,8 +21,8 @@ void esk_onnx_reader_finish(struct esk_onnx_reader *r) {
 }
 
 /* Type and shape, checked; bytes follow from them. */
-static esk_status read_facts(struct esk_onnx_reader *r, const esk_pb_tensor *t,
-                             struct esk_tensor *tensor) {
+esk_status esk_onnx_tensor_facts(struct esk_onnx_reader *r, const esk_pb_tensor *t,
+                                 struct esk_tensor *tensor) {
     esk_dtype dtype = (esk_dtype)t->data_type;
     if (dtype == ESK_STRING)
         return esk_fail(r->error, ESK_UNSUPPORTED, "strings are not supported");
@@ -95,7 +95,7 @@ static bool is_below(const char *name) {
 }
 
 esk_status esk_onnx_reader_give(struct esk_onnx_reader *r,
-                                const struct esk_external_file *file) {
+                                const struct esk_given_file *file) {
     struct esk_blob *blob =
         esk_blob_create((void *)(uintptr_t)file->bytes, file->size, NULL, NULL);
     char *copy = esk_strdup(file->name);
@@ -122,6 +122,7 @@ static esk_status external_file(struct esk_onnx_reader *r, const char *name,
     if (!r->directory)
         return esk_fail(r->error, ESK_INVALID_ARGUMENT,
                         "its bytes are in file '%s', and no directory was given", name);
+    struct esk_file_facts facts;
     struct esk_text path = {0};
     esk_text_add(&path, "%s/%s", *r->directory ? r->directory : ".", name);
     char *copy = esk_strdup(name);
@@ -130,7 +131,12 @@ static esk_status external_file(struct esk_onnx_reader *r, const char *name,
         !esk_grow((void **)&r->files, &r->cap_files, r->n_files + 1, sizeof *r->files))
         status = esk_fail_memory(r->error, "an external file");
     else
-        status = esk_file_map(esk_text_str(&path), blob, r->error);
+        status = esk_file_map(esk_text_str(&path), blob, &facts, r->error);
+    if (status == ESK_OK && r->model &&
+        !esk_model_add_file(r->model, esk_text_str(&path), &facts)) {
+        esk_blob_unref(*blob);
+        status = esk_fail_memory(r->error, "an external file");
+    }
     esk_text_finish(&path);
     if (status) {
         esk_free(copy);
@@ -244,7 +250,7 @@ static esk_status read_typed(struct esk_onnx_reader *r, const esk_pb_tensor *t,
 
 esk_status esk_onnx_tensor_of(struct esk_onnx_reader *r, const esk_pb_tensor *t,
                               struct esk_tensor *tensor, struct esk_blob **blob) {
-    ESK_TRY(read_facts(r, t, tensor));
+    ESK_TRY(esk_onnx_tensor_facts(r, t, tensor));
     if (t->data_location == 1)
         return read_external(r, t, tensor, blob);
     if (t->data_location != 0)
@@ -331,7 +337,7 @@ esk_status esk_onnx_sparse_in(struct esk_onnx_reader *r, struct esk_graph *graph
     esk_pb_tensor shape = *s->values;
     shape.n_dims = s->n_dims;
     shape.dims = s->dims;
-    esk_status status = read_facts(r, &shape, tensor);
+    esk_status status = esk_onnx_tensor_facts(r, &shape, tensor);
     if (status == ESK_OK && tensor->bytes > most)
         status =
             esk_fail(r->error, ESK_UNSUPPORTED,
