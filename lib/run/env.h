@@ -23,6 +23,7 @@ struct esk_env {
     pthread_cond_t left;  /* `leaving` became less */
     struct esk_open_device *devices;
     struct esk_open_file *files;
+    struct esk_constant *constants;
     uint32_t leaving; /* sessions whose destruction has begun, here or in their own thread */
     uint64_t serial; /* the last that a value on a device was given */
 };
@@ -48,5 +49,11 @@ esk_status esk_env_load(struct esk_env *env, const struct esk_source *source,
                         const struct esk_given *given, struct esk_open_file **file,
                         struct esk_model **model, esk_error *error);
 void esk_env_release_file(struct esk_env *env, struct esk_open_file *file); /* NULL: none */
+
+/* Constants that only this graph has, its bodies' too, become those of other sessions where
+ * the bytes are the same. */
+void esk_env_share_constants(struct esk_env *env, struct esk_graph *graph);
+/* Lets go of those that no session has any more. */
+void esk_env_drop_constants(struct esk_env *env);
 
 #endif

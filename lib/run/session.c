@@ -267,6 +267,7 @@ static esk_status create(struct esk_session *session, const esk_session_options 
         esk_log(log, ESK_LOG_WARNING,
                 "option 'intraOpNumThreads' has no effect: there is no OpenBLAS");
     ESK_TRY(esk_model_passes(session->model->graph, &session->shared.options, error));
+    esk_env_share_constants(session->env, session->model->graph);
     if (session->device) {
         session->shared.env = session->env;
         session->shared.open = session->device;
@@ -381,6 +382,7 @@ static void destroy(void *user) {
     esk_free(session->lists[1]);
     esk_model_destroy(session->model);
     esk_env_release_file(env, session->file);
+    esk_env_drop_constants(env);
     pthread_mutex_destroy(&session->lock);
     pthread_mutex_destroy(&session->capture_lock);
     esk_free(session);

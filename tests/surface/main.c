@@ -50,6 +50,7 @@ static const struct table_test tests[] = {
     ROW(sessions_of_a_file_share_weights),
     ROW(external_data_on_disk_is_shared),
     ROW(given_memory_is_shared),
+    ROW(folded_weights_are_shared),
     ROW(threads_of_the_blas),
     ROW(a_binding_too_small_is_a_reason),
     ROW(buffers_of_a_callers_context),

@@ -64,6 +64,7 @@ bool sessions_of_a_model_share_weights(struct scene *s);
 bool sessions_of_a_file_share_weights(struct scene *s);
 bool external_data_on_disk_is_shared(struct scene *s);
 bool given_memory_is_shared(struct scene *s);
+bool folded_weights_are_shared(struct scene *s);
 
 /* caches.c: buffer caches */
 bool cache_modes(struct scene *s);

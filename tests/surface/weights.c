@@ -413,3 +413,41 @@ bool given_memory_is_shared(struct scene *s) {
     }
     return true;
 }
+
+/* What passes made of weights, in models that know nothing of each other; that the values
+ * differ is seen. And nothing is left of them when the sessions are gone. */
+bool folded_weights_are_shared(struct scene *s) {
+    static const char *const texts[] = {
+        "Neg(float[96,64]!) | MatMul(float[4,96], $)",
+        "Neg(float[96,64]!) | MatMul(float[4,96], $)",
+        "Abs(float[96,64]!) | MatMul(float[4,96], $)",
+    };
+    struct scene own = {.fault = s->fault};
+    esk_session *kept, *cpu, *sessions[3];
+    esk_session_stats stats;
+    struct op_case *small, *made;
+    esk_value *y, *expected;
+    uint64_t bytes[3];
+    bool good = true;
+    esk_env *env;
+
+    MUST(scene_env(s, &env));
+    MUST(scene_case(s, "Relu(float[4])", &small));
+    MUST(scene_session(s, env, small->model, "GLCompute", NULL, &kept));
+    for (int i = 0; i < 3 && good; i++)
+        good = scene_case(s, texts[i], &made) &&
+               scene_session(&own, env, made->model, "GLCompute", "strict=1", &sessions[i]) &&
+               scene_session(&own, env, made->model, "CPU", NULL, &cpu) &&
+               weights_of(s, sessions[i], &bytes[i]) &&
+               scene_run(s, cpu, &expected, 1, made->inputs.values[0]) &&
+               scene_run(s, sessions[i], &y, 1, made->inputs.values[0]) &&
+               scene_near(s, texts[i], y, expected);
+    scene_finish(&own);
+    MUST(good);
+    SHARED(s, "what passes made", bytes, 2);
+    CHECK(s, bytes[2] > bytes[0], "other weights take no bytes of their own");
+    MUST(scene_stats(s, kept, &stats));
+    CHECK(s, !stats.weight_bytes, "%llu bytes of weights are left",
+          (unsigned long long)stats.weight_bytes);
+    return true;
+}
