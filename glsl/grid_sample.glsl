@@ -26,7 +26,9 @@ vec2 place_of(float x, float n, float low, float high) {
 #if TAPS == 1
     x = roundEven(x);
 #endif
-#if PADDING == 1
+#if PADDING == 1 && TAPS == 4 // as PyTorch: places are clamped, x keeps its fraction
+    x = clamp(x, -3.0, n + 2.0);
+#elif PADDING == 1
     x = clamp(x, 0.0, n - 1.0);
 #elif PADDING == 2
     x = reflected(x, low, high);

@@ -65,8 +65,9 @@ static int places_of(double x, int64_t size, enum mode mode, enum padding paddin
     x = align ? (x + 1) / 2 * (n - 1) : ((x + 1) * n - 1) / 2;
     if (mode == NEAREST)
         x = nearbyint(x);
+    /* cubic (as PyTorch's): its places are clamped, x keeps its fraction */
     if (padding == BORDER)
-        x = fmin(fmax(x, 0), n - 1);
+        x = mode == CUBIC ? fmin(fmax(x, -3), n + 2) : fmin(fmax(x, 0), n - 1);
     else if (padding == REFLECTION)
         x = reflect(x, low, high);
     if (!(x > -4 && x < n + 4)) { /* far outside, or NaN */
