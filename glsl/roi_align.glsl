@@ -47,13 +47,12 @@ S_Y element(int i) {
     ivec2 grid = ivec2(p_ratio);
     if (p_ratio == 0)
         grid = ivec2(clamp(ceil(bin), 0.0, 65536.0));
-    vec2 step = bin / vec2(max(grid, 1));
     from += vec2(float(ox), float(oy)) * bin;
     float sum = 0.0;
     for (int y = 0; y < grid.y; y++)
         for (int x = 0; x < grid.x; x++) {
-            float v = sampled(at, from.y + (float(y) + 0.5) * step.y,
-                              from.x + (float(x) + 0.5) * step.x);
+            vec2 place = from + (vec2(x, y) + 0.5) * bin / vec2(grid);
+            float v = sampled(at, place.y, place.x);
 #ifdef MAX
             sum = x + y == 0 ? v : max(sum, v);
 #else

@@ -39,7 +39,8 @@ struct region {
     int64_t grid_h, grid_w;
 };
 
-/* In floats: a double would take a bin of 2.5 * 0.8f for more than 2 and sample it thrice. */
+/* In floats: a double would take a bin of 2.5 * 0.8f for more than 2 and sample it
+ * thrice. */
 static struct region region_of(const struct esk_node *node, const double *roi, float h,
                                float w) {
     float scale = esk_attr_float(node, "spatial_scale", 1), at[4];
@@ -59,7 +60,8 @@ static struct region region_of(const struct esk_node *node, const double *roi, f
 }
 
 /* X at (y, x): the weighted neighbours' sum, or the greatest of them. */
-static double sample(const double *v, int64_t h, int64_t w, double y, double x, bool max) {
+static double sample(const double *v, int64_t h, int64_t w, double y, double x,
+                     bool max) {
     if (!(y >= -1 && y <= (double)h && x >= -1 && x <= (double)w))
         return 0;
     y = fmax(y, 0), x = fmax(x, 0);
@@ -89,19 +91,22 @@ static esk_status cpu(struct esk_cpu *c) {
             return esk_cpu_fail(c, ESK_INVALID_ARGUMENT, "batch index %lld of %lld",
                                 (long long)item, (long long)x->dim[0]);
         esk_rows_load_doubles(c->in[1], n * 4, 1, 4, roi);
-        struct region r =
-            region_of(c->node, roi, (float)y->dim[2], (float)y->dim[3]);
+        struct region r = region_of(c->node, roi, (float)y->dim[2], (float)y->dim[3]);
         double many = (double)(r.grid_h * r.grid_w);
         for (int64_t ch = 0; ch < x->dim[1]; ch++) {
             esk_rows_load_doubles(x, (item * x->dim[1] + ch) * h * w, 1, h * w, v);
             for (int64_t o = 0; o < out; o++) {
-                double top = (double)(r.y + (float)(o / y->dim[3]) * r.bin_h), sum = 0;
-                double left = (double)(r.x + (float)(o % y->dim[3]) * r.bin_w), most = 0;
+                float top = r.y + (float)(o / y->dim[3]) * r.bin_h;
+                float left = r.x + (float)(o % y->dim[3]) * r.bin_w;
+                double sum = 0, most = 0;
                 for (int64_t i = 0; i < r.grid_h; i++)
                     for (int64_t j = 0; j < r.grid_w; j++) {
                         double s = sample(
-                            v, h, w, top + ((double)i + 0.5) * (double)(r.bin_h / (float)r.grid_h),
-                            left + ((double)j + 0.5) * (double)(r.bin_w / (float)r.grid_w), max);
+                            v, h, w,
+                            (double)(top + ((float)i + 0.5f) * r.bin_h / (float)r.grid_h),
+                            (double)(left +
+                                     ((float)j + 0.5f) * r.bin_w / (float)r.grid_w),
+                            max);
                         sum += s;
                         most = i + j == 0 || s > most ? s : most;
                     }
@@ -121,9 +126,10 @@ static esk_status gpu(struct esk_ctx *c) {
     if (!esk_var_count(x) || esk_var_count(x) > INT32_MAX || esk_var_count(y) > INT32_MAX)
         return esk_unsupported(c, "X is empty, or there are too many elements");
     int64_t ratio = esk_attr_int(c->node, "sampling_ratio", 0);
-    uint64_t loop = ratio > 0 ? (uint64_t)(ratio * ratio * 4)
-                              : (uint64_t)((x->dim[2] / y->dim[2] + 2) *
-                                           (x->dim[3] / y->dim[3] + 2) * 4);
+    uint64_t loop =
+        ratio > 0
+            ? (uint64_t)(ratio * ratio * 4)
+            : (uint64_t)((x->dim[2] / y->dim[2] + 2) * (x->dim[3] / y->dim[3] + 2) * 4);
     uint64_t most = c->limits->max_iterations;
     if (ratio > 1 << 10 || (most && loop > most))
         return esk_unsupported(c, "%llu samples a bin", (unsigned long long)loop / 4);
