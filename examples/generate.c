@@ -133,6 +133,7 @@ int main(int argc, char **argv) {
         held[i] = empty_cache(info, head_size);
         check(esk_binding_input(binding, info->name, held[i], &error));
     }
+    esk_session_stats before = {.struct_size = sizeof before}, after = before;
     double start = 0, began = seconds();
     for (int64_t step = 0, fresh = n, total = n; step < steps; step++, fresh = 1, total++) {
         for (size_t i = 0; i < n_in; i++) {
@@ -163,15 +164,18 @@ int main(int argc, char **argv) {
             esk_value_destroy(held[i]);
             held[i] = taken;
         }
-        if (step == 0)
+        if (step == 0) {
             start = seconds();
+            check(esk_session_get_stats(session, &before, &error));
+        }
     }
-    double end = seconds();
-    esk_session_stats stats = {.struct_size = sizeof stats};
-    check(esk_session_get_stats(session, &stats, &error));
-    printf("\nprompt of %lld: %.3f s; then %.1f tokens/s; %llu uploads, %llu readbacks\n",
-           (long long)n, start - began, steps > 1 ? (double)(steps - 1) / (end - start) : 0.0,
-           (unsigned long long)stats.uploads, (unsigned long long)stats.readbacks);
+    double end = seconds(), each = steps > 1 ? (double)(steps - 1) : 1;
+    check(esk_session_get_stats(session, &after, &error));
+    printf("\nprompt of %lld: %.3f s; then %.1f tokens/s\n", (long long)n, start - began,
+           steps > 1 ? each / (end - start) : 0.0);
+    printf("a token copies %.0f bytes to the device and %.0f back\n",
+           (double)(after.upload_bytes - before.upload_bytes) / each,
+           (double)(after.readback_bytes - before.readback_bytes) / each);
     esk_binding_destroy(binding);
     for (size_t i = 0; i < n_in; i++)
         esk_value_destroy(held[i]);

@@ -151,6 +151,8 @@ typedef struct esk_session_stats {
     uint64_t uploads, readbacks; /* transfers between host and device */
     uint64_t cached_buffers, cached_bytes; /* of the live ones: free, for the next run */
     uint64_t cache_hits; /* buffers that a run found in a cache */
+    uint64_t upload_bytes, readback_bytes; /* of uploads and readbacks, as the device stores
+                                              them; parameters known late count, others not */
 } esk_session_stats;
 
 ESK_API esk_status esk_session_get_stats(esk_session *session, esk_session_stats *stats,

@@ -475,6 +475,8 @@ static void add_counters(struct esk_gl_screen *screen, struct esk_counters *sum)
     sum->forms += c->forms;
     sum->uploads += c->uploads;
     sum->readbacks += c->readbacks;
+    sum->upload_bytes += c->upload_bytes;
+    sum->readback_bytes += c->readback_bytes;
     pthread_mutex_unlock(&screen->lock);
 }
 

@@ -416,6 +416,7 @@ static esk_status upload(struct esk_lease *lease, const struct esk_transfer *tra
         return status;
     esk_storage_pack(to, buffer->bytes, buffer->storage, ESK_LAYOUT_DENSE, tensor);
     p->screen->counters.uploads++;
+    p->screen->counters.upload_bytes += buffer->bytes;
     return unmap(&p->screen->gl, error);
 }
 
@@ -436,6 +437,7 @@ static esk_status read_back(struct esk_lease *lease, const struct esk_transfer *
     struct esk_tensor to = *tensor;
     esk_storage_unpack(from, buffer->storage, &to);
     p->screen->counters.readbacks++;
+    p->screen->counters.readback_bytes += buffer->bytes;
     return unmap(&p->screen->gl, error);
 }
 
@@ -456,6 +458,7 @@ static esk_status write_late(struct esk_lease *lease, uint32_t stage,
         return esk_fail(error, ESK_DEVICE_ERROR, "glMapBufferRange gives nothing");
     }
     esk_status status = esk_gl_record_late(&p->record, stage, host, to, error);
+    p->screen->counters.upload_bytes += 4ull * p->record.stages[stage].n_late;
     esk_status unmapped = unmap(gl, status == ESK_OK ? error : NULL);
     return status == ESK_OK ? unmapped : status;
 }

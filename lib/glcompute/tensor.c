@@ -120,6 +120,7 @@ static esk_status bring(struct esk_device_tensor *tensor, struct at *from, struc
         if (status == ESK_OK) {
             memcpy(bytes, mapped, tensor->bytes);
             from->screen->counters.readbacks++;
+            from->screen->counters.readback_bytes += tensor->bytes;
             status = unmap(gl, error);
         }
         status = leave(from->screen, &saved, status);
@@ -136,6 +137,7 @@ static esk_status bring(struct esk_device_tensor *tensor, struct at *from, struc
             status = esk_gl_buffer_write(&to->screen->memory, to->buffer, 0, tensor->bytes,
                                          bytes, error);
         to->screen->counters.uploads++;
+        to->screen->counters.upload_bytes += tensor->bytes;
         status = leave(to->screen, &saved, status);
     }
     to->fresh = status == ESK_OK;
@@ -284,6 +286,7 @@ esk_status esk_gl_tensor_write(struct esk_device_tensor *tensor, const struct es
     if (status == ESK_OK) {
         esk_storage_pack(mapped, tensor->bytes, tensor->storage, ESK_LAYOUT_DENSE, from);
         screen->counters.uploads++;
+        screen->counters.upload_bytes += tensor->bytes;
         status = unmap(&screen->gl, error);
     }
     return leave(screen, &saved, status);
@@ -308,6 +311,7 @@ esk_status esk_gl_tensor_read(struct esk_device_tensor *tensor, struct esk_tenso
         if (status == ESK_OK) {
             esk_storage_unpack(mapped, tensor->storage, to);
             at->screen->counters.readbacks++;
+            at->screen->counters.readback_bytes += tensor->bytes;
             status = unmap(gl, error);
         }
         status = leave(at->screen, &saved, status);

@@ -177,6 +177,8 @@ esk_status esk_gl_weights_settle(struct esk_gl_weights *weights, uint32_t thread
         status = pack_mapped(weights, i, count, threads, error);
     }
     weights->memory->counters->uploads += n;
+    for (uint32_t i = 0; i < n; i++)
+        weights->memory->counters->upload_bytes += weights->packs[i].form.bytes;
     esk_gl_weights_forget(weights);
     return status;
 }

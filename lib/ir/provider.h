@@ -68,7 +68,8 @@ struct esk_counters {
     uint64_t cached_buffers, cached_bytes; /* free, now; live are created - destroyed */
     uint64_t cache_hits;                   /* buffers leased that were there already */
     uint64_t form_bytes, forms;
-    uint64_t uploads, readbacks;
+    uint64_t uploads, readbacks; /* tensors, forms */
+    uint64_t upload_bytes, readback_bytes; /* of these, as stored; late words too */
 };
 
 /* Times of a plan's commands, for a profile. Every time is CLOCK_MONOTONIC's. */

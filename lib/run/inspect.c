@@ -136,6 +136,8 @@ esk_status esk_session_get_stats(esk_session *session, esk_session_stats *stats,
         stats->commands_recorded = counters.recorded;
         stats->uploads = counters.uploads;
         stats->readbacks = counters.readbacks;
+        stats->upload_bytes = counters.upload_bytes;
+        stats->readback_bytes = counters.readback_bytes;
         stats->buffers_created = counters.buffers_created;
         stats->buffers_destroyed = counters.buffers_destroyed;
         stats->cached_buffers = counters.cached_buffers;

@@ -276,7 +276,66 @@ bool a_cache_grows_on_the_device(struct scene *s) {
           "%llu uploads, %llu readbacks in 9 steps: only the new rows go up",
           (unsigned long long)(after.uploads - before.uploads),
           (unsigned long long)(after.readbacks - before.readbacks));
+    CHECK(s, after.upload_bytes - before.upload_bytes == 9 * 64,
+          "%llu bytes up in 9 steps of 64",
+          (unsigned long long)(after.upload_bytes - before.upload_bytes));
     return same;
+}
+
+/* A decoder's step: of its caches, which stay on the device, nothing is copied. */
+bool decoder_steps_copy_little(struct scene *s) {
+    struct pair p;
+    esk_error error = ESK_ERROR_INIT;
+    esk_session_stats before, after;
+    const int64_t none[] = {1, 2, 0, 8};
+    esk_value *caches[2], *inputs[7] = {NULL};
+    const char *names[2];
+
+    MUST(open_pair(s,
+                   "GroupQueryAttention(float[1,1,32], float[1,1,16], float[1,1,16], "
+                   "float[1,2,3,8], float[1,2,3,8], int32[1]=3, int32[]=4) "
+                   "domain=com.microsoft num_heads=4 kv_num_heads=2 out=3 free=1",
+                   "strict=1", &p));
+    for (int i = 0; i < 2; i++) {
+        GOOD(s, esk_value_create_on_device(p.device, ESK_FLOAT, 4, none, &caches[i], &error));
+        names[i] = esk_session_output(p.device, 1 + (size_t)i)->name;
+        GOOD(s, esk_binding_output_at(p.binding, names[i], ESK_ON_DEVICE, &error));
+    }
+    GOOD(s, esk_binding_output_at(p.binding, esk_session_output(p.device, 0)->name,
+                                  ESK_ON_HOST, &error));
+    MUST(scene_stats(s, p.device, &before));
+    for (int step = 0; step < 6; step++) {
+        char lengths[2][32];
+
+        snprintf(lengths[0], sizeof(lengths[0]), "int32[1]=%d", step);
+        snprintf(lengths[1], sizeof(lengths[1]), "int32[]=%d", step + 1);
+        MUST(scene_value(s, "float[1,1,32]", &inputs[0]));
+        MUST(scene_value(s, "float[1,1,16]", &inputs[1]));
+        MUST(scene_value(s, "float[1,1,16]=0.5,-1", &inputs[2]));
+        MUST(scene_value(s, lengths[0], &inputs[5]));
+        MUST(scene_value(s, lengths[1], &inputs[6]));
+        for (int i = 0; i < 7; i++)
+            GOOD(s, esk_binding_input(p.binding, p.made->inputs.names[i],
+                                      i == 3 || i == 4 ? caches[i - 3] : inputs[i], &error));
+        GOOD(s, esk_session_run_binding(p.device, NULL, p.binding, &error));
+        for (int i = 0; i < 2; i++) {
+            esk_value_destroy(caches[i]);
+            caches[i] = esk_binding_take(p.binding, names[i]);
+            CHECK(s, caches[i], "no cache");
+        }
+    }
+    MUST(scene_stats(s, p.device, &after));
+    bool right = esk_value_dims(caches[0])[2] == 6;
+    esk_value_destroy(caches[0]);
+    esk_value_destroy(caches[1]);
+    CHECK(s, right, "the cache has not 6 positions");
+    CHECK(s, after.upload_bytes - before.upload_bytes <= 6 * (64 * 4 + 8),
+          "%llu bytes up in 6 steps of 264",
+          (unsigned long long)(after.upload_bytes - before.upload_bytes));
+    CHECK(s, after.readback_bytes - before.readback_bytes == 6 * 128,
+          "%llu bytes down in 6 steps of 128",
+          (unsigned long long)(after.readback_bytes - before.readback_bytes));
+    return true;
 }
 
 /* One value for an input and an output; an output that is its input; constants. */

@@ -23,6 +23,7 @@ static const struct table_test tests[] = {
     ROW(bound_runs_transfer_nothing),
     ROW(sessions_of_a_device_share_values),
     ROW(a_cache_grows_on_the_device),
+    ROW(decoder_steps_copy_little),
     ROW(odd_outputs_on_the_device),
     ROW(host_needs_of_device_inputs),
     ROW(device_values_meet_the_host),
