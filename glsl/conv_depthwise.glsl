@@ -1,13 +1,15 @@
 // Depthwise convolution: each channel has one kernel of its own; two spatial axes.
 // X: C4 vec4 [N, H, W, p_c4]   W: vec4 [KH, KW, p_c4], then the bias [p_c4]   Y: like X
-// One invocation computes a tile of TX × TY outputs of one channel vec4; an input pixel is
-// loaded once, and a row of outputs is stored as soon as its last input row is there. With a
-// dilation every p_dx-th pixel makes a row of its own (a phase), p_wide tiles long; so down.
+// One invocation computes TX outputs in a row of one channel vec4, and p_rows such rows, one
+// after the other: SY rows of inputs are loaded and added to all rows of outputs that they
+// belong to; one of these is whole then. So an input is loaded once, and the code is that of
+// one row. With a dilation every p_dx-th pixel makes a row of its own (a phase), p_wide tiles
+// long; so down.
 // Groups: x: LO channel vec4s; y: ACROSS tiles of a row; z: n * tiles of a column.
-// Defines: TX TY; KW KH SX SY: kernel and stride; KW 0: any kernel, stride and dilation,
-// in loops, TY 1; MASK: the last vec4 has pad channels.
-// Params: lo c c4 w h ow oh px py bias dx dy, wide and
-// tall (tiles of a phase), down (of a column); for KW 0: kw kh sx sy.
+// Defines: TX; KW KH SX SY: kernel (at most 7 × 7) and stride (1, 2); KW 0: any kernel, stride
+// and dilation, in loops, a row a tile; MASK: the last vec4 has pad channels.
+// Params: lo c c4 w h ow oh px py bias dx dy, wide and tall (tiles of a phase), rows (of a
+// tile), down (tiles of a column); for KW 0: kw kh sx sy.
 #include "lib/lanes.glsl"
 
 const int NOWHERE = -(1 << 28);
@@ -26,6 +28,40 @@ void put(int c, int at, vec4 sum) {
     STORE_Y(at, v);
 }
 
+#if KW != 0
+const int NX = (TX - 1) * SX + KW;
+const int OPEN = (KH - 1) / SY; // rows of outputs that are begun and not yet whole
+
+// Input j of new row i. Where it is the last one of an output in a row, each sum of the
+// output's column takes its terms of the row, and the first sum is whole with the last row.
+// Written out, because Mesa does not unroll loops as long as these.
+#define KY(i, a) (KH - SY + (i) - (a) * SY)
+#define AT(j) clamp(((j) - KW + 1) / SX, 0, TX - 1)
+#define INPUT(i, j)                                                               \
+    if ((j) < NX)                                                                 \
+        d[min(j, NX - 1)] = FETCH(row + column[min(j, NX - 1)]);                  \
+    if ((j) < NX && (j) >= KW - 1 && ((j) - KW + 1) % SX == 0) {                  \
+        for (int a = 0; a <= OPEN; a++)                                           \
+            for (int kx = 0; kx < KW; kx++)                                       \
+                if (KY(i, a) >= 0)                                                \
+                    sum[a * TX + AT(j)] +=                                        \
+                        d[min(j, NX - 1) - KW + 1 + kx] * b[KY(i, a) * KW + kx];  \
+        if ((i) == SY - 1 && ty >= y0 && place[AT(j)] >= 0)                       \
+            put(c, to + place[AT(j)], sum[AT(j)]);                                \
+    }
+#define INPUTS_4(i, j) INPUT(i, j) INPUT(i, j + 1) INPUT(i, j + 2) INPUT(i, j + 3)
+#define INPUTS(i)                                                                 \
+    INPUTS_4(i, 0) INPUTS_4(i, 4) INPUTS_4(i, 8) INPUTS_4(i, 12)                  \
+    INPUT(i, 16) INPUT(i, 17) INPUT(i, 18)
+#define ROW(i)                                                                    \
+    if (KY(i, 0) >= 0) {                                                          \
+        int row = uint(y) < uint(h) ? image + y * pitch : NOWHERE;                \
+        vec4 d[NX];                                                               \
+        INPUTS(i)                                                                 \
+    }                                                                             \
+    y += dy;
+#endif
+
 void main() {
     int c = GROUP.x * LO + LANE;
     int tile = GROUP.y * ACROSS + LANE_ACROSS, n = GROUP.z / p_down;
@@ -33,7 +69,7 @@ void main() {
     int wide = p_wide, tall = p_tall, dx = p_dx, dy = p_dy;
     int left = tile / wide, x0 = (tile - left * wide) * TX;
     tile = GROUP.z - n * p_down;
-    int top = tile / tall, y0 = (tile - top * tall) * TY;
+    int top = tile / tall, y0 = (tile - top * tall) * p_rows;
 #if KW == 0
     bool none = x0 >= ow;
 #else
@@ -42,7 +78,7 @@ void main() {
     if (c >= c4 || none)
         return;
     vec4 bias = LOAD_W(p_bias + c);
-    int out_row = n * oh * ow;
+    int plane = n * oh * ow;
 #if KW == 0
     int xs = x0 * p_sx - p_px, ys = y0 * p_sy - p_py;
     vec4 sum[TX];
@@ -63,9 +99,8 @@ void main() {
     }
     for (int t = 0; t < TX; t++)
         if (x0 + t < ow)
-            put(c, (out_row + y0 * ow + x0 + t) * c4 + c, sum[t]);
+            put(c, (plane + y0 * ow + x0 + t) * c4 + c, sum[t]);
 #else
-    const int NX = (TX - 1) * SX + KW, NY = (TY - 1) * SY + KH;
     vec4 b[KH * KW];
     for (int k = 0; k < KH * KW; k++)
         b[k] = LOAD_W(k * c4 + c);
@@ -74,29 +109,29 @@ void main() {
         int x = (x0 * SX + j) * dx + left - p_px;
         column[j] = uint(x) < uint(w) ? x * c4 + c : NOWHERE;
     }
-    // an array as long as the loop, indexed by its counter, makes Mesa unroll the loop
-    int row[NY];
-    for (int i = 0; i < NY; i++) {
-        int y = (y0 * SY + i) * dy + top - p_py;
-        row[i] = uint(y) < uint(h) ? (n * h + y) * w * c4 : NOWHERE;
+    int place[TX];
+    for (int t = 0; t < TX; t++) {
+        int x = (x0 + t) * dx + left;
+        place[t] = x < ow ? x * c4 : -1;
     }
-    vec4 d[NY * NX];
-    for (int i = 0; i < NY; i++) {
-        for (int j = 0; j < NX; j++)
-            d[i * NX + j] = FETCH(row[i] + column[j]);
-        if (i >= KH - 1 && (i - KH + 1) % SY == 0) {
-            int ty = (i - KH + 1) / SY;
-            vec4 sum[TX];
-            for (int t = 0; t < TX; t++) {
-                sum[t] = bias;
-                for (int ky = 0; ky < KH; ky++)
-                    for (int kx = 0; kx < KW; kx++)
-                        sum[t] += d[(ty * SY + ky) * NX + t * SX + kx] * b[ky * KW + kx];
-                int y = (y0 + ty) * dy + top, x = (x0 + t) * dx + left;
-                if (y < oh && x < ow)
-                    put(c, (out_row + y * ow + x) * c4 + c, sum[t]);
-            }
-        }
+    int pitch = w * c4, image = n * h * pitch;
+    int out_pitch = dy * ow * c4, out_image = (plane + top * ow) * c4 + c;
+    vec4 sum[(OPEN + 1) * TX]; // of the next row that becomes whole, the one behind it, …
+    for (int t = 0; t < OPEN * TX; t++)
+        sum[t] = bias;
+    // the first rows begin as if those above the tile were computed, but these are not stored
+    int last = min(y0 + p_rows, (oh - top + dy - 1) / dy);
+    int y = ((y0 - OPEN) * SY + KH - SY) * dy + top - p_py;
+    for (int ty = y0 - OPEN; ty < last; ty++) {
+        int to = out_image + ty * out_pitch;
+        for (int t = OPEN * TX; t < (OPEN + 1) * TX; t++)
+            sum[t] = bias;
+        ROW(0)
+#if SY > 1
+        ROW(1)
+#endif
+        for (int t = 0; t < OPEN * TX; t++)
+            sum[t] = sum[t + TX];
     }
 #endif
 }
