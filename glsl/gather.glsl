@@ -6,6 +6,8 @@
 //   UNITS  X and Y have one view; dims and strides are in its units, the innermost index
 //          does not matter to I
 //   else   Y VEC4, X ELEMENT
+//   PIECES with UNITS: a group sees p_piece units of X, from GROUP.z times as many on, and
+//          stores what is of these
 // One invocation stores four units of Y, LOCAL_SIZE apart.
 
 #define INDEX_STEP
@@ -31,7 +33,11 @@ void main() {
 #endif
     for (int n = 0; n < 4; n++) {
         if (unit < p_count) {
-#ifdef UNITS
+#ifdef PIECES
+            int at = source(index), from = GROUP.z * p_piece;
+            if (at >= from && at < from + p_piece)
+                STORE_Y(unit, LOAD_X(at));
+#elif defined(UNITS)
             STORE_Y(unit, LOAD_X(source(index)));
 #else
             T_Y v = T_Y(LOAD_X(source(index)));

@@ -2,13 +2,15 @@
 // extensions, the kernel's defines, section "common" below, one section an operand, one line
 // a parameter, then the kernel's template. lib/glcompute/program.c picks the sections by name
 // and replaces:  @X the operand's name  @B its binding (storage block or image unit)
-// @O its base, a parameter word  @N how a stored value is narrowed  @V @C word of a parameter.
+// @O its base, a parameter word  @N how a stored value is narrowed  @V @C word of a parameter
+// @K @J @S see "segment 0 read".
 //
 // What a template can use for an operand X:
 //   T_X       what LOAD_X gives: vec4, ivec4, uvec4 (view VEC4), float, int, uint, or uvec2
 //             (low, high word of an int64) (view ELEMENT)
 //   S_X       the type of one element
 //   UNIT_X    elements that one STORE writes: 4, 1, or 2 (ELEMENT view of packed halves)
+//   E_X       an element of its storage block: what GET_X and PUT_X move, for LOAD and STORE
 //   LOAD_X(int i)            element i, or vec4 i, of the operand
 //   LOADZ_X(bool ok, int i)  the same, or zeros where not ok (i may then be anything)
 //   STORE_X(int i, T_X v)    store vec4 or element i;  packed halves by ELEMENT have instead
@@ -111,50 +113,115 @@ int pitched_or_none(int i, float inverse, int gap) { // -2^28 is nowhere and sta
 #define S_@X uvec2
 #define UNIT_@X 1
 
+//: memory F32 vec4
+#define E_@X vec4
+//: memory F32 element
+#define E_@X float
+//: memory F16X2 vec4
+#define E_@X uvec2
+//: memory F16X2 element
+#define E_@X uint
+//: memory I32 vec4
+#define E_@X ivec4
+//: memory I32 element
+#define E_@X int
+//: memory U32 vec4
+#define E_@X uvec4
+//: memory U32 element
+#define E_@X uint
+//: memory I64X2 element
+#define E_@X uvec2
+
+//: block read
+layout(std430, binding = @B) readonly buffer Buffer_@X { E_@X d_@X[]; };
+#define GET_@X(i) d_@X[i]
+//: block write
+layout(std430, binding = @B) writeonly buffer Buffer_@X { E_@X d_@X[]; };
+#define PUT_@X(i, v) d_@X[i] = (v)
+//: block readwrite
+layout(std430, binding = @B) buffer Buffer_@X { E_@X d_@X[]; };
+#define GET_@X(i) d_@X[i]
+#define PUT_@X(i, v) d_@X[i] = (v)
+
+// An operand of several bindings: @K is the segment's number, @J the one before, @S the
+// elements of a segment; the last one's functions are LOAD's and STORE's.
+//: segment 0 read
+layout(std430, binding = @B) readonly buffer Buffer_@X_0 { E_@X d_@X_0[]; };
+E_@X get_@X_0(int i) { return d_@X_0[i]; }
+//: segment 0 write
+layout(std430, binding = @B) writeonly buffer Buffer_@X_0 { E_@X d_@X_0[]; };
+void put_@X_0(int i, E_@X v) { d_@X_0[i] = v; }
+//: segment 0 readwrite
+layout(std430, binding = @B) buffer Buffer_@X_0 { E_@X d_@X_0[]; };
+E_@X get_@X_0(int i) { return d_@X_0[i]; }
+void put_@X_0(int i, E_@X v) { d_@X_0[i] = v; }
+//: segment read
+layout(std430, binding = @B) readonly buffer Buffer_@X_@K { E_@X d_@X_@K[]; };
+E_@X get_@X_@K(int i) {
+    if (i < @K * @S)
+        return get_@X_@J(i);
+    return d_@X_@K[i - @K * @S];
+}
+//: segment write
+layout(std430, binding = @B) writeonly buffer Buffer_@X_@K { E_@X d_@X_@K[]; };
+void put_@X_@K(int i, E_@X v) {
+    if (i < @K * @S)
+        put_@X_@J(i, v);
+    else
+        d_@X_@K[i - @K * @S] = v;
+}
+//: segment readwrite
+layout(std430, binding = @B) buffer Buffer_@X_@K { E_@X d_@X_@K[]; };
+E_@X get_@X_@K(int i) {
+    if (i < @K * @S)
+        return get_@X_@J(i);
+    return d_@X_@K[i - @K * @S];
+}
+void put_@X_@K(int i, E_@X v) {
+    if (i < @K * @S)
+        put_@X_@J(i, v);
+    else
+        d_@X_@K[i - @K * @S] = v;
+}
+//: last segment
+#define GET_@X(i) get_@X_@K(i)
+#define PUT_@X(i, v) put_@X_@K(i, v)
+
 //: read ssbo F32 vec4
-layout(std430, binding = @B) readonly buffer Buffer_@X { vec4 d_@X[]; };
-vec4 LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
-vec4 LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + AT_@X(i)] : vec4(0.0); }
+vec4 LOAD_@X(int i) { return GET_@X(@O + AT_@X(i)); }
+vec4 LOADZ_@X(bool ok, int i) { return ok ? GET_@X(@O + AT_@X(i)) : vec4(0.0); }
 //: read ssbo F32 element
-layout(std430, binding = @B) readonly buffer Buffer_@X { float d_@X[]; };
-float LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
-float LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + AT_@X(i)] : 0.0; }
+float LOAD_@X(int i) { return GET_@X(@O + AT_@X(i)); }
+float LOADZ_@X(bool ok, int i) { return ok ? GET_@X(@O + AT_@X(i)) : 0.0; }
 //: read ssbo F16X2 vec4
-layout(std430, binding = @B) readonly buffer Buffer_@X { uvec2 d_@X[]; };
 vec4 LOAD_@X(int at) {
     int i = AT_@X(at);
-    uvec2 u = d_@X[@O + i];
+    uvec2 u = GET_@X(@O + i);
     return vec4(unpackHalf2x16(u.x), unpackHalf2x16(u.y));
 }
 vec4 LOADZ_@X(bool ok, int i) { return ok ? LOAD_@X(i) : vec4(0.0); }
 //: read ssbo F16X2 element
-layout(std430, binding = @B) readonly buffer Buffer_@X { uint d_@X[]; };
 float LOAD_@X(int at) {
     int i = AT_@X(at);
-    vec2 v = unpackHalf2x16(d_@X[(@O + i) >> 1]);
+    vec2 v = unpackHalf2x16(GET_@X((@O + i) >> 1));
     return (i & 1) == 0 ? v.x : v.y;
 }
 float LOADZ_@X(bool ok, int i) { return ok ? LOAD_@X(i) : 0.0; }
 //: read ssbo I32 vec4
-layout(std430, binding = @B) readonly buffer Buffer_@X { ivec4 d_@X[]; };
-ivec4 LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
-ivec4 LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + AT_@X(i)] : ivec4(0); }
+ivec4 LOAD_@X(int i) { return GET_@X(@O + AT_@X(i)); }
+ivec4 LOADZ_@X(bool ok, int i) { return ok ? GET_@X(@O + AT_@X(i)) : ivec4(0); }
 //: read ssbo I32 element
-layout(std430, binding = @B) readonly buffer Buffer_@X { int d_@X[]; };
-int LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
-int LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + AT_@X(i)] : 0; }
+int LOAD_@X(int i) { return GET_@X(@O + AT_@X(i)); }
+int LOADZ_@X(bool ok, int i) { return ok ? GET_@X(@O + AT_@X(i)) : 0; }
 //: read ssbo U32 vec4
-layout(std430, binding = @B) readonly buffer Buffer_@X { uvec4 d_@X[]; };
-uvec4 LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
-uvec4 LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + AT_@X(i)] : uvec4(0u); }
+uvec4 LOAD_@X(int i) { return GET_@X(@O + AT_@X(i)); }
+uvec4 LOADZ_@X(bool ok, int i) { return ok ? GET_@X(@O + AT_@X(i)) : uvec4(0u); }
 //: read ssbo U32 element
-layout(std430, binding = @B) readonly buffer Buffer_@X { uint d_@X[]; };
-uint LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
-uint LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + AT_@X(i)] : 0u; }
+uint LOAD_@X(int i) { return GET_@X(@O + AT_@X(i)); }
+uint LOADZ_@X(bool ok, int i) { return ok ? GET_@X(@O + AT_@X(i)) : 0u; }
 //: read ssbo I64X2 element
-layout(std430, binding = @B) readonly buffer Buffer_@X { uvec2 d_@X[]; };
-uvec2 LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
-uvec2 LOADZ_@X(bool ok, int i) { return ok ? d_@X[@O + AT_@X(i)] : uvec2(0u); }
+uvec2 LOAD_@X(int i) { return GET_@X(@O + AT_@X(i)); }
+uvec2 LOADZ_@X(bool ok, int i) { return ok ? GET_@X(@O + AT_@X(i)) : uvec2(0u); }
 
 //: read image F32 vec4
 layout(rgba32f, binding = @B) readonly uniform highp imageBuffer d_@X;
@@ -220,99 +287,80 @@ uvec2 LOADZ_@X(bool ok, int at) {
 }
 
 //: write F32 vec4
-layout(std430, binding = @B) writeonly buffer Buffer_@X { vec4 d_@X[]; };
-void STORE_@X(int i, vec4 v) { d_@X[@O + AT_@X(i)] = @N(v); }
+void STORE_@X(int i, vec4 v) { PUT_@X(@O + AT_@X(i), @N(v)); }
 //: write F32 element
-layout(std430, binding = @B) writeonly buffer Buffer_@X { float d_@X[]; };
-void STORE_@X(int i, float v) { d_@X[@O + AT_@X(i)] = @N(v); }
+void STORE_@X(int i, float v) { PUT_@X(@O + AT_@X(i), @N(v)); }
 //: write F32 loose
-layout(std430, binding = @B) writeonly buffer Buffer_@X { float d_@X[]; };
 void STORE_@X(int at, vec4 vec) {
     int i = at * 4;
     vec4 v = @N(vec);
-    if (i < p_end_@X) d_@X[@O + AT_@X(i)] = v.x;
-    if (i + 1 < p_end_@X) d_@X[@O + AT_@X(i + 1)] = v.y;
-    if (i + 2 < p_end_@X) d_@X[@O + AT_@X(i + 2)] = v.z;
-    if (i + 3 < p_end_@X) d_@X[@O + AT_@X(i + 3)] = v.w;
+    if (i < p_end_@X) PUT_@X(@O + AT_@X(i), v.x);
+    if (i + 1 < p_end_@X) PUT_@X(@O + AT_@X(i + 1), v.y);
+    if (i + 2 < p_end_@X) PUT_@X(@O + AT_@X(i + 2), v.z);
+    if (i + 3 < p_end_@X) PUT_@X(@O + AT_@X(i + 3), v.w);
 }
 //: write F16X2 vec4
-layout(std430, binding = @B) writeonly buffer Buffer_@X { uvec2 d_@X[]; };
 void STORE_@X(int i, vec4 v) {
-    d_@X[@O + AT_@X(i)] = uvec2(packHalf2x16(v.xy), packHalf2x16(v.zw));
+    PUT_@X(@O + AT_@X(i), uvec2(packHalf2x16(v.xy), packHalf2x16(v.zw)));
 }
 //: write F16X2 element
-layout(std430, binding = @B) writeonly buffer Buffer_@X { uint d_@X[]; };
-void STORE2_@X(int i, vec2 v) { d_@X[(@O >> 1) + AT_@X(i)] = packHalf2x16(v); }
+void STORE2_@X(int i, vec2 v) { PUT_@X((@O >> 1) + AT_@X(i), packHalf2x16(v)); }
 //: write I32 vec4
-layout(std430, binding = @B) writeonly buffer Buffer_@X { ivec4 d_@X[]; };
-void STORE_@X(int i, ivec4 v) { d_@X[@O + AT_@X(i)] = @N(v); }
+void STORE_@X(int i, ivec4 v) { PUT_@X(@O + AT_@X(i), @N(v)); }
 //: write I32 element
-layout(std430, binding = @B) writeonly buffer Buffer_@X { int d_@X[]; };
-void STORE_@X(int i, int v) { d_@X[@O + AT_@X(i)] = @N(v); }
+void STORE_@X(int i, int v) { PUT_@X(@O + AT_@X(i), @N(v)); }
 //: write I32 loose
-layout(std430, binding = @B) writeonly buffer Buffer_@X { int d_@X[]; };
 void STORE_@X(int at, ivec4 vec) {
     int i = at * 4;
     ivec4 v = @N(vec);
-    if (i < p_end_@X) d_@X[@O + AT_@X(i)] = v.x;
-    if (i + 1 < p_end_@X) d_@X[@O + AT_@X(i + 1)] = v.y;
-    if (i + 2 < p_end_@X) d_@X[@O + AT_@X(i + 2)] = v.z;
-    if (i + 3 < p_end_@X) d_@X[@O + AT_@X(i + 3)] = v.w;
+    if (i < p_end_@X) PUT_@X(@O + AT_@X(i), v.x);
+    if (i + 1 < p_end_@X) PUT_@X(@O + AT_@X(i + 1), v.y);
+    if (i + 2 < p_end_@X) PUT_@X(@O + AT_@X(i + 2), v.z);
+    if (i + 3 < p_end_@X) PUT_@X(@O + AT_@X(i + 3), v.w);
 }
 //: write U32 vec4
-layout(std430, binding = @B) writeonly buffer Buffer_@X { uvec4 d_@X[]; };
-void STORE_@X(int i, uvec4 v) { d_@X[@O + AT_@X(i)] = @N(v); }
+void STORE_@X(int i, uvec4 v) { PUT_@X(@O + AT_@X(i), @N(v)); }
 //: write U32 element
-layout(std430, binding = @B) writeonly buffer Buffer_@X { uint d_@X[]; };
-void STORE_@X(int i, uint v) { d_@X[@O + AT_@X(i)] = @N(v); }
+void STORE_@X(int i, uint v) { PUT_@X(@O + AT_@X(i), @N(v)); }
 //: write U32 loose
-layout(std430, binding = @B) writeonly buffer Buffer_@X { uint d_@X[]; };
 void STORE_@X(int at, uvec4 vec) {
     int i = at * 4;
     uvec4 v = @N(vec);
-    if (i < p_end_@X) d_@X[@O + AT_@X(i)] = v.x;
-    if (i + 1 < p_end_@X) d_@X[@O + AT_@X(i + 1)] = v.y;
-    if (i + 2 < p_end_@X) d_@X[@O + AT_@X(i + 2)] = v.z;
-    if (i + 3 < p_end_@X) d_@X[@O + AT_@X(i + 3)] = v.w;
+    if (i < p_end_@X) PUT_@X(@O + AT_@X(i), v.x);
+    if (i + 1 < p_end_@X) PUT_@X(@O + AT_@X(i + 1), v.y);
+    if (i + 2 < p_end_@X) PUT_@X(@O + AT_@X(i + 2), v.z);
+    if (i + 3 < p_end_@X) PUT_@X(@O + AT_@X(i + 3), v.w);
 }
 //: write I64X2 element
-layout(std430, binding = @B) writeonly buffer Buffer_@X { uvec2 d_@X[]; };
-void STORE_@X(int i, uvec2 v) { d_@X[@O + AT_@X(i)] = v; }
+void STORE_@X(int i, uvec2 v) { PUT_@X(@O + AT_@X(i), v); }
 
 //: readwrite F32 vec4
-layout(std430, binding = @B) buffer Buffer_@X { vec4 d_@X[]; };
-vec4 LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
-void STORE_@X(int i, vec4 v) { d_@X[@O + AT_@X(i)] = @N(v); }
+vec4 LOAD_@X(int i) { return GET_@X(@O + AT_@X(i)); }
+void STORE_@X(int i, vec4 v) { PUT_@X(@O + AT_@X(i), @N(v)); }
 //: readwrite F32 element
-layout(std430, binding = @B) buffer Buffer_@X { float d_@X[]; };
-float LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
-void STORE_@X(int i, float v) { d_@X[@O + AT_@X(i)] = @N(v); }
+float LOAD_@X(int i) { return GET_@X(@O + AT_@X(i)); }
+void STORE_@X(int i, float v) { PUT_@X(@O + AT_@X(i), @N(v)); }
 //: readwrite F16X2 vec4
-layout(std430, binding = @B) buffer Buffer_@X { uvec2 d_@X[]; };
 vec4 LOAD_@X(int i) {
-    uvec2 u = d_@X[@O + AT_@X(i)];
+    uvec2 u = GET_@X(@O + AT_@X(i));
     return vec4(unpackHalf2x16(u.x), unpackHalf2x16(u.y));
 }
 void STORE_@X(int i, vec4 v) {
-    d_@X[@O + AT_@X(i)] = uvec2(packHalf2x16(v.xy), packHalf2x16(v.zw));
+    PUT_@X(@O + AT_@X(i), uvec2(packHalf2x16(v.xy), packHalf2x16(v.zw)));
 }
 //: readwrite F16X2 element
-layout(std430, binding = @B) buffer Buffer_@X { uint d_@X[]; };
 float LOAD_@X(int at) {
     int i = AT_@X(at);
-    vec2 v = unpackHalf2x16(d_@X[(@O + i) >> 1]);
+    vec2 v = unpackHalf2x16(GET_@X((@O + i) >> 1));
     return (i & 1) == 0 ? v.x : v.y;
 }
-void STORE2_@X(int i, vec2 v) { d_@X[(@O >> 1) + AT_@X(i)] = packHalf2x16(v); }
+void STORE2_@X(int i, vec2 v) { PUT_@X((@O >> 1) + AT_@X(i), packHalf2x16(v)); }
 //: readwrite I32 element
-layout(std430, binding = @B) buffer Buffer_@X { int d_@X[]; };
-int LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
-void STORE_@X(int i, int v) { d_@X[@O + AT_@X(i)] = @N(v); }
+int LOAD_@X(int i) { return GET_@X(@O + AT_@X(i)); }
+void STORE_@X(int i, int v) { PUT_@X(@O + AT_@X(i), @N(v)); }
 //: readwrite U32 element
-layout(std430, binding = @B) buffer Buffer_@X { uint d_@X[]; };
-uint LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
-void STORE_@X(int i, uint v) { d_@X[@O + AT_@X(i)] = @N(v); }
+uint LOAD_@X(int i) { return GET_@X(@O + AT_@X(i)); }
+void STORE_@X(int i, uint v) { PUT_@X(@O + AT_@X(i), @N(v)); }
 //: readwrite I64X2 element
-layout(std430, binding = @B) buffer Buffer_@X { uvec2 d_@X[]; };
-uvec2 LOAD_@X(int i) { return d_@X[@O + AT_@X(i)]; }
-void STORE_@X(int i, uvec2 v) { d_@X[@O + AT_@X(i)] = v; }
+uvec2 LOAD_@X(int i) { return GET_@X(@O + AT_@X(i)); }
+void STORE_@X(int i, uvec2 v) { PUT_@X(@O + AT_@X(i), v); }

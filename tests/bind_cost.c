@@ -228,8 +228,8 @@ static void bind(struct bound *bound, int64_t size) {
     for (uint32_t i = 0; i < bound->record.n_commands; i++) {
         struct esk_gl_command *c = &bound->record.commands[i];
         const struct esk_kernel *k = plan->commands[c->source].kernel;
-        MUST(esk_gl_program_start(&house.programs, k, c->path, &c->program, &error));
-        MUST(esk_gl_program_link(&house.programs, k, c->path, c->program, &error));
+        MUST(esk_gl_program_start(&house.programs, k, &c->reach, &c->program, &error));
+        MUST(esk_gl_program_link(&house.programs, k, &c->reach, c->program, &error));
     }
 }
 

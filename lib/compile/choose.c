@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "compile/choose.h"
 #include "compile/tuning.h"
+#include "ir/segments.h"
 
 #include <string.h>
 
@@ -120,42 +121,90 @@ static esk_status plain_form(struct chooser *c, esk_id id, enum esk_layout layou
 
 /* ---- recipes ---- */
 
-static bool kernel_fits(struct chooser *c, const struct esk_kernel *k, const char **why) {
+/* Later the var may be wanted in another layout, whose kernel reads all of it and writes it
+ * piece by piece. Known ones are packed by the host; those of few axes have one layout. */
+static bool var_fits(struct chooser *c, const struct esk_var *var, const char **why) {
     const struct esk_limits *limits = c->options->limits;
-    struct esk_arena *arena = &c->plan->arena;
-    uint32_t images = 0, blocks = 0;
+    uint32_t most = limits->max_ssbos < limits->max_outputs ? limits->max_ssbos
+                                                            : limits->max_outputs;
+    uint64_t room = (most - 1) * esk_segment_bytes(limits), bytes = 0;
+    for (int layout = 0; layout < LAYOUTS; layout++) {
+        enum esk_storage storage =
+            esk_storage_of(var->dtype, var->rank, var->dim, (enum esk_layout)layout);
+        uint64_t n = storage == ESK_STORAGE_HOST
+                         ? 0
+                         : esk_storage_bytes(storage, (enum esk_layout)layout, var->rank,
+                                             var->dim);
+        bytes = n > bytes ? n : bytes;
+    }
+    if (var->data || var->rank < 3 || bytes <= limits->max_binding || bytes <= room)
+        return true;
+    *why = esk_arena_printf(&c->plan->arena,
+                            "'%s' takes %llu bytes, one binding of the device holds %llu, "
+                            "and a kernel has %u",
+                            var->name, (unsigned long long)bytes,
+                            (unsigned long long)limits->max_binding, most);
+    return false;
+}
+
+static uint64_t operand_bytes(const struct chooser *c, const struct esk_recipe *recipe,
+                              const struct esk_operand *o) {
+    if (o->ref == ESK_REF_SCRATCH)
+        return recipe->scratch[o->id].bytes;
+    if (o->ref == ESK_REF_FORM)
+        return recipe->forms[o->id].bytes;
+    const struct esk_var *var = c->graph->vars[o->id];
+    return esk_storage_bytes(o->storage, o->layout, var->rank, var->dim);
+}
+
+/* As many storage blocks and images as the device has. */
+static bool bindings_fit(struct chooser *c, const struct esk_recipe *recipe,
+                         const struct esk_kernel *k, const char **why) {
+    const struct esk_limits *limits = c->options->limits;
+    struct esk_range ranges[ESK_KERNEL_OPERANDS];
+    struct esk_pieces pieces;
+    uint64_t groups[3];
+    for (int a = 0; a < 3; a++)
+        groups[a] = limits->max_groups[a];
     for (uint32_t i = 0; i < k->n_operands; i++) {
         const struct esk_operand *o = &k->operands[i];
-        if (o->access == ESK_READ && limits->read_path == ESK_READ_IMAGE)
-            images++;
-        else
-            blocks++;
         if (o->storage == ESK_STORAGE_HOST) {
-            *why = esk_arena_printf(arena, "operand %s: %s has no device storage", o->name,
+            *why = esk_arena_printf(&c->plan->arena,
+                                    "operand %s: %s has no device storage", o->name,
                                     esk_dtype_name(o->dtype));
             return false;
         }
-        if (o->ref == ESK_REF_VAR) {
-            const struct esk_var *var = c->graph->vars[o->id];
-            uint64_t bytes = esk_storage_bytes(o->storage, o->layout, var->rank, var->dim);
-            if (bytes > limits->max_slab) {
-                *why = esk_arena_printf(
-                    arena, "'%s' takes %llu bytes, one binding of the device holds %llu",
-                    var->name, (unsigned long long)bytes,
-                    (unsigned long long)limits->max_slab);
-                return false;
-            }
-        }
+        if (o->ref == ESK_REF_VAR && !var_fits(c, c->graph->vars[o->id], why))
+            return false;
+        uint64_t bytes = operand_bytes(c, recipe, o);
+        ranges[i] = (struct esk_range){o->offset, bytes > o->offset ? bytes - o->offset : 0, 0};
+        if (bytes <= limits->max_binding)
+            ranges[i].buffer = bytes;
     }
-    if (blocks > limits->max_ssbos || images > limits->max_images ||
-        blocks + images > limits->max_outputs) {
-        *why = esk_arena_printf(arena,
-                                "%s needs %u storage blocks and %u images, the device has "
-                                "%u, %u and %u in sum",
-                                k->template, blocks, images, limits->max_ssbos,
-                                limits->max_images, limits->max_outputs);
+    esk_pieces_find(k, limits, groups, ranges, &pieces);
+    if (pieces.blocks <= limits->max_ssbos && pieces.images <= limits->max_images &&
+        pieces.blocks + pieces.images <= limits->max_outputs)
+        return true;
+    const struct esk_operand *o = &k->operands[pieces.largest];
+    *why = esk_arena_printf(&c->plan->arena,
+                            "%s needs %u storage blocks and %u images, the device has "
+                            "%u, %u and %u in sum",
+                            k->template, pieces.blocks, pieces.images, limits->max_ssbos,
+                            limits->max_images, limits->max_outputs);
+    if (pieces.blocks + pieces.images > k->n_operands)
+        *why = esk_arena_printf(
+            &c->plan->arena, "%s; operand %s is %llu bytes, one binding holds %llu", *why,
+            o->name, (unsigned long long)operand_bytes(c, recipe, o),
+            (unsigned long long)limits->max_binding);
+    return false;
+}
+
+static bool kernel_fits(struct chooser *c, const struct esk_recipe *recipe,
+                        const struct esk_kernel *k, const char **why) {
+    const struct esk_limits *limits = c->options->limits;
+    struct esk_arena *arena = &c->plan->arena;
+    if (!bindings_fit(c, recipe, k, why))
         return false;
-    }
     uint32_t local = k->local[0] * k->local[1] * k->local[2];
     if (local > limits->max_invocations || k->local[0] > limits->max_local[0] ||
         k->local[1] > limits->max_local[1] || k->local[2] > limits->max_local[2]) {
@@ -186,47 +235,16 @@ static bool kernel_fits(struct chooser *c, const struct esk_kernel *k, const cha
     return true;
 }
 
-/* Who uses a walk may ask for its bytes: a kernel reads the base and writes them. */
-static bool walk_fits(struct chooser *c, esk_id id, const struct esk_walk *walk,
-                      const char **why) {
-    const struct {
-        esk_id id;
-        enum esk_layout layout;
-    } ends[] = {{walk->base, walk->layout}, {id, ESK_LAYOUT_DENSE}, {id, walk->prefer}};
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        const struct esk_var *var = c->graph->vars[ends[i].id];
-        enum esk_layout layout = ends[i].layout;
-        uint64_t bytes =
-            esk_storage_bytes(esk_storage_of(var->dtype, var->rank, var->dim, layout), layout,
-                              var->rank, var->dim);
-        if (bytes > c->options->limits->max_slab) {
-            *why = esk_arena_printf(
-                &c->plan->arena, "'%s' takes %llu bytes, one binding of the device holds %llu",
-                var->name, (unsigned long long)bytes,
-                (unsigned long long)c->options->limits->max_slab);
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool recipe_fits(struct chooser *c, const struct esk_node *node,
                         const struct esk_recipe *recipe, const char **why) {
     for (uint32_t i = 0; i < ESK_RECIPE_INPUTS && i < node->n_out; i++)
         if (recipe->walk[i] && node->out[i] != ESK_NONE &&
-            !walk_fits(c, node->out[i], recipe->walk[i], why))
+            (!var_fits(c, c->graph->vars[recipe->walk[i]->base], why) ||
+             !var_fits(c, c->graph->vars[node->out[i]], why)))
             return false;
     for (uint32_t i = 0; i < recipe->n_kernels; i++)
-        if (!kernel_fits(c, &recipe->kernels[i], why))
+        if (!kernel_fits(c, recipe, &recipe->kernels[i], why))
             return false;
-    for (uint32_t i = 0; i < recipe->n_forms; i++)
-        if (recipe->forms[i].bytes > c->options->limits->max_slab) {
-            *why = esk_arena_printf(&c->plan->arena,
-                                    "form '%s' takes %zu bytes, one binding holds %llu",
-                                    recipe->forms[i].name, recipe->forms[i].bytes,
-                                    (unsigned long long)c->options->limits->max_slab);
-            return false;
-        }
     return true;
 }
 
@@ -830,8 +848,9 @@ static esk_status place_parts(struct chooser *c) {
                 fixed[buffer] |= c->readback[id] || c->users.outside[id] ||
                                  c->host_stage[id] != NOT_ON_HOST;
         }
-    esk_status status = esk_place_parts(plan, c->joints, c->n_joints, fixed, c->stages_of,
-                                        c->error);
+    esk_status status =
+        esk_place_parts(plan, c->joints, c->n_joints, fixed,
+                        c->options->limits->max_binding, c->stages_of, c->error);
     esk_free(fixed);
     return status;
 }

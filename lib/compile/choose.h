@@ -37,9 +37,9 @@ struct esk_joint {
     uint32_t *buffers;
 };
 /* Puts parts into their places where that saves commands. `fixed`: of a buffer: the host or
- * the caller has it too. */
+ * the caller has it too. `most`: bytes of a binding; in what is larger nothing is placed. */
 esk_status esk_place_parts(struct esk_plan *plan, const struct esk_joint *joints,
-                           uint32_t n_joints, const bool *fixed, uint32_t *stages_of,
-                           esk_error *error);
+                           uint32_t n_joints, const bool *fixed, uint64_t most,
+                           uint32_t *stages_of, esk_error *error);
 
 #endif

@@ -173,10 +173,12 @@ static uint32_t put_parts(struct esk_plan *plan, const struct esk_joint *joint,
 
 /* The parts of one value: where that saves commands, or only bytes but no vec4 is split. */
 static esk_status place(struct esk_plan *plan, const struct esk_joint *joint,
-                        const bool *fixed, esk_error *error) {
+                        const bool *fixed, uint64_t most, esk_error *error) {
     const struct esk_recipe *recipe = joint->recipe;
     uint32_t whole = recipe->n_kernels - recipe->n_parts, placed = 0;
     uint32_t target = plan->commands[joint->first].buffers[recipe->kernels[0].n_operands - 1];
+    if (plan->buffers[target].bytes > most)
+        return ESK_OK;
     bool *in_place = esk_calloc(recipe->n_parts, sizeof *in_place);
     if (!in_place)
         return esk_fail_memory(error, "parts");
@@ -260,10 +262,10 @@ static esk_status tell_kernels(struct esk_plan *plan, esk_error *error) {
 }
 
 esk_status esk_place_parts(struct esk_plan *plan, const struct esk_joint *joints,
-                           uint32_t n_joints, const bool *fixed, uint32_t *stages_of,
-                           esk_error *error) {
+                           uint32_t n_joints, const bool *fixed, uint64_t most,
+                           uint32_t *stages_of, esk_error *error) {
     for (uint32_t i = 0; i < n_joints; i++)
-        ESK_TRY(place(plan, &joints[i], fixed, error));
+        ESK_TRY(place(plan, &joints[i], fixed, most, error));
     squeeze(plan, stages_of);
     return tell_kernels(plan, error);
 }

@@ -145,75 +145,119 @@ static bool needs_window(const struct recorder *r, uint32_t slot) {
     return esk_gl_buffer_round(r->record->slots[slot].bytes) > r->limits->max_binding;
 }
 
-/* The device's read path, unless an operand is out of an image's reach. */
-static enum esk_read_path choose_path(const struct recorder *r,
-                                      const struct esk_command *command) {
-    uint32_t images = 0;
-    if (r->limits->read_path != ESK_READ_IMAGE)
-        return ESK_READ_SSBO;
-    for (uint32_t i = 0; i < command->kernel->n_operands; i++) {
-        const struct esk_operand *o = &command->kernel->operands[i];
-        if (o->access != ESK_READ)
-            continue;
-        enum esk_gl_view view;
-        image_format(o, &view);
-        struct where where = find_operand(r, command, i);
-        uint64_t texel = view == ESK_GL_VIEW_VEC4 ? 16 : 4;
-        if (where.offset + where.bytes > r->limits->max_texels * texel)
-            return ESK_READ_SSBO;
-        images++;
+/* A command as it is being recorded. */
+struct recording {
+    const struct esk_command *source;
+    struct esk_gl_command command;
+    struct where where[ESK_KERNEL_OPERANDS];
+    struct esk_range ranges[ESK_KERNEL_OPERANDS];
+    struct esk_pieces pieces;
+    uint32_t *words;
+};
+
+static esk_status find_pieces(struct recorder *r, struct recording *c) {
+    const struct esk_kernel *k = c->source->kernel;
+    uint64_t most[3];
+    for (int a = 0; a < 3; a++)
+        most[a] = k->split_axes >> a & 1 ? r->max_groups[a] : r->limits->max_groups[a];
+    for (uint32_t i = 0; i < k->n_operands; i++) {
+        c->where[i] = find_operand(r, c->source, i);
+        c->ranges[i] = (struct esk_range){
+            c->where[i].offset, c->where[i].bytes,
+            esk_gl_buffer_round(r->record->slots[c->where[i].slot].bytes)};
     }
-    return images > r->limits->max_images ? ESK_READ_SSBO : ESK_READ_IMAGE;
+    esk_pieces_find(k, r->limits, most, c->ranges, &c->pieces);
+    if (c->pieces.images > r->limits->max_images) {
+        struct esk_limits blocks = *r->limits;
+        blocks.read_path = ESK_READ_SSBO;
+        esk_pieces_find(k, &blocks, most, c->ranges, &c->pieces);
+    }
+    uint32_t largest = c->pieces.largest;
+    if (c->pieces.blocks > r->limits->max_ssbos || c->pieces.blocks > ESK_GL_BLOCKS ||
+        c->pieces.blocks + c->pieces.images > r->limits->max_outputs)
+        return esk_fail(r->error, ESK_UNSUPPORTED,
+                        "'%s': operand %s is a range of %llu bytes, one binding of the "
+                        "device holds %llu: %u storage blocks in sum, the device has %u",
+                        k->label, k->operands[largest].name,
+                        (unsigned long long)c->ranges[largest].bytes,
+                        (unsigned long long)r->limits->max_binding, c->pieces.blocks,
+                        r->limits->max_ssbos);
+    c->command.reach = c->pieces.reach;
+    return ESK_OK;
 }
 
-/* Adds the bindings of a command; writes the base words. */
-static esk_status add_bindings(struct recorder *r, const struct esk_command *source,
-                               struct esk_gl_command *command, uint32_t *words) {
+static esk_status add_binding(struct recorder *r, struct esk_gl_binding binding) {
     struct esk_gl_record *record = r->record;
-    const struct esk_kernel *k = source->kernel;
-    command->first_binding = record->n_bindings;
+    if (!esk_grow((void **)&record->bindings, &record->cap_bindings,
+                  record->n_bindings + 1u, sizeof *record->bindings))
+        return esk_fail_memory(r->error, "bindings");
+    record->bindings[record->n_bindings++] = binding;
+    return ESK_OK;
+}
+
+/* The storage blocks of operand `i` for the groups [from, from + count); *start: where the
+ * first begins in the slot. */
+static esk_status add_blocks(struct recorder *r, const struct recording *c, uint32_t i,
+                             const uint64_t *from, const uint64_t *count,
+                             uint64_t *start) {
+    const struct esk_kernel *k = c->source->kernel;
+    uint32_t slot = c->where[i].slot, n = c->pieces.reach.segments[i];
+    struct esk_gl_binding binding = {
+        .slot = slot,
+        .operand = (uint8_t)i,
+        .index = (uint8_t)esk_gl_binding_of(k, i, &c->pieces.reach),
+    };
+    *start = 0;
+    if (!needs_window(r, slot))
+        return add_binding(r, binding);
+    uint64_t total = r->record->slots[slot].bytes;
+    uint64_t size = n > 1 ? c->pieces.reach.segment : r->limits->max_binding / 16 * 16;
+    struct esk_range window = esk_piece_window(k, i, &c->ranges[i], from, count);
+    /* starts at what is needed where its base would lie too far back */
+    if (n > 1 || window.offset + window.bytes > size)
+        *start = esk_segment_start(r->limits, &window);
+    for (uint32_t s = 0; s < n; s++) {
+        binding.start = *start + s * size;
+        if (binding.start >= total) /* a last piece may do with less; this is not read */
+            binding.start = *start;
+        binding.size = total - binding.start < size ? total - binding.start : size;
+        ESK_TRY(add_binding(r, binding));
+        binding.index++;
+    }
+    return ESK_OK;
+}
+
+/* Adds the bindings of a piece; writes the base words. */
+static esk_status add_bindings(struct recorder *r, struct recording *c,
+                               const uint64_t *from, const uint64_t *count) {
+    struct esk_gl_record *record = r->record;
+    const struct esk_kernel *k = c->source->kernel;
+    c->command.first_binding = record->n_bindings;
     for (uint32_t i = 0; i < k->n_operands; i++) {
         const struct esk_operand *o = &k->operands[i];
-        struct where where = find_operand(r, source, i);
-        struct esk_gl_binding binding = {
-            .slot = where.slot,
-            .index = (uint8_t)esk_gl_binding_of(k, i, command->path),
-            .image = esk_gl_is_image(o, command->path),
-        };
-        if (binding.image) {
+        uint64_t start = 0;
+        if (esk_gl_is_image(o, c->pieces.reach.path)) {
+            struct esk_gl_binding binding = {
+                .slot = c->where[i].slot,
+                .operand = (uint8_t)i,
+                .index = (uint8_t)esk_gl_binding_of(k, i, &c->pieces.reach),
+                .image = true,
+            };
             binding.format = image_format(o, &binding.view);
-            record->slots[where.slot].views |= 1u << binding.view;
+            record->slots[binding.slot].views |= 1u << binding.view;
             record->barriers |= GL_SHADER_IMAGE_ACCESS_BARRIER_BIT;
-        } else if (needs_window(r, where.slot)) {
-            /* starts at the operand where its base would lie too far back */
-            uint64_t align = r->limits->ssbo_align > 16 ? r->limits->ssbo_align : 16;
-            uint64_t total = record->slots[where.slot].bytes;
-            if (where.offset + where.bytes > r->limits->max_binding)
-                binding.start = where.offset / align * align;
-            binding.size = total - binding.start;
-            if (binding.size > r->limits->max_binding)
-                binding.size = r->limits->max_binding / 16 * 16;
-            if (where.offset + where.bytes > binding.start + binding.size)
-                return esk_fail(
-                    r->error, ESK_UNSUPPORTED,
-                    "'%s': operand %s is a range of %llu bytes, one binding of "
-                    "the device holds %llu",
-                    k->label, o->name, (unsigned long long)where.bytes,
-                    (unsigned long long)r->limits->max_binding);
-        }
-        uint64_t from = where.offset - binding.start, unit = esk_gl_unit_bytes(o);
-        if (from % unit || from / unit > INT32_MAX)
-            return esk_fail(
-                r->error, ESK_INTERNAL,
-                "'%s': operand %s starts at byte %llu, its unit is %llu bytes", k->label,
-                o->name, (unsigned long long)from, (unsigned long long)unit);
-        words[ESK_GL_BASE_WORD + i] = (uint32_t)(from / unit);
-        if (!esk_grow((void **)&record->bindings, &record->cap_bindings,
-                      record->n_bindings + 1u, sizeof *record->bindings))
-            return esk_fail_memory(r->error, "bindings");
-        record->bindings[record->n_bindings++] = binding;
+            ESK_TRY(add_binding(r, binding));
+        } else
+            ESK_TRY(add_blocks(r, c, i, from, count, &start));
+        int64_t skip = (int64_t)c->where[i].offset - (int64_t)start;
+        int64_t unit = esk_gl_unit_bytes(o);
+        if (skip % unit || skip / unit > INT32_MAX || skip / unit < INT32_MIN)
+            return esk_fail(r->error, ESK_INTERNAL,
+                            "'%s': operand %s starts at byte %lld, its unit is %lld bytes",
+                            k->label, o->name, (long long)skip, (long long)unit);
+        c->words[ESK_GL_BASE_WORD + i] = (uint32_t)(int32_t)(skip / unit);
     }
-    command->n_bindings = record->n_bindings - command->first_binding;
+    c->command.n_bindings = record->n_bindings - c->command.first_binding;
     return ESK_OK;
 }
 
@@ -259,73 +303,85 @@ static esk_status add_piece(struct recorder *r, const struct esk_kernel *k,
 }
 
 /* Cuts the groups of a command along its axes; no barrier between the pieces. */
-static esk_status add_pieces(struct recorder *r, const struct esk_kernel *k,
-                             struct esk_gl_command command, const uint32_t *words) {
-    uint64_t most[3];
+static esk_status add_pieces(struct recorder *r, struct recording *c) {
+    const struct esk_kernel *k = c->source->kernel;
+    const uint64_t *most = c->pieces.most;
     for (int a = 0; a < 3; a++) {
-        most[a] = k->split_axes >> a & 1 ? r->max_groups[a] : r->limits->max_groups[a];
-        if (k->groups[a] > most[a] && !(k->split_axes >> a & 1))
+        if (k->groups[a] > r->limits->max_groups[a] && !(k->split_axes >> a & 1))
             return esk_fail(r->error, ESK_UNSUPPORTED,
                             "'%s': %llu groups on axis %d, the device has %llu and they "
                             "depend on each other",
                             k->label, (unsigned long long)k->groups[a], a,
-                            (unsigned long long)most[a]);
+                            (unsigned long long)r->limits->max_groups[a]);
         if (k->groups[a] > INT32_MAX)
             return esk_fail(r->error, ESK_UNSUPPORTED, "'%s': %llu groups on axis %d",
                             k->label, (unsigned long long)k->groups[a], a);
     }
+    bool bound = false;
     for (uint64_t z = 0; z < k->groups[2]; z += most[2])
         for (uint64_t y = 0; y < k->groups[1]; y += most[1])
             for (uint64_t x = 0; x < k->groups[0]; x += most[0]) {
                 const uint64_t at[3] = {x, y, z};
+                uint64_t count[3];
                 uint32_t base[3];
                 for (int a = 0; a < 3; a++) {
                     uint64_t left = k->groups[a] - at[a];
                     base[a] = (uint32_t)at[a];
-                    command.groups[a] = (uint32_t)(left < most[a] ? left : most[a]);
+                    count[a] = left < most[a] ? left : most[a];
+                    c->command.groups[a] = (uint32_t)count[a];
                 }
-                ESK_TRY(add_piece(r, k, command, words, base));
-                command.barrier = false;
+                if (!bound || c->pieces.moves)
+                    ESK_TRY(add_bindings(r, c, at, count));
+                bound = true;
+                ESK_TRY(add_piece(r, k, c->command, c->words, base));
+                c->command.barrier = false;
             }
     return ESK_OK;
 }
 
 static esk_status add_command(struct recorder *r, uint32_t index) {
+    static const uint64_t none[3];
     const struct esk_command *source = &r->plan->commands[index];
     const struct esk_kernel *k = source->kernel;
-    struct esk_gl_command command = {
-        .label = k->label ? k->label : k->template,
-        .source = index,
-        .param_bytes = esk_gl_param_bytes(k),
-        .path = choose_path(r, source),
-        .barrier = source->barrier || r->barrier,
-        .indirect_slot = UINT32_MAX,
+    struct recording c = {
+        .source = source,
+        .command =
+            {
+                .label = k->label ? k->label : k->template,
+                .source = index,
+                .param_bytes = esk_gl_param_bytes(k),
+                .barrier = source->barrier || r->barrier,
+                .indirect_slot = UINT32_MAX,
+            },
     };
     if (k->indirect < 0 && !(k->groups[0] && k->groups[1] && k->groups[2])) {
-        r->barrier = command.barrier;
+        r->barrier = c.command.barrier;
         return ESK_OK;
     }
     r->barrier = false;
-    if (command.param_bytes > r->limits->max_ubo)
+    if (c.command.param_bytes > r->limits->max_ubo)
         return esk_fail(r->error, ESK_UNSUPPORTED,
-                        "'%s': %u bytes of parameters, the device has %u", command.label,
-                        command.param_bytes, r->limits->max_ubo);
-    uint32_t *words = esk_calloc(1, command.param_bytes);
-    if (!words)
+                        "'%s': %u bytes of parameters, the device has %u", c.command.label,
+                        c.command.param_bytes, r->limits->max_ubo);
+    ESK_TRY(find_pieces(r, &c));
+    c.words = esk_calloc(1, c.command.param_bytes);
+    if (!c.words)
         return esk_fail_memory(r->error, "parameters");
     for (uint32_t i = 0; i < k->n_params; i++)
         if (k->params[i].kind == ESK_PARAM_CONST)
-            words[esk_gl_param_word(k) + i] = k->params[i].word;
-    esk_status status = add_bindings(r, source, &command, words);
-    if (status == ESK_OK && k->indirect >= 0) {
-        struct where where = find_operand(r, source, (uint32_t)k->indirect);
-        command.indirect_slot = where.slot;
-        command.indirect_offset = where.offset;
+            c.words[esk_gl_param_word(k) + i] = k->params[i].word;
+    esk_status status;
+    if (k->indirect >= 0) {
+        const struct where *where = &c.where[k->indirect];
+        c.command.indirect_slot = where->slot;
+        c.command.indirect_offset = where->offset;
         r->record->barriers |= GL_COMMAND_BARRIER_BIT;
-        status = add_piece(r, k, command, words, (const uint32_t[3]){0, 0, 0});
-    } else if (status == ESK_OK)
-        status = add_pieces(r, k, command, words);
-    esk_free(words);
+        status = add_bindings(r, &c, none, k->groups);
+        if (status == ESK_OK)
+            status = add_piece(r, k, c.command, c.words, (const uint32_t[3]){0, 0, 0});
+    } else
+        status = add_pieces(r, &c);
+    esk_free(c.words);
     return status;
 }
 
@@ -417,12 +473,12 @@ static void print_command(const struct esk_gl_record *record, uint32_t index,
     for (uint32_t i = 0; i < c->n_bindings; i++) {
         const struct esk_gl_binding *b = &record->bindings[c->first_binding + i];
         const struct esk_gl_slot *slot = &record->slots[b->slot];
-        uint32_t word;
-        memcpy(&word, record->params + c->params + (ESK_GL_BASE_WORD + i) * 4, 4);
-        esk_text_add(text, " %s=%s %u", k->operands[i].name, esk_slot_name(slot->kind),
-                     slot->index);
+        int32_t word;
+        memcpy(&word, record->params + c->params + (ESK_GL_BASE_WORD + b->operand) * 4, 4);
+        esk_text_add(text, " %s=%s %u", k->operands[b->operand].name,
+                     esk_slot_name(slot->kind), slot->index);
         if (word)
-            esk_text_add(text, "+%u", word);
+            esk_text_add(text, "%+d", word);
         esk_text_add(text, ":%s %u", b->image ? format_name(b->format) : "block",
                      b->index);
         if (b->size)
@@ -496,7 +552,7 @@ struct bound {
     struct {
         GLuint buffer;
         uint64_t start;
-    } blocks[ESK_KERNEL_OPERANDS];
+    } blocks[ESK_GL_BLOCKS];
     struct {
         GLuint texture;
         GLenum format;

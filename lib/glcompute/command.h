@@ -12,6 +12,8 @@
 
 #include <stdatomic.h>
 
+enum { ESK_GL_BLOCKS = 16 }; /* storage blocks of a command, at most */
+
 /* One row of the slot table: what a lease (or the weights) must put there. */
 struct esk_gl_slot {
     enum esk_slot_kind kind;
@@ -26,6 +28,7 @@ struct esk_gl_binding {
     bool image;
     enum esk_gl_view view; /* image */
     GLenum format;         /* image */
+    uint8_t operand;
     uint64_t start, size; /* block: a window of a slab larger than a binding; 0, 0: all */
 };
 
@@ -36,7 +39,7 @@ struct esk_gl_command {
     uint32_t first_binding, n_bindings;
     uint32_t params, param_bytes; /* range of the parameter buffer */
     uint32_t groups[3];
-    enum esk_read_path path;
+    struct esk_reach reach;
     bool barrier;
     uint32_t indirect_slot; /* UINT32_MAX: none */
     uint64_t indirect_offset;

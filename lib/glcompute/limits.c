@@ -341,8 +341,10 @@ esk_status esk_limits_settle(const struct esk_gl_info *info,
     l.slow_shared = info->quirks & ESK_QUIRK_SLOW_SHARED;
     l.max_iterations = info->quirks & ESK_QUIRK_LOOP_LIMIT ? LOOP_LIMIT : 0;
     l.lanes = info->vector_bits ? info->vector_bits / 32 : LANES;
-    if (options->max_binding)
+    if (options->max_binding) {
         l.max_binding = min_u64(l.max_binding, options->max_binding);
+        l.max_view = l.max_binding;
+    }
     if (options->clamp_es31)
         clamp(&l, images);
     l.group_1d = min_u32(GROUP_1D, l.max_invocations);

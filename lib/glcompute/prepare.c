@@ -53,13 +53,13 @@ static esk_status prepare_programs(struct esk_prepared *p, esk_error *error) {
             continue;
         }
         ESK_TRY(esk_gl_program_start(&screen->programs,
-                                     p->plan->commands[c->source].kernel, c->path,
+                                     p->plan->commands[c->source].kernel, &c->reach,
                                      &c->program, error));
     }
     for (uint32_t i = 0; i < record->n_commands; i++) {
         struct esk_gl_command *c = &record->commands[i];
         ESK_TRY(esk_gl_program_link(&screen->programs,
-                                    p->plan->commands[c->source].kernel, c->path,
+                                    p->plan->commands[c->source].kernel, &c->reach,
                                     c->program, error));
     }
     return esk_gl_status(&screen->gl, "compiling", error);
@@ -591,10 +591,10 @@ esk_status esk_gl_source(struct esk_prepared *p, uint32_t command, struct esk_te
     if (command >= p->plan->n_commands)
         return esk_fail(error, ESK_INVALID_ARGUMENT, "command %u: the plan has %u",
                         command, p->plan->n_commands);
-    enum esk_read_path path = p->screen->device->limits.read_path;
+    struct esk_reach reach = {.path = p->screen->device->limits.read_path};
     for (uint32_t i = 0; i < p->record.n_commands; i++)
         if (p->record.commands[i].source == command)
-            path = p->record.commands[i].path;
-    return esk_gl_source_make(esk_shaders, p->plan->commands[command].kernel, path,
+            reach = p->record.commands[i].reach;
+    return esk_gl_source_make(esk_shaders, p->plan->commands[command].kernel, &reach,
                               p->screen->gl.minor, text, error);
 }

@@ -31,11 +31,12 @@ bool esk_gl_is_image(const struct esk_operand *operand, enum esk_read_path path)
 }
 
 uint32_t esk_gl_binding_of(const struct esk_kernel *kernel, uint32_t operand,
-                           enum esk_read_path path) {
-    bool image = esk_gl_is_image(&kernel->operands[operand], path);
+                           const struct esk_reach *reach) {
+    bool image = esk_gl_is_image(&kernel->operands[operand], reach->path);
     uint32_t binding = 0;
     for (uint32_t i = 0; i < operand; i++)
-        binding += esk_gl_is_image(&kernel->operands[i], path) == image;
+        if (esk_gl_is_image(&kernel->operands[i], reach->path) == image)
+            binding += image || !reach->segments[i] ? 1 : reach->segments[i];
     return binding;
 }
 
@@ -66,10 +67,10 @@ static const char *next_line(const char *line) {
     return end ? end + 1 : line + strlen(line);
 }
 
-/* What replaces @X, @B, @O, @N, @V and @C. */
+/* What replaces @X, @B, @O, @N, @V, @C, @K (and @J) and @S. */
 struct words {
     const char *x, *n;
-    unsigned b, v;
+    unsigned b, v, k, s;
     char o[24], c;
 };
 
@@ -92,6 +93,15 @@ static void add_word(struct esk_text *text, const struct words *words, char key)
         break;
     case 'C':
         esk_text_append(text, &words->c, 1);
+        break;
+    case 'K':
+        esk_text_add(text, "%u", words->k);
+        break;
+    case 'J':
+        esk_text_add(text, "%u", words->k - 1);
+        break;
+    case 'S':
+        esk_text_add(text, "%u", words->s);
         break;
     default:
         esk_text_add(text, "@%c", key);
@@ -203,27 +213,57 @@ static const char *narrowing(const struct esk_operand *operand) {
     }
 }
 
+/* The storage blocks of an operand. */
+static esk_status add_blocks(const struct esk_shader *shaders, const char *access,
+                             uint32_t count, struct words *words, struct esk_text *text,
+                             esk_error *error) {
+    char name[32];
+    snprintf(name, sizeof name, count > 1 ? "segment 0 %s" : "block %s", access);
+    ESK_TRY(add_section(shaders, name, words, text, error));
+    if (count < 2)
+        return ESK_OK;
+    snprintf(name, sizeof name, "segment %s", access);
+    while (++words->k < count) {
+        words->b++;
+        ESK_TRY(add_section(shaders, name, words, text, error));
+    }
+    words->k--;
+    return add_section(shaders, "last segment", words, text, error);
+}
+
 static esk_status add_operand(const struct esk_shader *shaders,
                               const struct esk_kernel *kernel, uint32_t i,
-                              enum esk_read_path path, struct esk_text *text,
+                              const struct esk_reach *reach, struct esk_text *text,
                               esk_error *error) {
     const struct esk_operand *o = &kernel->operands[i];
     const char *storage = esk_storage_name(o->storage);
     static const char *const views[] = {"element", "vec4", "loose"};
-    const char *how = o->access == ESK_WRITE        ? "write"
-                      : o->access == ESK_READ_WRITE ? "readwrite"
-                      : esk_gl_is_image(o, path)    ? "read image"
-                                                    : "read ssbo";
-    unsigned base = ESK_GL_BASE_WORD + i;
+    bool image = esk_gl_is_image(o, reach->path);
+    const char *access = o->access == ESK_WRITE        ? "write"
+                         : o->access == ESK_READ_WRITE ? "readwrite"
+                                                       : "read";
+    unsigned base = ESK_GL_BASE_WORD + i, unit = esk_gl_unit_bytes(o);
     struct words words = {
-        .x = o->name, .n = narrowing(o), .b = esk_gl_binding_of(kernel, i, path)};
+        .x = o->name,
+        .n = narrowing(o),
+        .b = esk_gl_binding_of(kernel, i, reach),
+        .s = reach->segment / (unit < 4 ? 4 : unit), /* halves lie in words */
+    };
     snprintf(words.o, sizeof words.o, "w_[%u].%c", base / 4, "xyzw"[base % 4]);
     char name[64];
     snprintf(name, sizeof name, "types %s %s", storage,
              views[o->view == ESK_LOOSE ? ESK_VEC4 : o->view]);
     ESK_TRY(add_section(shaders, "operand", &words, text, error));
     ESK_TRY(add_section(shaders, name, &words, text, error));
-    snprintf(name, sizeof name, "%s %s %s", how, storage, views[o->view]);
+    snprintf(name, sizeof name, "memory %s %s", storage,
+             views[o->view == ESK_LOOSE ? ESK_ELEMENT : o->view]);
+    if (!image) {
+        ESK_TRY(add_section(shaders, name, &words, text, error));
+        ESK_TRY(add_blocks(shaders, access, reach->segments[i], &words, text, error));
+    }
+    snprintf(name, sizeof name, "%s%s %s %s", access,
+             o->access != ESK_READ ? "" : image ? " image" : " ssbo", storage,
+             views[o->view]);
     return add_section(shaders, name, &words, text, error);
 }
 
@@ -247,9 +287,9 @@ static esk_status add_params(const struct esk_shader *shaders,
 }
 
 esk_status esk_gl_source_make(const struct esk_shader *shaders,
-                              const struct esk_kernel *kernel, enum esk_read_path path,
+                              const struct esk_kernel *kernel, const struct esk_reach *reach,
                               int minor, struct esk_text *text, esk_error *error) {
-    bool image = path == ESK_READ_IMAGE;
+    bool image = reach->path == ESK_READ_IMAGE;
     /* buffer images are core in 3.20; a 3.10 shader names the extension as the driver has
      * it, and "enable" of the other name is a warning at most */
     esk_text_add(text, "#version %s es\n", image && minor >= 2 ? "320" : "310");
@@ -277,7 +317,7 @@ esk_status esk_gl_source_make(const struct esk_shader *shaders,
     if (status == ESK_OK)
         status = add_params(shaders, kernel, text, error);
     for (uint32_t i = 0; i < kernel->n_operands && status == ESK_OK; i++)
-        status = add_operand(shaders, kernel, i, path, text, error);
+        status = add_operand(shaders, kernel, i, reach, text, error);
     esk_text_append(text, esk_text_str(&body), body.length);
     if (status == ESK_OK && (body.failed || text->failed || kernel->defines.failed))
         status = esk_fail_memory(error, "the source of a program");
@@ -303,13 +343,13 @@ static char *put_number(char *at, char *end, uint32_t number) {
     return at;
 }
 
-void esk_gl_source_key(const struct esk_kernel *kernel, enum esk_read_path path,
+void esk_gl_source_key(const struct esk_kernel *kernel, const struct esk_reach *reach,
                        struct esk_text *text) {
     enum { ROOM = 256 }; /* names are words of ours, and short */
     char piece[ROOM], *at = piece;
     char *const end = piece + ROOM;
     at = put_text(at, end - 32, kernel->template);
-    *at++ = path == ESK_READ_IMAGE ? '+' : '-';
+    *at++ = reach->path == ESK_READ_IMAGE ? '+' : '-';
     for (int a = 0; a < 3; a++)
         at = put_number(at, end, kernel->local[a]);
     esk_text_append(text, piece, (size_t)(at - piece));
@@ -320,6 +360,8 @@ void esk_gl_source_key(const struct esk_kernel *kernel, enum esk_read_path path,
         at = put_number(at, end, (uint32_t)o->access);
         at = put_number(at, end, (uint32_t)o->storage);
         at = put_number(at, end, (uint32_t)o->view);
+        if (reach->segments[i] > 1)
+            at = put_number(at, end, reach->segments[i]);
         at = put_text(at, end, narrowing(o));
         esk_text_append(text, piece, (size_t)(at - piece));
     }
@@ -454,11 +496,11 @@ static void keep(struct esk_gl_programs *programs, const struct esk_gl_program *
 }
 
 esk_status esk_gl_program_start(struct esk_gl_programs *programs,
-                                const struct esk_kernel *kernel, enum esk_read_path path,
+                                const struct esk_kernel *kernel, const struct esk_reach *reach,
                                 struct esk_gl_program **result, esk_error *error) {
     struct esk_gl *gl = programs->gl;
     struct esk_text key = {0}, source = {0};
-    esk_gl_source_key(kernel, path, &key);
+    esk_gl_source_key(kernel, reach, &key);
     if (key.failed) {
         esk_text_finish(&key);
         return esk_fail_memory(error, "a program's key");
@@ -473,7 +515,7 @@ esk_status esk_gl_program_start(struct esk_gl_programs *programs,
         }
     struct esk_gl_program *program = NULL;
     esk_status status =
-        esk_gl_source_make(programs->shaders, kernel, path, gl->minor, &source, error);
+        esk_gl_source_make(programs->shaders, kernel, reach, gl->minor, &source, error);
     if (status == ESK_OK && !(program = esk_calloc(1, sizeof *program)))
         status = esk_fail_memory(error, "a program");
     if (status == ESK_OK) {
@@ -512,7 +554,7 @@ static void add_excerpt(struct esk_text *text, const char *source, const char *l
 }
 
 static esk_status report(struct esk_gl_programs *programs,
-                         const struct esk_kernel *kernel, enum esk_read_path path,
+                         const struct esk_kernel *kernel, const struct esk_reach *reach,
                          struct esk_gl_program *program, esk_error *error) {
     struct esk_gl *gl = programs->gl;
     char *log = esk_calloc(1, LOG_BYTES);
@@ -523,7 +565,7 @@ static esk_status report(struct esk_gl_programs *programs,
         ESK_GL(gl, GetProgramInfoLog(program->id, LOG_BYTES - 1, NULL, log));
     else if (log)
         ESK_GL(gl, GetShaderInfoLog(program->shader, LOG_BYTES - 1, NULL, log));
-    if (esk_gl_source_make(programs->shaders, kernel, path, gl->minor, &source, NULL) ==
+    if (esk_gl_source_make(programs->shaders, kernel, reach, gl->minor, &source, NULL) ==
         ESK_OK)
         add_excerpt(&text, esk_text_str(&source), log ? log : "");
     for (size_t end = log ? strlen(log) : 0; end && log[end - 1] == '\n'; end--)
@@ -543,7 +585,7 @@ static esk_status report(struct esk_gl_programs *programs,
 
 /* The driver refuses a binary that it made itself once: its source instead. */
 static esk_status recompile(struct esk_gl_programs *programs,
-                            const struct esk_kernel *kernel, enum esk_read_path path,
+                            const struct esk_kernel *kernel, const struct esk_reach *reach,
                             struct esk_gl_program *program, esk_error *error) {
     struct esk_gl *gl = programs->gl;
     struct esk_text source = {0};
@@ -553,7 +595,7 @@ static esk_status recompile(struct esk_gl_programs *programs,
     program->id = 0;
     program->binary = false;
     esk_status status =
-        esk_gl_source_make(programs->shaders, kernel, path, gl->minor, &source, error);
+        esk_gl_source_make(programs->shaders, kernel, reach, gl->minor, &source, error);
     if (status == ESK_OK)
         compile(programs, esk_text_str(&source), program);
     esk_text_finish(&source);
@@ -561,7 +603,7 @@ static esk_status recompile(struct esk_gl_programs *programs,
 }
 
 esk_status esk_gl_program_link(struct esk_gl_programs *programs,
-                               const struct esk_kernel *kernel, enum esk_read_path path,
+                               const struct esk_kernel *kernel, const struct esk_reach *reach,
                                struct esk_gl_program *program, esk_error *error) {
     struct esk_gl *gl = programs->gl;
     esk_status status = ESK_OK;
@@ -570,13 +612,13 @@ esk_status esk_gl_program_link(struct esk_gl_programs *programs,
     GLint linked = 0;
     ESK_GL(gl, GetProgramiv(program->id, GL_LINK_STATUS, &linked));
     if (!linked && program->binary) {
-        status = recompile(programs, kernel, path, program, error);
+        status = recompile(programs, kernel, reach, program, error);
         if (status == ESK_OK)
             ESK_GL(gl, GetProgramiv(program->id, GL_LINK_STATUS, &linked));
     }
     if (!linked) {
         if (status == ESK_OK)
-            status = report(programs, kernel, path, program, error);
+            status = report(programs, kernel, reach, program, error);
         forget(programs, program);
         return status;
     }

@@ -12,6 +12,7 @@
 #include "glcompute/program_cache.h"
 #include "glcompute/shaders.h"
 #include "ir/kernel.h"
+#include "ir/segments.h"
 #include "ir/provider.h"
 
 enum { ESK_GL_BASE_WORD = 4 }; /* of operand 0 */
@@ -20,11 +21,11 @@ enum { ESK_GL_BASE_WORD = 4 }; /* of operand 0 */
 uint32_t esk_gl_param_word(const struct esk_kernel *kernel);
 uint32_t esk_gl_param_bytes(const struct esk_kernel *kernel);
 
-/* Whether an operand is read as an image, and its number among the operands of its kind
- * (image unit or storage block). */
+/* Whether an operand is read as an image, and its number among the operands of its kind:
+ * image unit or (first) storage block. */
 bool esk_gl_is_image(const struct esk_operand *operand, enum esk_read_path path);
 uint32_t esk_gl_binding_of(const struct esk_kernel *kernel, uint32_t operand,
-                           enum esk_read_path path);
+                           const struct esk_reach *reach);
 
 /* Bytes of the unit that an operand's base word counts. */
 uint32_t esk_gl_unit_bytes(const struct esk_operand *operand);
@@ -33,11 +34,12 @@ uint32_t esk_gl_unit_bytes(const struct esk_operand *operand);
  * NULLs and has "prelude"; `minor`: of the context, ES 3.minor. A section, template or
  * include that is missing is ESK_INTERNAL, by name. Pure. */
 esk_status esk_gl_source_make(const struct esk_shader *shaders,
-                              const struct esk_kernel *kernel, enum esk_read_path path,
+                              const struct esk_kernel *kernel,
+                              const struct esk_reach *reach,
                               int minor, struct esk_text *text, esk_error *error);
 
 /* What tells one program from another, as text: all that the source depends on. Pure. */
-void esk_gl_source_key(const struct esk_kernel *kernel, enum esk_read_path path,
+void esk_gl_source_key(const struct esk_kernel *kernel, const struct esk_reach *reach,
                        struct esk_text *text);
 
 struct esk_gl_program {
@@ -77,13 +79,13 @@ void esk_gl_programs_finish(struct esk_gl_programs *programs);
 /* Finds a program or starts to compile it, asking no status: start all of a plan, then
  * link each. */
 esk_status esk_gl_program_start(struct esk_gl_programs *programs,
-                                const struct esk_kernel *kernel, enum esk_read_path path,
-                                struct esk_gl_program **program, esk_error *error);
+                                const struct esk_kernel *kernel,
+                                const struct esk_reach *reach, struct esk_gl_program **program, esk_error *error);
 
 /* Waits for it. On failure the program is forgotten, and the error holds the driver's log
  * with the lines that it names. `kernel`: the one it was started for. */
 esk_status esk_gl_program_link(struct esk_gl_programs *programs,
-                               const struct esk_kernel *kernel, enum esk_read_path path,
-                               struct esk_gl_program *program, esk_error *error);
+                               const struct esk_kernel *kernel,
+                               const struct esk_reach *reach, struct esk_gl_program *program, esk_error *error);
 
 #endif

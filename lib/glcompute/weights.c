@@ -223,7 +223,7 @@ static void make_key(const struct esk_graph *graph, const struct esk_form *form,
     }
 }
 
-/* A slab with room for `bytes`. */
+/* A slab with room for `bytes`; a form larger than a slab has one of its own. */
 static esk_status find_slab(struct esk_gl_weights *weights, uint64_t bytes,
                             uint64_t expected, struct esk_gl_weight_slab **result,
                             esk_error *error) {
@@ -233,10 +233,6 @@ static esk_status find_slab(struct esk_gl_weights *weights, uint64_t bytes,
             return ESK_OK;
         }
     uint64_t most = weights->memory->limits->max_slab;
-    if (bytes > most)
-        return esk_fail(error, ESK_UNSUPPORTED,
-                        "a form of %llu bytes; one binding of the device holds %llu",
-                        (unsigned long long)bytes, (unsigned long long)most);
     uint64_t size = expected < WEIGHT_SLAB ? expected : WEIGHT_SLAB;
     size = size > most ? most : size;
     size = size < bytes ? bytes : size;

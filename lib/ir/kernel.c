@@ -182,6 +182,29 @@ void esk_kernel_offset(struct esk_kernel *k, uint64_t bytes) {
         k->operands[k->n_operands - 1].offset = bytes;
 }
 
+static uint64_t element_bytes(const struct esk_operand *o) {
+    return o->storage == ESK_STORAGE_F16X2 ? 2 : o->storage == ESK_STORAGE_I64X2 ? 8 : 4;
+}
+
+void esk_kernel_step(struct esk_kernel *k, int axis, int64_t step, int64_t reach) {
+    if (!k->n_operands)
+        return;
+    struct esk_operand *o = &k->operands[k->n_operands - 1];
+    o->step[axis] = (uint64_t)step * element_bytes(o);
+    o->reach = (uint64_t)reach * element_bytes(o);
+}
+
+void esk_kernel_step_along(struct esk_kernel *k) {
+    struct esk_operand *o = &k->operands[k->n_operands - 1], *y = o;
+    while (y > k->operands && y->access != ESK_WRITE)
+        y--;
+    if (y->access != ESK_WRITE)
+        return;
+    for (int a = 0; a < 3; a++)
+        o->step[a] = y->step[a] / element_bytes(y) * element_bytes(o);
+    o->reach = y->reach / element_bytes(y) * element_bytes(o);
+}
+
 static void param(struct esk_kernel *k, struct esk_param value) {
     if (esk_grow((void **)&k->params, &k->cap_params, k->n_params + 1, sizeof *k->params))
         k->params[k->n_params++] = value;

@@ -32,6 +32,8 @@ struct esk_operand {
     enum esk_layout layout; /* VAR: which of the var's layouts is meant */
     esk_dtype dtype;        /* narrow types are wrapped, wide halves rounded, on STORE */
     uint64_t offset;        /* bytes into the tensor, a multiple of the view's unit: a part */
+    uint64_t step[3], reach; /* group g touches its bytes Σ g[a] * step[a] … + reach and no
+                               others; reach 0: any */
     bool in_place;          /* READ: of it each invocation reads only the units that it then
                                stores into Y, which may take its bytes; no other
                                invocation stores these */
@@ -173,6 +175,12 @@ void esk_kernel_ref(struct esk_kernel *k, const char *name, const struct esk_rec
                     struct esk_ref_to to, enum esk_access access, enum esk_view view);
 /* Moves the last operand's start by `bytes`: a part of a tensor. */
 void esk_kernel_offset(struct esk_kernel *k, uint64_t bytes);
+/* The last operand's step and reach, in elements of its storage: the next group of `axis`
+ * begins `step` after the one before, and a group touches `reach`. Once an axis; those that
+ * are not named do not move it. What is larger than a binding is cut by this. */
+void esk_kernel_step(struct esk_kernel *k, int axis, int64_t step, int64_t reach);
+/* The same elements as of the written operand before it. */
+void esk_kernel_step_along(struct esk_kernel *k);
 /* Parameters: p_NAME in the shader (int, float), p_NAME(i) for lists. */
 void esk_kernel_int(struct esk_kernel *k, const char *name, int64_t value);
 void esk_kernel_float(struct esk_kernel *k, const char *name, float value);

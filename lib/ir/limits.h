@@ -27,6 +27,7 @@ struct esk_limits {
     uint32_t ssbo_align;       /* alignment of a storage range, bytes; at most 256 */
     uint64_t max_binding;      /* bytes of one storage binding; at least 128 MiB */
     uint64_t max_texels;       /* texels of a buffer texture; 0 without texture buffers */
+    uint64_t max_view;         /* bytes that one image reads at most, by an option; 0: texels */
     uint32_t max_iterations;   /* loop iterations an invocation may do in one dispatch; 0:
                                   unlimited (llvmpipe up to 25.0: 65535) */
     uint32_t lanes;            /* invocations that run in lock-step: 8 llvmpipe, 32 typical */

@@ -77,6 +77,12 @@ struct parts {
     enum esk_storage storage;
 };
 
+/* Y is larger than a binding. */
+static bool large(const struct parts *p) {
+    return (uint64_t)(p->outer * p->row) * (uint64_t)esk_move_unit(p->storage) >
+           p->c->limits->max_binding;
+}
+
 /* Inputs [from, from + n) of the list: one kernel. `unit`: elements of a unit; 0: Y is
  * written whole, four elements a store, from inputs read singly. */
 static void add_kernel(const struct parts *p, struct esk_recipe *r, uint32_t from,
@@ -86,11 +92,14 @@ static void add_kernel(const struct parts *p, struct esk_recipe *r, uint32_t fro
     struct esk_kernel *k = esk_recipe_kernel(r, "concat");
     enum esk_view view = unit == 4 ? ESK_VEC4 : ESK_ELEMENT;
     int64_t start = 0, len = 0, of = unit ? unit : 1;
+    int64_t step = (int64_t)limits->group_1d * ESK_MOVE_PER * of; /* elements of a group */
     for (uint32_t i = 0; i < from; i++)
         start += p->len[i] / of;
     for (uint32_t i = from; i < from + n; i++) {
         esk_kernel_var(k, names[i - from], p->c->graph, esk_in_id(p->c, p->in[i]),
                        p->layout, ESK_READ, view);
+        if (n == 1)
+            esk_kernel_step(k, 0, step, step);
         esk_kernel_int(k, params[i - from], p->len[i] / of);
         len += p->len[i] / of;
     }
@@ -98,6 +107,11 @@ static void add_kernel(const struct parts *p, struct esk_recipe *r, uint32_t fro
         esk_kernel_ref(k, "Y", r, *scratch, ESK_WRITE, view);
     else
         esk_kernel_out(p->c, r, k, "Y", 0, unit == 0 ? ESK_VEC4 : view);
+    if (n == 1 && p->outer == 1 && large(p)) { /* a range, from its start on */
+        esk_kernel_offset(k, (uint64_t)(start * of * esk_move_unit(p->storage)));
+        esk_kernel_step(k, 0, step, step);
+        start = 0;
+    }
     esk_kernel_define(k, "PARTS", n);
     if (unit)
         esk_kernel_define(k, "UNITS", 1);
@@ -133,11 +147,16 @@ static void add_parts(const struct parts *p, struct esk_recipe *r, int unit) {
     r->n_parts = p->n;
 }
 
-static void add_recipe(const struct parts *p) {
-    struct esk_recipe *r = esk_add_recipe(p->c, "concat");
+static struct esk_recipe *new_recipe(const struct parts *p, const char *label) {
+    struct esk_recipe *r = esk_add_recipe(p->c, label);
     r->out_layout[0] = p->layout;
     for (uint32_t i = 0; i < p->c->node->n_in && i < ESK_RECIPE_INPUTS; i++)
         r->in_layout[i] = p->layout;
+    return r;
+}
+
+static void add_recipe(const struct parts *p) {
+    struct esk_recipe *r = new_recipe(p, "concat");
     if (p->n == 1) {
         r->label = "view";
         r->alias = (int)p->in[0];
@@ -161,6 +180,12 @@ static void add_recipe(const struct parts *p) {
         struct esk_move m = {0};
         esk_move_push(&m, p->outer * p->row, 1);
         esk_move_kernel_refs(p->c, r, &m, scratch, 0);
+        return;
+    }
+    if (unit && large(p)) { /* each kernel knows of one part only */
+        r = new_recipe(p, "concat, part by part");
+        for (uint32_t i = 0; i < p->n; i++)
+            add_kernel(p, r, i, 1, unit, NULL);
     }
 }
 

@@ -1,5 +1,6 @@
 /* Gather, GatherElements, GatherND: output elements at places that data says. Out: one
  * kernel that reads indices on the device; a slice where a single index is known. */
+#include "ir/segments.h"
 #include "recipes/gathering.h"
 #include "recipes/walk.h"
 
@@ -125,6 +126,39 @@ static esk_status nd_cpu(struct esk_cpu *c) {
 
 /* ---- gpu ---- */
 
+static void step_output(const struct esk_ctx *c, struct esk_kernel *k) {
+    int64_t unit = k->operands[k->n_operands - 1].view == ESK_VEC4 ? 4 : 1,
+            step = (int64_t)c->limits->group_1d * ESK_MOVE_PER * unit;
+    esk_kernel_step(k, 0, step, step);
+}
+
+/* Data larger than a binding, for devices of few: of a piece of it each, all groups again. */
+static void pieces(struct esk_ctx *c, enum esk_layout layout, const struct esk_gathering *g,
+                   esk_dtype indices, bool vec4) {
+    const struct esk_var *x = esk_in(c, 0);
+    struct esk_recipe *r = esk_add_recipe(c, "gather, piece by piece");
+    r->in_layout[0] = layout;
+    struct esk_kernel *k = esk_recipe_kernel(r, "gather");
+    enum esk_view view = vec4 ? ESK_VEC4 : ESK_ELEMENT;
+    esk_kernel_in(c, r, k, "X", 0, view);
+    uint64_t bytes = esk_storage_bytes(k->operands[0].storage, layout, x->rank, x->dim);
+    /* room for a start between two places where bindings may start */
+    uint64_t room = esk_segment_bytes(c->limits), each = room > 512 ? room - 256 : room / 2;
+    int64_t unit = vec4 ? 4 : 1, element = k->operands[0].storage == ESK_STORAGE_F16X2   ? 2
+                                           : k->operands[0].storage == ESK_STORAGE_I64X2 ? 8
+                                                                                         : 4;
+    int64_t units = (int64_t)each / (element * unit);
+    esk_kernel_step(k, 2, units * unit, units * unit);
+    esk_kernel_in(c, r, k, "I", 1, ESK_ELEMENT);
+    esk_kernel_out(c, r, k, "Y", 0, view);
+    step_output(c, k);
+    esk_kernel_define(k, "PIECES", 1);
+    esk_kernel_int(k, "piece", units);
+    esk_gathering_kernel(k, c->limits, g, indices, true);
+    k->groups[2] = (bytes + each - 1) / each;
+    k->bytes = (double)esk_var_count(esk_out(c, 0)) * 8;
+}
+
 static esk_status plan(struct esk_ctx *c, esk_gathering_fn describe, const char *label) {
     ESK_TRY(esk_move_ready(c));
     const struct esk_var *x = esk_in(c, 0), *indices = esk_in(c, 1), *y = esk_out(c, 0);
@@ -150,8 +184,12 @@ static esk_status plan(struct esk_ctx *c, esk_gathering_fn describe, const char 
     esk_kernel_in(c, r, k, "X", 0, vec4 ? ESK_VEC4 : ESK_ELEMENT);
     esk_kernel_in(c, r, k, "I", 1, ESK_ELEMENT);
     esk_kernel_out(c, r, k, "Y", 0, wide ? ESK_ELEMENT : ESK_VEC4);
+    step_output(c, k);
     esk_gathering_kernel(k, c->limits, &g, indices->dtype, units);
     k->bytes = (double)esk_var_count(y) * (vec4 ? 8 : 12);
+    if (units && esk_storage_bytes(k->operands[0].storage, layout, x->rank, x->dim) >
+                     c->limits->max_binding)
+        pieces(c, layout, &g, indices->dtype, vec4);
     return ESK_OK;
 }
 

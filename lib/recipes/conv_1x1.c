@@ -34,9 +34,13 @@ static void product(struct esk_ctx *c, struct esk_recipe *r, const struct esk_wi
         esk_kernel_define(k, "MASK", 1);
     esk_kernel_local(k, t.lanes, 1, 1);
     esk_kernel_lanes(k, t.lo);
+    int64_t each = t.lanes / t.lo * t.tile; /* pixels of a group */
     esk_kernel_in(c, r, k, "X", 0, signal == 1 ? ESK_ELEMENT : ESK_VEC4);
+    if (every)
+        esk_kernel_step(k, 1, each * f->ic4 * 4, each * f->ic4 * 4);
     esk_kernel_ref(k, "W", r, weights, ESK_READ, ESK_VEC4);
     esk_kernel_out(c, r, k, "Y", 0, ESK_VEC4);
+    esk_kernel_step(k, 1, each * f->oc4 * 4, each * f->oc4 * 4);
     esk_kernel_int(k, "pixels", pixels);
     esk_kernel_int(k, "ic4", f->ic4);
     esk_kernel_int(k, "span", f->span);

@@ -231,6 +231,11 @@ static void emit_kernel(struct esk_ctx *c, struct esk_recipe *r, const struct sp
     if (int64)
         esk_kernel_define(k, "INT64", 1);
     int64_t units = esk_shape_product(s->dim, 0, s->rank);
+    bool pairs = s->view == ESK_ELEMENT &&
+                 esk_storage_of(s->out->dtype, s->out->rank, s->out->dim, s->layout) ==
+                     ESK_STORAGE_F16X2;
+    int64_t step = (int64_t)c->limits->group_1d * REPEAT *
+                   (s->view == ESK_VEC4 ? 4 : pairs ? 2 : 1); /* elements of a group */
     double bytes = 0;
     for (uint32_t i = 0; i < s->n_sources; i++) {
         const struct source *source = &s->sources[i];
@@ -240,13 +245,16 @@ static void emit_kernel(struct esk_ctx *c, struct esk_recipe *r, const struct sp
         esk_kernel_var(k, operand[i], c->graph, source->id, source->layout, ESK_READ,
                        source->view);
         k->operands[i].in_place = source->kind == KIND_FLAT && source->view == s->view;
+        if (k->operands[i].in_place)
+            esk_kernel_step(k, 0, step, step);
         bytes += (double)esk_storage_bytes(k->operands[i].storage, source->layout,
                                            source->var->rank, source->var->dim);
     }
     esk_kernel_out(c, r, k, "Y", 0, s->view);
+    esk_kernel_step(k, 0, step, step);
     enum esk_storage storage = k->operands[k->n_operands - 1].storage;
     bytes += (double)esk_storage_bytes(storage, s->layout, s->out->rank, s->out->dim);
-    if (storage == ESK_STORAGE_F16X2 && s->view == ESK_ELEMENT)
+    if (pairs)
         units = (units + 1) / 2;
     esk_kernel_int(k, "units", units);
     if (walks) {

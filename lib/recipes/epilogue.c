@@ -192,6 +192,8 @@ static void add_extra(struct emitter *m, struct esk_recipe *r, struct esk_kernel
     if (!e->form) {
         esk_kernel_var(k, names[x], m->c->graph, id, e->layout, ESK_READ, e->view);
         k->operands[k->n_operands - 1].in_place = e->rank == 0;
+        if (e->rank == 0)
+            esk_kernel_step_along(k);
         return;
     }
     const struct esk_var *out = m->c->graph->vars[m->c->group->output];

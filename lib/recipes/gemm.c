@@ -123,8 +123,10 @@ static struct plan plan_of(const struct esk_ctx *c, const struct esk_gemm *g) {
     p.a_row = g->a_row / unit;
     p.a_col = g->a_col;
     p.form = !g->b_at.given && esk_is_known(c, g->b);
+    /* a piece of a B larger than a binding would not reach what lies behind all of it */
     p.bias = p.form && g->c != ESK_NONE && esk_is_known(c, g->c) && g->c_row == 0 &&
-             p.batches == 1;
+             p.batches == 1 &&
+             (double)g->k * (double)p.n4 * 16 <= (double)c->limits->max_binding / 2;
     bool fours = g->b_at.offset % 4 == 0 && aligned(g->n_batch, g->b_batch);
     p.along_k = !p.form && fours && g->b_row == 1 && g->b_col % 4 == 0 && g->k % 4 == 0 &&
                 g->n > 1;
@@ -261,22 +263,44 @@ static void add_rows(const struct esk_ctx *c, struct esk_recipe *r, struct esk_k
         esk_kernel_ints(k, "y_batch", (uint32_t)g->n_batch, batch);
 }
 
+/* What a group computes: vec4s of columns, rows. */
+struct block {
+    int64_t columns, rows;
+};
+
 /* Operands, parameters and defines that gemm.glsl and gemv.glsl share. */
 static void add_common(struct esk_ctx *c, struct esk_recipe *r, struct esk_kernel *k,
-                       const struct esk_gemm *g, const struct plan *p, int lo) {
+                       const struct esk_gemm *g, const struct plan *p, int lo,
+                       struct block block) {
     enum esk_view view = p->y_element ? ESK_ELEMENT : ESK_VEC4;
     bool add = g->c != ESK_NONE && !p->bias;
+    bool steps = g->n_batch <= 1; /* else strides of batches are mixed */
     add_operand(c, r, k, "A", g->a, &g->a_at, p->a_element);
-    if (p->form || p->packed)
+    if (steps && g->a_col == 1 && !g->a_at.given) {
+        int64_t reach = (block.rows - 1) * g->a_row + g->k;
+        esk_kernel_step(k, 1, block.rows * g->a_row, reach);
+        esk_kernel_step(k, 2, g->n_batch ? g->a_batch[0] : 0, reach);
+    }
+    if (p->form || p->packed) {
         esk_kernel_ref(k, "B", r, p->to, ESK_READ, ESK_VEC4);
-    else
+        int64_t panels = block.columns / p->width, reach = panels * p->panel * 4;
+        if (steps && !p->bias && block.columns % p->width == 0) {
+            esk_kernel_step(k, 0, reach, reach);
+            esk_kernel_step(k, 2, g->n_batch ? p->b_batch[0] * 4 : 0, reach);
+        }
+    } else
         add_operand(c, r, k, "B", g->b, &g->b_at, p->b_element);
     if (add)
         esk_kernel_in(c, r, k, "C", g->c, ESK_ELEMENT);
     if (g->y_at.given)
         add_rows(c, r, k, g, view);
-    else
+    else {
         esk_kernel_out(c, r, k, "Y", 0, view);
+        int64_t reach = (block.rows - 1) * g->n + block.columns * 4;
+        esk_kernel_step(k, 0, block.columns * 4, reach);
+        esk_kernel_step(k, 1, block.rows * g->n, reach);
+        esk_kernel_step(k, 2, g->m * g->n, reach);
+    }
     esk_kernel_define(k, "LO", lo);
     esk_kernel_define(k, "BATCH", g->n_batch);
     esk_kernel_define(k, "ADD", add ? 2 : p->bias);
@@ -396,7 +420,8 @@ static void add_tiles(struct esk_ctx *c, struct esk_recipe *r, const struct esk_
                       (uint64_t)ceil_div(g->m, t.tm * ly * (8 / p.width)),
                       (uint64_t)p.batches);
     k->loop_iterations = (uint64_t)(g->k / 4 / t.ku + 4);
-    add_common(c, r, k, g, &p, p.width);
+    add_common(c, r, k, g, &p, p.width,
+               (struct block){p.width * t.nv, t.tm * ly * (8 / p.width)});
 }
 
 static void add_tiled(struct esk_ctx *c, const struct esk_gemm *g, struct plan p) {
@@ -435,7 +460,7 @@ static void add_shared(struct esk_ctx *c, const struct esk_gemm *g, struct plan 
     esk_kernel_groups(k, (uint64_t)ceil_div(p.n4, 16), (uint64_t)ceil_div(g->m, 64),
                       (uint64_t)p.batches);
     k->loop_iterations = (uint64_t)(ceil_div(g->k, 16) * (1 + 16 + 4) + 8);
-    add_common(c, r, k, g, &p, p.width);
+    add_common(c, r, k, g, &p, p.width, (struct block){16, 64});
     esk_kernel_int(k, "k", g->k);
 }
 
@@ -459,7 +484,7 @@ static void add_gemv(struct esk_ctx *c, const struct esk_gemm *g, struct plan p)
     esk_kernel_groups(k, (uint64_t)ceil_div(p.n4, lo), (uint64_t)g->m,
                       (uint64_t)p.batches);
     k->loop_iterations = (uint64_t)ceil_div(g->k / 4, local / lo) + 8;
-    add_common(c, r, k, g, &p, lo);
+    add_common(c, r, k, g, &p, lo, (struct block){lo, 1});
 }
 
 /* ---- element by element */

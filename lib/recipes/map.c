@@ -12,6 +12,7 @@ void esk_kernel_map(const struct esk_ctx *c, const struct esk_recipe *r, struct 
     else if (storage == ESK_STORAGE_F16X2)
         unit = 2;
     esk_kernel_out(c, r, k, "Y", i, unit == 4 ? ESK_VEC4 : ESK_ELEMENT);
+    esk_kernel_step(k, 0, c->limits->group_1d * unit, c->limits->group_1d * unit);
     esk_kernel_int(k, "count", count);
     esk_kernel_flat(k, c->limits, (uint64_t)((count + unit - 1) / unit));
 }

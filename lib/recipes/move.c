@@ -2,6 +2,8 @@
  * transpose. Must not know which operator asks. */
 #include "recipes/move.h"
 
+#include "ir/segments.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -292,8 +294,10 @@ static void add_copy(const struct ends *e, struct esk_move *m) {
     }
     int64_t elements = esk_shape_product(m->dim, 0, m->rank);
     struct esk_kernel *k = esk_recipe_kernel(e->r, "copy_strided");
-    add_ends(e, k, vec4 ? ESK_VEC4 : ESK_ELEMENT,
-             units && !vec4 ? ESK_ELEMENT : ESK_VEC4);
+    bool y_vec4 = !units || vec4;
+    add_ends(e, k, vec4 ? ESK_VEC4 : ESK_ELEMENT, y_vec4 ? ESK_VEC4 : ESK_ELEMENT);
+    int64_t step = (int64_t)e->c->limits->group_1d * ESK_MOVE_PER * (y_vec4 ? 4 : 1);
+    esk_kernel_step(k, 0, step, step);
     esk_kernel_define(k, "RANK", m->rank);
     if (units)
         esk_kernel_define(k, "UNITS", 1);
@@ -314,10 +318,24 @@ static void add_copy(const struct ends *e, struct esk_move *m) {
     k->bytes = (double)elements * (vec4 ? 32 : 8);
 }
 
+/* More bindings than the device has: the plain copy writes piece by piece. */
+static bool large(const struct ends *e) {
+    const struct esk_limits *l = e->c->limits;
+    const struct esk_var *y = esk_out(e->c, e->out), *x = e->from ? y : esk_in(e->c, e->in);
+    uint64_t bytes = 0, segment = esk_segment_bytes(l);
+    uint32_t most = l->max_ssbos < l->max_outputs ? l->max_ssbos : l->max_outputs;
+    const struct esk_var *ends[] = {x, y};
+    const enum esk_storage storage[] = {e->x, e->y};
+    for (int i = 0; i < 2; i++)
+        bytes += (esk_storage_bytes(storage[i], ESK_LAYOUT_C4, ends[i]->rank, ends[i]->dim) +
+                  segment - 1) / segment * segment;
+    return bytes > most * segment;
+}
+
 static void add_kernel(const struct ends *e, const struct esk_move *move) {
     struct esk_move m = *move;
     esk_move_collapse(&m);
-    if (e->x == ESK_STORAGE_I64X2 || m.rank < 2 || m.stride[m.rank - 1] == 1 ||
+    if (e->x == ESK_STORAGE_I64X2 || m.rank < 2 || m.stride[m.rank - 1] == 1 || large(e) ||
         (!add_interleave(e, &m) && !add_transpose(e, &m)))
         add_copy(e, &m);
 }

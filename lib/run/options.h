@@ -25,7 +25,7 @@
     X(VALIDATION, "validationMode", ENUM, "disabled|glOnly|wgpuOnly|basic|full", "basic",   \
       DEVICE, "basic checks GL errors once a run; full checks every call, with KHR_debug")  \
     X(MAX_BINDING, "maxStorageBufferBindingSize", INT, "0..2147483647", "0", DEVICE,        \
-      "bytes of one storage binding; 0 is the device's own limit")                          \
+      "bytes of a storage binding, larger tensors go by pieces; 0 is the device's limit")    \
     X(FENCE_TIMEOUT, "fenceTimeoutMs", INT, "1..3600000", "60000", DEVICE,                  \
       "milliseconds to wait for the device before a run fails")                             \
     X(READ_PATH, "readPath", ENUM, "auto|ssbo|image", "auto", DEVICE,                       \

@@ -220,9 +220,12 @@ Test(buffer, forms) {
     cr_assert(counters.forms == 2 && counters.form_bytes == 32 && alive == 1);
     form.bytes = 2 << 20;
     form.n_src = 1;
-    struct esk_gl_form *none;
-    cr_assert_eq(esk_gl_form_ref(&weights, graph, &form, 0, &none, NULL),
-                 ESK_UNSUPPORTED);
+    struct esk_gl_form *large;
+    cr_assert_eq(esk_gl_form_ref(&weights, graph, &form, 0, &large, NULL), ESK_OK);
+    cr_assert(alive == 2 && large->offset == 0, "a form larger than a slab has its own");
+    esk_gl_weights_forget(&weights);
+    esk_gl_form_unref(&weights, large);
+    cr_assert_eq(alive, 1);
     esk_gl_form_unref(&weights, a);
     esk_gl_form_unref(&weights, b);
     cr_assert_eq(alive, 1, "the slab is held");

@@ -11,7 +11,8 @@ static const struct esk_limits limits = {
     .read_path = ESK_READ_IMAGE,
     .max_groups = {65535, 65535, 65535},
     .max_images = 4,
-    .max_ssbos = 4,
+    .max_ssbos = 8,
+    .max_outputs = 8,
     .max_ubo = 16384,
     .ubo_align = 64,
     .ssbo_align = 16,
@@ -128,7 +129,7 @@ Test(command, record_ssbo) {
     l = limits;
     l.max_texels = 16; /* 256 bytes of vec4s, 64 of floats */
     cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &l, NULL, places, NULL), ESK_OK);
-    cr_assert(r.commands[0].path == ESK_READ_SSBO, "the form is out of an image's reach");
+    cr_assert(r.commands[0].reach.path == ESK_READ_SSBO, "the form is out of an image's reach");
     esk_gl_record_finish(&r);
 }
 
@@ -203,6 +204,42 @@ Test(command, window) {
     uint32_t word;
     memcpy(&word, r.params + r.commands[0].params + (ESK_GL_BASE_WORD + 2) * 4, 4);
     cr_assert(b->start == 3 * 1024 && b->size == 1024 && word == (128 + 32) / 16);
+    esk_gl_record_finish(&r);
+}
+
+/* Operands larger than a binding: several blocks, or pieces whose windows move along. */
+Test(command, segments) {
+    struct esk_limits l = limits;
+    struct esk_gl_record r;
+    struct esk_kernel *k = &fix.recipe.kernels[0];
+    l.read_path = ESK_READ_SSBO;
+    l.max_binding = 1024;
+    l.ssbo_align = 256;
+    fix.slab_bytes[0] = 8192;
+    fix.buffers[1].place = (struct esk_place){.offset = 1024 + 128, .bytes = 2560};
+    for (uint32_t i = 0; i < k->n_operands; i++)
+        k->operands[i].offset = 0;
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &l, NULL, places, NULL), ESK_OK);
+    const struct esk_gl_command *c = &r.commands[0];
+    const struct esk_gl_binding *b = &r.bindings[c->first_binding + 2];
+    cr_assert(c->reach.segments[2] == 3 && c->n_bindings == 5 && c->reach.segment == 1024);
+    for (uint32_t i = 0; i < 3; i++)
+        cr_assert(b[i].start == 1024 + i * 1024 && b[i].size == 1024 &&
+                  b[i].index == b[0].index + i && b[i].operand == 2);
+    esk_gl_record_finish(&r);
+    /* Five groups of 512 bytes: one a piece. */
+    k->operands[2].step[0] = k->operands[2].reach = 512;
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &l, NULL, places, NULL), ESK_OK);
+    cr_assert_eq(r.commands[0].groups[0], 1);
+    for (uint32_t i = 0; i < 5; i++) {
+        c = &r.commands[i];
+        b = &r.bindings[c->first_binding + 2];
+        int32_t word;
+        memcpy(&word, r.params + c->params + (ESK_GL_BASE_WORD + 2) * 4, 4);
+        cr_assert(c->source == 0 && c->n_bindings == 3 && b->size == 1024 &&
+                      b->start == 1024 + i * 512 && word == (128 - (int32_t)i * 512) / 16,
+                  "piece %u: start %llu, word %d", i, (unsigned long long)b->start, word);
+    }
     esk_gl_record_finish(&r);
 }
 

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const struct esk_reach ssbo = {.path = ESK_READ_SSBO},
+                              image = {.path = ESK_READ_IMAGE};
+
 static const char toy[] = "// toy\n"
                           "#if 1\n"
                           "#include \"lib/loop.glsl\"\n"
@@ -80,7 +83,7 @@ Test(program, source_ssbo) {
     struct esk_recipe recipe = {0};
     struct esk_kernel *k = kernel(&recipe, "toy");
     struct esk_text text = {0};
-    cr_assert_eq(esk_gl_source_make(shaders(), k, ESK_READ_SSBO, 2, &text, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_source_make(shaders(), k, &ssbo, 2, &text, NULL), ESK_OK);
     cr_assert_eq(strncmp(text.data, "#version 310 es\n", 16), 0);
     has_not(&text, "#extension");
     has_not(&text, "uniform highp imageBuffer");
@@ -89,11 +92,13 @@ Test(program, source_ssbo) {
     has(&text, "#define TILE 4\n");
     cr_assert_lt(strstr(text.data, "#define TILE"), strstr(text.data, "#ifndef EPILOGUE"),
                  "a kernel's EPILOGUE comes before the default");
-    has(&text, "layout(std430, binding = 0) readonly buffer Buffer_X { vec4 d_X[]; };");
-    has(&text, "layout(std430, binding = 1) writeonly buffer Buffer_Y { uint d_Y[]; };");
-    has(&text, "layout(std430, binding = 2) readonly buffer Buffer_I { uvec2 d_I[]; };");
-    has(&text, "d_Y[w_[1].y + AT_Y(i)] = as_uint8(v);");
-    has(&text, "return d_X[w_[1].x + AT_X(i)];");
+    has(&text, "layout(std430, binding = 0) readonly buffer Buffer_X { E_X d_X[]; };");
+    has(&text, "layout(std430, binding = 1) writeonly buffer Buffer_Y { E_Y d_Y[]; };");
+    has(&text, "layout(std430, binding = 2) readonly buffer Buffer_I { E_I d_I[]; };");
+    has(&text, "#define E_X vec4\n");
+    has(&text, "#define E_I uvec2\n");
+    has(&text, "PUT_Y(w_[1].y + AT_Y(i), as_uint8(v));");
+    has(&text, "return GET_X(w_[1].x + AT_X(i));");
     has(&text, "#define p_count w_[1].w\n");
     has(&text, "#define p_dims(i) w_[(8 + (i)) >> 2][(8 + (i)) & 3]\n");
     has(&text, "#define p_one(i) w_[(11 + (i)) >> 2][(11 + (i)) & 3]\n");
@@ -110,15 +115,15 @@ Test(program, source_image) {
     struct esk_recipe recipe = {0};
     struct esk_kernel *k = kernel(&recipe, "toy");
     struct esk_text text = {0};
-    cr_assert_eq(esk_gl_source_make(shaders(), k, ESK_READ_IMAGE, 1, &text, NULL),
+    cr_assert_eq(esk_gl_source_make(shaders(), k, &image, 1, &text, NULL),
                  ESK_OK);
     has(&text, "#version 310 es\n#extension GL_EXT_texture_buffer : enable\n");
     has(&text, "#define READ_IMAGE 1\n");
     has(&text, "layout(rgba32f, binding = 0) readonly uniform highp imageBuffer d_X;");
-    has(&text, "layout(std430, binding = 0) writeonly buffer Buffer_Y { uint d_Y[]; };");
+    has(&text, "layout(std430, binding = 0) writeonly buffer Buffer_Y { E_Y d_Y[]; };");
     has(&text, "layout(rgba32ui, binding = 1) readonly uniform highp uimageBuffer d_I;");
     esk_text_clear(&text);
-    cr_assert_eq(esk_gl_source_make(shaders(), k, ESK_READ_IMAGE, 2, &text, NULL),
+    cr_assert_eq(esk_gl_source_make(shaders(), k, &image, 2, &text, NULL),
                  ESK_OK);
     cr_assert_eq(strncmp(text.data, "#version 320 es\n", 16), 0);
     esk_text_finish(&text);
@@ -128,7 +133,7 @@ Test(program, source_image) {
 static void check_fails(struct esk_kernel *k, const char *part) {
     struct esk_text text = {0};
     esk_error error = ESK_ERROR_INIT;
-    cr_assert_eq(esk_gl_source_make(shaders(), k, ESK_READ_SSBO, 1, &text, &error),
+    cr_assert_eq(esk_gl_source_make(shaders(), k, &ssbo, 1, &text, &error),
                  ESK_INTERNAL);
     cr_assert(strstr(esk_error_message(&error), part), "%s", esk_error_message(&error));
     esk_error_clear(&error);
@@ -164,10 +169,14 @@ Test(program, sections) {
                     k->operands[0].storage = (enum esk_storage)storage;
                     k->operands[0].view = (enum esk_view)view;
                     k->operands[0].access = (enum esk_access)access;
-                    cr_assert_eq(esk_gl_source_make(shaders(), k,
-                                                    (enum esk_read_path)path, 2, &text,
-                                                    NULL),
-                                 ESK_OK);
+                    for (uint8_t segments = 1; segments <= 3; segments++) {
+                        struct esk_reach reach = {(enum esk_read_path)path, 65536, {segments}};
+                        cr_assert_eq(
+                            esk_gl_source_make(shaders(), k, &reach, 2, &text, NULL),
+                            ESK_OK);
+                        bool two = segments > 1 && !(path && access == ESK_READ);
+                        cr_assert_eq(strstr(esk_text_str(&text), "Buffer_X_1 ") != NULL, two);
+                    }
                     esk_text_finish(&text);
                 }
     finish(&recipe);
@@ -181,12 +190,12 @@ Test(program, key) {
     struct esk_text key_a = {0}, key_b = {0};
     b->groups[0] = 99, b->params[0].word = 5, b->label = "other",
     b->operands[0].offset = 64;
-    esk_gl_source_key(a, ESK_READ_SSBO, &key_a);
-    esk_gl_source_key(b, ESK_READ_SSBO, &key_b);
+    esk_gl_source_key(a, &ssbo, &key_a);
+    esk_gl_source_key(b, &ssbo, &key_b);
     cr_assert_str_eq(key_a.data, key_b.data, "a new shape compiles nothing");
     b->operands[1].dtype = ESK_UINT16;
     esk_text_clear(&key_b);
-    esk_gl_source_key(b, ESK_READ_SSBO, &key_b);
+    esk_gl_source_key(b, &ssbo, &key_b);
     cr_assert_str_neq(key_a.data, key_b.data);
     esk_text_finish(&key_a);
     esk_text_finish(&key_b);
@@ -262,21 +271,21 @@ Test(program, cache) {
     struct esk_recipe recipe = {0};
     struct esk_kernel *k = kernel(&recipe, "toy");
     esk_gl_programs_init(&programs, &gl, shaders(), &counters);
-    cr_assert_eq(esk_gl_program_start(&programs, k, ESK_READ_SSBO, &first, NULL), ESK_OK);
-    cr_assert_eq(esk_gl_program_start(&programs, k, ESK_READ_SSBO, &second, NULL),
+    cr_assert_eq(esk_gl_program_start(&programs, k, &ssbo, &first, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_program_start(&programs, k, &ssbo, &second, NULL),
                  ESK_OK);
-    cr_assert_eq(esk_gl_program_start(&programs, k, ESK_READ_IMAGE, &third, NULL),
+    cr_assert_eq(esk_gl_program_start(&programs, k, &image, &third, NULL),
                  ESK_OK);
     cr_assert(first == second && first != third && compiles == 2 && asked == 0);
     cr_assert_eq(counters.programs, 2);
-    cr_assert_eq(esk_gl_program_link(&programs, k, ESK_READ_SSBO, first, NULL), ESK_OK);
-    cr_assert_eq(esk_gl_program_link(&programs, k, ESK_READ_SSBO, second, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_program_link(&programs, k, &ssbo, first, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_program_link(&programs, k, &ssbo, second, NULL), ESK_OK);
     cr_assert_eq(asked, 1, "linked once");
 
     esk_error error = ESK_ERROR_INIT;
     esk_kernel_define(k, "broken", 1);
-    cr_assert_eq(esk_gl_program_start(&programs, k, ESK_READ_SSBO, &first, NULL), ESK_OK);
-    cr_assert_eq(esk_gl_program_link(&programs, k, ESK_READ_SSBO, first, &error),
+    cr_assert_eq(esk_gl_program_start(&programs, k, &ssbo, &first, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_program_link(&programs, k, &ssbo, first, &error),
                  ESK_DEVICE_ERROR);
     cr_assert(strstr(esk_error_message(&error),
                      "kernel 'toy' of 'node' does not compile: "
@@ -284,7 +293,7 @@ Test(program, cache) {
               "%s", esk_error_message(&error));
     cr_assert(strstr(esk_error_message(&error), "\n>   3 #define LOCAL_SIZE 32"), "%s",
               esk_error_message(&error));
-    cr_assert_eq(esk_gl_program_start(&programs, k, ESK_READ_SSBO, &first, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_program_start(&programs, k, &ssbo, &first, NULL), ESK_OK);
     cr_assert_eq(compiles, 4, "a failed one is forgotten");
     esk_error_clear(&error);
     esk_gl_programs_finish(&programs);
@@ -355,8 +364,8 @@ static void open_and_link(const char *folder) {
     struct esk_kernel *k = kernel(&recipe, "toy");
     esk_gl_programs_init(&programs, &gl, shaders(), &counters);
     esk_gl_programs_keep(&programs, folder, "driver", NULL);
-    cr_assert_eq(esk_gl_program_start(&programs, k, ESK_READ_SSBO, &program, NULL), ESK_OK);
-    cr_assert_eq(esk_gl_program_link(&programs, k, ESK_READ_SSBO, program, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_program_start(&programs, k, &ssbo, &program, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_program_link(&programs, k, &ssbo, program, NULL), ESK_OK);
     cr_assert(program->id == last_program && !program->pending);
     esk_gl_programs_finish(&programs);
     finish(&recipe);
