@@ -27,6 +27,10 @@ void esk_conv_1x1(struct esk_ctx *c, const struct esk_window *w,
  * transform of frames is: windows are rows of a matrix. false: it is none. */
 bool esk_conv_signal(struct esk_ctx *c, const struct esk_window *w, int64_t oc,
                      int64_t batch);
+/* An input of few channels that lies in memory as in the model, one group. false: no kernel
+ * for this, or the input is in C4. */
+bool esk_conv_dense(struct esk_ctx *c, const struct esk_window *w,
+                    const struct esk_conv_form *f, int64_t batch);
 void esk_conv_depthwise(struct esk_ctx *c, const struct esk_window *w,
                         const struct esk_conv_form *f, int64_t batch);
 /* Adds nothing where it does not pay. 3 × 3, strides and dilations 1, two axes, one
