@@ -29,6 +29,6 @@ void main() {
     for (int j = 0; j < p_total; j++) {
         float x = score(r, row, j);
         bool zero = none || floatBitsToUint(x) == 0xff800000u;
-        STORE_Y(row * p_total + j, zero ? 0.0 : exp(x - top) * factor);
+        STORE_Y(row * p_pitch + j, zero ? 0.0 : exp(x - top) * factor);
     }
 }

@@ -121,6 +121,9 @@ static const struct esk_pass passes[] = {
      "out become one node; behind the walk, since axes and shapes decide", NULL},
     {"fuse_products", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "factors of a product's operands go "
      "behind it, for fuse_epilogues", NULL},
+    {"fuse_attention", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "attention spelled out becomes one "
+     "node; behind fuse_products and fuse_norms, which bring its scale and softmax to one form",
+     NULL},
     {"fuse_epilogues", ESK_PHASE_DEVICE, ESK_LEVEL_EXTENDED, "elementwise nodes join the kernel "
      "before them; asked of `gpu` node by node, since only it knows what it can take", NULL},
     {"place_parts", ESK_PHASE_DEVICE, ESK_LEVEL_EXTENDED, "the parts of a Concat are made in "

@@ -11,6 +11,7 @@ struct esk_heads esk_heads_rows(uint32_t input, int64_t length, int64_t width,
                               .batch = length * width,
                               .head = dim,
                               .row = width,
+                              .col = 1,
                               .bias = ESK_NONE};
 }
 
@@ -20,6 +21,7 @@ struct esk_heads esk_heads_major(uint32_t input, int64_t heads, int64_t length,
                               .batch = heads * length * dim,
                               .head = length * dim,
                               .row = dim,
+                              .col = 1,
                               .bias = ESK_NONE};
 }
 
@@ -132,7 +134,7 @@ static esk_status read_row(struct esk_cpu *c, const struct esk_attention *a,
                            const struct esk_heads *x, bool rotate, int64_t dim, int64_t b,
                            int64_t h, int64_t s, double *row, double *spare) {
     esk_read_doubles(c->in[x->input], x->offset + b * x->batch + h * x->head + s * x->row,
-                     1, dim, row);
+                     x->col, dim, row);
     const struct esk_tensor *bias = in_of(c, x->bias);
     if (bias) {
         esk_read_doubles(bias, x->bias_offset + h * dim, 1, dim, spare);
@@ -164,6 +166,17 @@ static esk_status gather_rows(struct esk_cpu *c, const struct esk_attention *a, 
     return ESK_OK;
 }
 
+static void fill_scores(const struct esk_attention *a, const struct esk_tensor *mask,
+                        int64_t b, int64_t h, int64_t i, double *x, double *spare) {
+    const int64_t *s = a->mask_stride;
+    esk_read_doubles(mask, b * s[0] + h * s[1] + i * s[2], s[3], a->mask_width, spare);
+    for (int64_t j = 0; j < a->total; j++)
+        if (j >= a->mask_width || (spare[j] == 0) != a->mask_turned)
+            x[j] = a->fill_sets      ? (double)a->fill
+                   : isinf(a->fill) ? -INFINITY
+                                    : x[j] + (double)a->fill;
+}
+
 /* Scores of one query, through softcap, masks and softmax; x[0, total). */
 static void score_row(struct esk_cpu *c, const struct esk_attention *a, int64_t b,
                       int64_t h, int64_t i, int64_t offset, int64_t valid, double *x,
@@ -178,6 +191,8 @@ static void score_row(struct esk_cpu *c, const struct esk_attention *a, int64_t 
         x[j] = (double)a->softcap * tanh(x[j] / (double)a->softcap);
     if (out && a->stage == 1)
         esk_write_doubles(out, row, 1, n, x);
+    if (mask && a->fill_sets)
+        fill_scores(a, mask, b, h, i, x, spare);
     if (bias) {
         const int64_t *s = a->bias_stride;
         esk_read_doubles(bias, b * s[0] + h * s[1] + i * s[2], s[3], a->bias_width,
@@ -185,14 +200,8 @@ static void score_row(struct esk_cpu *c, const struct esk_attention *a, int64_t 
         for (int64_t j = 0; j < n; j++)
             x[j] = j < a->bias_width ? x[j] + spare[j] : -INFINITY;
     }
-    if (mask) {
-        const int64_t *s = a->mask_stride;
-        esk_read_doubles(mask, b * s[0] + h * s[1] + i * s[2], s[3], a->mask_width,
-                         spare);
-        for (int64_t j = 0; j < n; j++)
-            if (j >= a->mask_width || spare[j] == 0)
-                x[j] = isinf(a->fill) ? -INFINITY : x[j] + (double)a->fill;
-    }
+    if (mask && !a->fill_sets)
+        fill_scores(a, mask, b, h, i, x, spare);
     int64_t first = a->starts ? esk_tensor_int(c->in[a->lengths], a->batch + b) : 0;
     double top = sink ? esk_tensor_double(sink, h) : -INFINITY, sum = 0;
     for (int64_t j = 0; j < n; j++) {
@@ -212,6 +221,9 @@ static void score_row(struct esk_cpu *c, const struct esk_attention *a, int64_t 
     }
     for (int64_t j = 0; j < n && sum != 0; j++)
         x[j] /= sum;
+    for (int64_t j = 0; j < n && a->empty_nan; j++)
+        if (sum == 0 || isnan(sum))
+            x[j] = a->nan_zero ? 0 : NAN;
     if (out && a->stage == 3)
         esk_write_doubles(out, row, 1, n, x);
 }

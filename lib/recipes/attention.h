@@ -7,10 +7,13 @@
 #include "ir/op.h"
 
 /* Rows of heads in an input of the node: element d of row s of head h of batch b is
- * offset + b * batch + h * head + s * row + d. */
+ * offset + b * batch + h * head + s * row + d * col. */
 struct esk_heads {
     uint32_t input; /* ESK_NONE: absent */
-    int64_t offset, batch, head, row;
+    int64_t offset, batch, head, row, col;
+    bool walked; /* on the device: strides and offset are those of `base`, in `layout` */
+    esk_id base;
+    enum esk_layout layout;
     uint32_t bias; /* input with a value for each element of a token; ESK_NONE: none */
     int64_t bias_offset;
 };
@@ -64,6 +67,10 @@ struct esk_attention {
     uint32_t mask; /* input of bool or int: 0 adds `fill`; ESK_NONE: none */
     int64_t mask_stride[4], mask_width; /* over batch, heads, queries, keys */
     float fill;                         /* may be -infinity */
+    bool fill_sets;   /* the fill stands for the score, before the bias */
+    bool mask_turned; /* it is what is not 0 that is filled */
+    bool empty_nan;   /* a row that sees no key gives NaN as Softmax does, not zeros; */
+    bool nan_zero;    /* and with this a row of which the softmax is NaN gives zeros */
     uint32_t bias; /* input of floats that are added; ESK_NONE: none */
     int64_t bias_stride[4], bias_width; /* keys from the width on are not seen */
     uint32_t sink;   /* input [heads]: one more score that takes part; ESK_NONE: none */

@@ -1,6 +1,9 @@
 /* Attention on the device: rotation tables, new keys appended, scores, softmax, values;
- * each a kernel of at most four operands. Scores and rotated rows are float32 scratch. */
+ * each a kernel of at most four operands; scores and values are products of tiles where
+ * they can. Scores and rotated rows are float32 scratch. */
 #include "recipes/attention.h"
+#include "recipes/gemm.h"
+#include "recipes/lanes.h"
 #include "recipes/map.h"
 
 #include <math.h>
@@ -10,7 +13,8 @@ struct source {
     bool is_scratch;
     struct esk_ref_to ref;
     esk_id var;
-    int64_t offset, batch, head, row;
+    enum esk_layout layout;
+    int64_t offset, batch, head, row, col;
 };
 
 struct builder {
@@ -18,19 +22,24 @@ struct builder {
     const struct esk_attention *a;
     struct esk_recipe *r;
     struct esk_ref_to table; /* cosines and sines; id ESK_NONE: none */
+    bool tiled;              /* products as tiles, scores in rows of whole vec4s */
+    int64_t pitch;           /* elements from a row of scores to the next */
     bool too_long;           /* a loop exceeds the limit */
 };
 
 static struct source source_in(struct builder *b, const struct esk_heads *x) {
-    return (struct source){.var = esk_in_id(b->c, x->input),
+    return (struct source){.var = x->walked ? x->base : esk_in_id(b->c, x->input),
+                           .layout = x->walked ? x->layout : ESK_LAYOUT_DENSE,
                            .offset = x->offset,
                            .batch = x->batch,
                            .head = x->head,
-                           .row = x->row};
+                           .row = x->row,
+                           .col = x->col};
 }
 
 static struct source source_major(int64_t heads, int64_t rows, int64_t dim) {
-    return (struct source){.batch = heads * rows * dim, .head = rows * dim, .row = dim};
+    return (struct source){
+        .batch = heads * rows * dim, .head = rows * dim, .row = dim, .col = 1};
 }
 
 static bool in_fours(const struct source *s, int64_t dim) {
@@ -44,7 +53,7 @@ static void add_source(struct builder *b, struct esk_kernel *k, const char *name
     if (s->is_scratch)
         esk_kernel_ref(k, name, b->r, s->ref, ESK_READ, vec4 ? ESK_VEC4 : ESK_ELEMENT);
     else
-        esk_kernel_var(k, name, b->c->graph, s->var, ESK_LAYOUT_DENSE, ESK_READ,
+        esk_kernel_var(k, name, b->c->graph, s->var, s->layout, ESK_READ,
                        vec4 ? ESK_VEC4 : ESK_ELEMENT);
     esk_kernel_ints(
         k, at, 4,
@@ -53,7 +62,8 @@ static void add_source(struct builder *b, struct esk_kernel *k, const char *name
 
 static void loops(struct builder *b, struct esk_kernel *k, int64_t n) {
     uint32_t most = b->c->limits->max_iterations;
-    k->loop_iterations = (uint64_t)n;
+    if (k)
+        k->loop_iterations = (uint64_t)n;
     b->too_long |= most && n > (int64_t)most;
 }
 
@@ -184,10 +194,11 @@ static struct source append(struct builder *b, bool keys, struct source fresh) {
 
 /* What lib/attention.glsl needs, from input scores S on. */
 static void add_masks(struct builder *b, struct esk_kernel *k, struct esk_ref_to scores,
-                      int stage) {
+                      enum esk_view view, int stage) {
     const struct esk_attention *a = b->a;
-    esk_kernel_ref(k, "S", b->r, scores, ESK_READ, ESK_ELEMENT);
+    esk_kernel_ref(k, "S", b->r, scores, ESK_READ, view);
     esk_kernel_define(k, "STAGE", stage);
+    esk_kernel_int(k, "pitch", b->pitch);
     esk_kernel_int(k, "heads", a->heads);
     esk_kernel_int(k, "length", a->length);
     esk_kernel_int(k, "total", a->total);
@@ -214,10 +225,12 @@ static void add_masks(struct builder *b, struct esk_kernel *k, struct esk_ref_to
     }
     if (a->mask != ESK_NONE) {
         esk_kernel_in(b->c, b->r, k, "M", a->mask, ESK_ELEMENT);
-        esk_kernel_define(k, "MASK", isinf(a->fill) ? 1 : 2);
+        esk_kernel_define(k, "MASK", a->fill_sets ? 3 : isinf(a->fill) ? 1 : 2);
+        if (a->mask_turned)
+            esk_kernel_define(k, "MASK_TURNED", 1);
         esk_kernel_ints(k, "mask", 4, a->mask_stride);
         esk_kernel_int(k, "mask_width", a->mask_width);
-        esk_kernel_float(k, "fill", isinf(a->fill) ? 0 : a->fill);
+        esk_kernel_float(k, "fill", isinf(a->fill) && !a->fill_sets ? 0 : a->fill);
     }
     if (a->bias != ESK_NONE) {
         esk_kernel_in(b->c, b->r, k, "A", a->bias, ESK_ELEMENT);
@@ -227,9 +240,85 @@ static void add_masks(struct builder *b, struct esk_kernel *k, struct esk_ref_to
     }
 }
 
+static struct esk_ref_to scratch_rows(struct builder *b) {
+    const struct esk_attention *a = b->a;
+    size_t count = (size_t)(a->batch * a->heads * a->length * b->pitch);
+    return esk_recipe_scratch(b->r, (count * 4 + 15) & ~(size_t)15, ESK_STORAGE_F32);
+}
+
+static struct esk_gemm_at place_of(const struct source *s) {
+    struct esk_ref_to var = {ESK_REF_VAR, s->var};
+    return (struct esk_gemm_at){.given = true,
+                                .ref = s->is_scratch ? s->ref : var,
+                                .layout = s->layout,
+                                .offset = s->offset};
+}
+
+/* Scores as a product by tiles: heads that share keys are batches that repeat them. */
+static struct esk_ref_to scores_tiled(struct builder *b, const struct source *q,
+                                      const struct source *key) {
+    const struct esk_attention *a = b->a;
+    struct esk_ref_to y = scratch_rows(b);
+    int64_t per = a->heads / a->kv_heads, rows = a->length * b->pitch;
+    struct esk_gemm g = {
+        .c = ESK_NONE,
+        .m = a->length,
+        .n = a->total,
+        .k = a->dim,
+        .a_row = q->row,
+        .a_col = q->col,
+        .b_row = key->col,
+        .b_col = key->row,
+        .alpha = a->scale != 0 ? a->scale : 1 / sqrtf((float)a->dim),
+        .beta = 1,
+        .a_at = place_of(q),
+        .b_at = place_of(key),
+        .y_at = {.given = true, .ref = y},
+        .y_row = b->pitch,
+    };
+    esk_gemm_push_batch(&g, a->batch, q->batch, key->batch, a->heads * rows);
+    esk_gemm_push_batch(&g, a->kv_heads, per * q->head, key->head, per * rows);
+    esk_gemm_push_batch(&g, per, q->head, 0, rows);
+    loops(b, NULL, a->dim / 4 + 8);
+    esk_gemm_kernels(b->c, b->r, &g);
+    return y;
+}
+
+static void values_tiled(struct builder *b, struct esk_ref_to weights,
+                         const struct source *value) {
+    const struct esk_attention *a = b->a;
+    int64_t per = a->heads / a->kv_heads, rows = a->length * b->pitch;
+    int64_t head = a->y_major ? a->length * a->v_dim : a->v_dim;
+    struct esk_gemm g = {
+        .c = ESK_NONE,
+        .m = a->length,
+        .n = a->v_dim,
+        .k = a->total,
+        .a_row = b->pitch,
+        .a_col = 1,
+        .b_row = value->row,
+        .b_col = value->col,
+        .alpha = 1,
+        .beta = 1,
+        .a_at = {.given = true, .ref = weights},
+        .b_at = place_of(value),
+        .y_at = {.given = true, .ref = {ESK_REF_VAR, esk_out_id(b->c, 0)}},
+        .a_whole = true,
+        .y_row = a->y_major ? a->v_dim : a->heads * a->v_dim,
+    };
+    esk_gemm_push_batch(&g, a->batch, a->heads * rows, value->batch,
+                        a->heads * a->length * a->v_dim);
+    esk_gemm_push_batch(&g, a->kv_heads, per * rows, value->head, per * head);
+    esk_gemm_push_batch(&g, per, rows, 0, head);
+    loops(b, NULL, a->total / 4 + 8);
+    esk_gemm_kernels(b->c, b->r, &g);
+}
+
 static struct esk_ref_to scores_of(struct builder *b, const struct source *q,
                                    const struct source *key) {
     const struct esk_attention *a = b->a;
+    if (b->tiled)
+        return scores_tiled(b, q, key);
     bool vec4 = in_fours(q, a->dim) && in_fours(key, a->dim);
     struct esk_kernel *k = esk_recipe_kernel(b->r, "attention_scores");
     add_source(b, k, "Q", "q", q, vec4);
@@ -249,24 +338,37 @@ static struct esk_ref_to scores_of(struct builder *b, const struct source *q,
 static struct esk_ref_to soften(struct builder *b, struct esk_ref_to scores) {
     const struct esk_attention *a = b->a;
     int64_t rows = a->batch * a->heads * a->length;
-    struct esk_kernel *k = esk_recipe_kernel(b->r, "attention_softmax");
-    add_masks(b, k, scores, 2);
+    enum esk_view view = b->tiled ? ESK_VEC4 : ESK_ELEMENT;
+    struct esk_kernel *k =
+        esk_recipe_kernel(b->r, b->tiled ? "attention_rows" : "attention_softmax");
+    add_masks(b, k, scores, view, 2);
+    if (b->tiled)
+        esk_kernel_define(k, "EMPTY", a->nan_zero ? 2 : a->empty_nan);
     if (a->sink != ESK_NONE) {
         esk_kernel_in(b->c, b->r, k, "H", a->sink, ESK_ELEMENT);
         esk_kernel_define(k, "SINK", 1);
     }
-    struct esk_ref_to y = esk_recipe_scratch(
-        b->r, ((size_t)(rows * a->total) * 4 + 15) & ~(size_t)15, ESK_STORAGE_F32);
-    esk_kernel_ref(k, "Y", b->r, y, ESK_WRITE, ESK_ELEMENT);
+    struct esk_ref_to y = scratch_rows(b);
+    esk_kernel_ref(k, "Y", b->r, y, ESK_WRITE, view);
     esk_kernel_int(k, "rows", rows);
     esk_kernel_flat(k, b->c->limits, (uint64_t)rows);
-    loops(b, k, 3 * a->total);
+    if (b->c->limits->software) { /* groups for all threads */
+        uint32_t local = esk_lanes(b->c->limits);
+        esk_kernel_local(k, local, 1, 1);
+        esk_kernel_groups(k, ((uint64_t)rows + local - 1) / local, 1, 1);
+    }
+    k->bytes = 16.0 * (double)rows * (double)b->pitch;
+    loops(b, k, b->tiled ? 3 * b->pitch / 4 : 3 * a->total);
     return y;
 }
 
 static void values_of(struct builder *b, struct esk_ref_to weights,
                       const struct source *value) {
     const struct esk_attention *a = b->a;
+    if (b->tiled) {
+        values_tiled(b, weights, value);
+        return;
+    }
     bool vec4 = in_fours(value, a->v_dim);
     struct esk_kernel *k = esk_recipe_kernel(b->r, "attention_values");
     esk_kernel_ref(k, "W", b->r, weights, ESK_READ, ESK_ELEMENT);
@@ -327,6 +429,18 @@ esk_status esk_attention_gpu(struct esk_ctx *c, const struct esk_attention *a) {
                         .a = a,
                         .r = esk_add_recipe(c, "attention, scores kept"),
                         .table = {.id = ESK_NONE}};
+    /* zeros times NaN would show what lies behind the keys that `lengths` says are there; odd
+     * rows of packed halves are stored two by two */
+    bool half = esk_out(c, 0)->dtype == ESK_FLOAT16;
+    b.tiled = a->lengths == ESK_NONE && (c->limits->software || a->length >= 4) &&
+              (!half || a->v_dim % 4 == 0);
+    b.pitch = b.tiled ? (a->total + 3) / 4 * 4 : a->total;
+    if (4 * a->batch * a->heads * a->length * b.pitch > (int64_t)c->limits->max_slab) {
+        c->recipes->count--;
+        return esk_unsupported(c, "%lld bytes of scores, one binding of the device holds %llu",
+                               (long long)(4 * a->batch * a->heads * a->length * b.pitch),
+                               (unsigned long long)c->limits->max_slab);
+    }
     if (a->rotary.cos != ESK_NONE)
         make_table(&b);
     struct source q = packed(&b, &a->q, true, a->heads, a->length, a->dim);
@@ -338,7 +452,7 @@ esk_status esk_attention_gpu(struct esk_ctx *c, const struct esk_attention *a) {
     struct esk_ref_to weights = soften(&b, scores);
     if (a->scores != ESK_NONE && esk_out_id(c, a->scores) != ESK_NONE) {
         struct esk_kernel *stage = esk_recipe_kernel(b.r, "attention_stage");
-        add_masks(&b, stage, a->stage == 3 ? weights : scores, a->stage);
+        add_masks(&b, stage, a->stage == 3 ? weights : scores, ESK_ELEMENT, a->stage);
         esk_kernel_map(c, b.r, stage, a->scores, false);
     }
     values_of(&b, weights, &v);
