@@ -12,9 +12,10 @@
 // stride p_sx and dilation p_dx in a loop; CIN: live channels of an input vec4 (4, or fewer
 // when there is only one); VOLUME: three axes; GROUPED: input channels depend on the output's;
 // MASK: the last vec4 has pad channels.
-// Params: lo step span (input vec4s a pixel, and of one group) icg ocg oc oc4 bias (vec4s in front
+// Params: run (RUN) lo step span (input vec4s a pixel, and of one group) icg ocg oc oc4 bias (vec4s in front
 // of it) row wrap turn kd kh kw sx dx sy dy px py w h ow oh; VOLUME: sz dz pz d od.
 #include "lib/lanes.glsl"
+#include "lib/turns.glsl"
 
 const int NOWHERE = -(1 << 28);
 #if READ_IMAGE
@@ -169,33 +170,30 @@ void main() {
 #ifdef VOLUME
     }
 #endif
-    // Arrays as long as the loops and indexed by their counters (place, bias) make Mesa unroll
-    // these, however large the epilogue is: else `sum` would have to lie in memory.
-    int x, y, phase, ow = p_ow, oc4 = p_oc4;
-    int out_plane = GROUP.z * rows * ow, place[TILE];
-    for (int t = 0; t < TILE; t++) {
-        if (t % RUN == 0)
-            x = start[t / RUN].x, y = start[t / RUN].y, phase = start[t / RUN].z;
-        int to = x * PHASES + phase;
-        place[t] = to < ow && y < rows ? (out_plane + y * ow + to) * oc4 + oc : -1;
-        x++;
-        bool over = x >= p_row;
-        x = over ? 0 : x;
-        phase += over ? 1 : 0;
-        bool next = phase >= PHASES;
-        phase = next ? 0 : phase;
-        y += next ? 1 : 0;
-    }
-    for (int t = 0; t < TILE; t++)
-        for (int j = 0; j < NV; j++)
-            if (place[t] >= 0 && oc + j * lo < oc4) {
-                vec4 v = sum[t * NV + j] + bias[j];
-                int to = place[t] + j * lo;
-                v = EPILOGUE(v, to);
+    // One position of each piece a turn (lib/turns.glsl). `start`, `bias`: arrays as long as
+    // the loops and indexed by their counters make Mesa unroll these.
+    int ow = p_ow, oc4 = p_oc4, out_plane = GROUP.z * rows * ow;
+    for (int t = 0; t < p_run; t++) {
+        for (int k = 0; k < TILE / RUN; k++) {
+            ivec3 at = start[k];
+            int to = at.x * PHASES + at.z;
+            to = to < ow && at.y < rows ? (out_plane + at.y * ow + to) * oc4 + oc : -1;
+            for (int j = 0; j < NV; j++)
+                if (to >= 0 && oc + j * lo < oc4) {
+                    vec4 v = sum[k * RUN * NV + j] + bias[j];
+                    int place = to + j * lo;
+                    v = EPILOGUE(v, place);
 #ifdef MASK
-                v = mix(vec4(0.0), v, lessThan(ivec4(oc + j * lo) * 4 + ivec4(0, 1, 2, 3),
-                                               ivec4(p_oc)));
+                    v = mix(vec4(0.0), v, lessThan(ivec4(oc + j * lo) * 4 + ivec4(0, 1, 2, 3),
+                                                   ivec4(p_oc)));
 #endif
-                STORE_Y(to, v);
-            }
+                    STORE_Y(place, v);
+                }
+            bool over = at.x + 1 >= p_row;
+            at.z += over ? 1 : 0;
+            bool next = at.z >= PHASES;
+            start[k] = ivec3(over ? 0 : at.x + 1, at.y + (next ? 1 : 0), next ? 0 : at.z);
+        }
+        MOVE_UP
+    }
 }

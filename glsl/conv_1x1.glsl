@@ -8,6 +8,7 @@
 // DEPTH: input vec4s a step (1, 2); STRIDED: pixels are not all of X's.
 // Params: lo pixels ic4 span (ic4 rounded up, in the form) oc oc4 bias; STRIDED: w h ow oh sx sy.
 #include "lib/lanes.glsl"
+#include "lib/turns.glsl"
 
 #if SIGNAL == 1
 vec4 window(int i) {
@@ -120,15 +121,13 @@ void main() {
 #endif
         at += DEPTH * 4 * next;
     }
-    // `place`, `column`: arrays that make Mesa unroll, see conv.glsl
-    int place[TILE];
-    for (int t = 0; t < TILE; t++)
-        place[t] = first + t < pixels ? (first + t) * oc4 + oc : -1;
-    for (int t = 0; t < TILE; t++)
+    // One pixel a turn (lib/turns.glsl).
+    int end = min(first + TILE, pixels) * oc4;
+    for (int pixel_at = first * oc4; pixel_at < end; pixel_at += oc4) {
         for (int j = 0; j < NV; j++)
-            if (place[t] >= 0 && column[j] < oc4) {
-                int to = place[t] + j * lo;
-                vec4 v = sum[t * NV + j];
+            if (column[j] < oc4) {
+                int to = pixel_at + column[j];
+                vec4 v = sum[j];
                 v = EPILOGUE(v, to);
 #ifdef MASK
                 v = mix(vec4(0.0), v, lessThan(ivec4(column[j]) * 4 + ivec4(0, 1, 2, 3),
@@ -136,4 +135,6 @@ void main() {
 #endif
                 STORE_Y(to, v);
             }
+        MOVE_UP
+    }
 }

@@ -6,6 +6,7 @@
 // Params: lo pieces ic4 deep (ic4 in the form, rounded up) oc4 product (vec4s of one in the form).
 
 #include "lib/lanes.glsl"
+#include "lib/turns.glsl"
 
 #if READ_IMAGE
 #define FETCH(i) LOAD_V(i)
@@ -54,12 +55,12 @@ void main() {
         }
         at += DEPTH * 4 * NV * lo;
     }
-    // see conv.glsl for `place`
-    int place[TILE];
-    for (int t = 0; t < TILE; t++)
-        place[t] = first + t < pieces ? (GROUP.z * pieces + first + t) * oc4 + oc : -1;
-    for (int t = 0; t < TILE; t++)
+    // One piece a turn (lib/turns.glsl).
+    int end = (GROUP.z * pieces + min(first + TILE, pieces)) * oc4;
+    for (int to = (GROUP.z * pieces + first) * oc4; to < end; to += oc4) {
         for (int j = 0; j < NV; j++)
-            if (place[t] >= 0 && oc + j * lo < oc4)
-                STORE_M(place[t] + j * lo, sum[t * NV + j]);
+            if (oc + j * lo < oc4)
+                STORE_M(to + oc + j * lo, sum[j]);
+        MOVE_UP
+    }
 }

@@ -110,6 +110,7 @@ static void any_window(struct esk_ctx *c, const struct esk_window *w,
     esk_kernel_int(k, "ocg", f->ocg);
     esk_kernel_int(k, "oc", f->oc);
     esk_kernel_int(k, "oc4", f->oc4);
+    esk_kernel_int(k, "run", run);
     esk_kernel_int(k, "row", row);
     esk_kernel_int(k, "wrap", apart ? INT32_MAX : row * sx);
     /* what is larger is read once: blocks of weights, or pieces of the input */
@@ -124,7 +125,8 @@ static void any_window(struct esk_ctx *c, const struct esk_window *w,
                       (uint64_t)(batch * w->out[0]));
     k->loop_iterations =
         (uint64_t)(w->kernel[0] *
-                   (1 + w->kernel[1] * (1 + (unrolled ? 1 : kw) * (1 + f->span))));
+                       (1 + w->kernel[1] * (1 + (unrolled ? 1 : kw) * (1 + f->span))) +
+                   run);
     double pixels = (double)batch * (double)esk_window_out(w);
     k->flops = 2.0 * pixels * (double)esk_window_taps(w) * (double)f->icg * (double)f->oc;
     k->bytes = 16.0 * ((double)batch * (double)esk_window_in(w) * (double)f->ic4 +
