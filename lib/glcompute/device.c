@@ -171,6 +171,7 @@ static esk_status fill_screen(struct esk_device *device, struct esk_gl_screen *s
     screen->weights.memory = &screen->memory;
     esk_gl_programs_init(&screen->programs, gl, esk_shaders, &screen->counters);
     screen->programs.labels = options->debug;
+    screen->programs.late = device->info.quirks & ESK_QUIRK_LATE_COMPILE;
     keep_programs(screen);
     esk_gl_warm_init(&screen->warm, screen->egl, gl, &device->logger);
     return esk_gl_status(gl, "opening a device", error);

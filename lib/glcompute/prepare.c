@@ -42,7 +42,8 @@ static esk_status prepare_forms(struct esk_prepared *p, struct esk_gl_form_place
     return ESK_OK;
 }
 
-/* All are started before the first is waited for: drivers compile in parallel. */
+/* All are started before the first is waited for: drivers compile in parallel; or, where
+ * the driver's compiler works on the caller's thread, we do (glcompute/warm). */
 static esk_status prepare_programs(struct esk_prepared *p, esk_error *error) {
     struct esk_gl_screen *screen = p->screen;
     struct esk_gl_record *record = &p->record;
@@ -56,6 +57,8 @@ static esk_status prepare_programs(struct esk_prepared *p, esk_error *error) {
                                      p->plan->commands[c->source].kernel, &c->reach,
                                      &c->program, error));
     }
+    if (screen->programs.late)
+        esk_gl_warm_up(&screen->warm, &screen->gl, record);
     for (uint32_t i = 0; i < record->n_commands; i++) {
         struct esk_gl_command *c = &record->commands[i];
         ESK_TRY(esk_gl_program_link(&screen->programs,
@@ -93,8 +96,6 @@ static esk_status prepare_current(struct esk_prepared *p, esk_error *error) {
     ESK_TRY(status);
     screen->counters.recorded += p->record.n_commands;
     ESK_TRY(prepare_programs(p, error));
-    if (screen->device->info.quirks & ESK_QUIRK_LATE_COMPILE)
-        esk_gl_warm_up(&screen->warm, &screen->gl, &p->record);
     for (uint32_t i = 0; i < p->record.n_slots; i++) { /* views of what stays */
         const struct esk_gl_slot *slot = &p->record.slots[i];
         struct esk_gl_buffer *buffer = NULL;

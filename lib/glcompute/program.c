@@ -418,6 +418,7 @@ static void destroy(struct esk_gl *gl, struct esk_gl_program *program) {
         ESK_GL(gl, DeleteShader(program->shader));
     if (program->id)
         ESK_GL(gl, DeleteProgram(program->id));
+    esk_free(program->source);
     esk_free(program->key);
     esk_free(program);
 }
@@ -443,19 +444,38 @@ static void forget(struct esk_gl_programs *programs, struct esk_gl_program *prog
     destroy(programs->gl, program);
 }
 
-/* Hands the source to the driver; asks nothing. */
-static void compile(struct esk_gl_programs *programs, const char *source,
-                    struct esk_gl_program *program) {
-    struct esk_gl *gl = programs->gl;
+void esk_gl_program_compile(struct esk_gl *gl, struct esk_gl_program *program) {
+    const char *source = program->source;
+    if (!source)
+        return;
     ESK_GL_SET(gl, program->shader, CreateShader(GL_COMPUTE_SHADER));
     ESK_GL(gl, ShaderSource(program->shader, 1, &source, NULL));
     ESK_GL(gl, CompileShader(program->shader));
     ESK_GL_SET(gl, program->id, CreateProgram());
-    if (programs->cache.folder)
+    if (program->kept)
         ESK_GL(gl, ProgramParameteri(program->id, GL_PROGRAM_BINARY_RETRIEVABLE_HINT, 1));
     ESK_GL(gl, AttachShader(program->id, program->shader));
     ESK_GL(gl, LinkProgram(program->id));
     program->pending = true;
+    esk_free(program->source);
+    program->source = NULL;
+}
+
+/* How much a program is unrolled, which is how long a driver compiles it: the product of
+ * what its defines count. A guess, to have the longest begun first. */
+static uint32_t weight_of(const struct esk_kernel *kernel) {
+    enum { MOST = 1 << 24 };
+    uint64_t weight = 1;
+    for (const char *line = esk_text_str(&kernel->defines); *line; line = next_line(line)) {
+        const char *value = line + strlen("#define ");
+        if (strncmp(line, "#define ", strlen("#define ")) != 0)
+            continue;
+        value += strcspn(value, " \n");
+        long n = strtol(value, NULL, 10); /* 0: no number */
+        if (n > 1 && n < 100 && weight < MOST)
+            weight *= (uint64_t)n;
+    }
+    return (uint32_t)weight;
 }
 
 /* The same from the disk; false: it is not there. */
@@ -519,10 +539,14 @@ esk_status esk_gl_program_start(struct esk_gl_programs *programs,
     if (status == ESK_OK && !(program = esk_calloc(1, sizeof *program)))
         status = esk_fail_memory(error, "a program");
     if (status == ESK_OK) {
-        if (!load(programs, esk_text_str(&source), program))
-            compile(programs, esk_text_str(&source), program);
-        if (programs->labels && gl->ObjectLabel)
-            ESK_GL(gl, ObjectLabel(GL_PROGRAM_KHR, program->id, -1, kernel->template));
+        if (!load(programs, esk_text_str(&source), program)) {
+            program->source = source.data; /* owned from here on */
+            source = (struct esk_text){0};
+            program->kept = programs->cache.folder != NULL;
+            program->weight = weight_of(kernel);
+            if (!programs->late)
+                esk_gl_program_compile(gl, program);
+        }
         program->key = key.data; /* owned from here on */
         key = (struct esk_text){0};
         program->hash = hash;
@@ -596,9 +620,12 @@ static esk_status recompile(struct esk_gl_programs *programs,
     program->binary = false;
     esk_status status =
         esk_gl_source_make(programs->shaders, kernel, reach, gl->minor, &source, error);
-    if (status == ESK_OK)
-        compile(programs, esk_text_str(&source), program);
-    esk_text_finish(&source);
+    if (status == ESK_OK) {
+        program->source = source.data; /* owned from here on */
+        program->kept = true;
+        esk_gl_program_compile(gl, program);
+    } else
+        esk_text_finish(&source);
     return status;
 }
 
@@ -607,6 +634,7 @@ esk_status esk_gl_program_link(struct esk_gl_programs *programs,
                                struct esk_gl_program *program, esk_error *error) {
     struct esk_gl *gl = programs->gl;
     esk_status status = ESK_OK;
+    esk_gl_program_compile(gl, program);
     if (!program->pending)
         return ESK_OK;
     GLint linked = 0;
@@ -623,6 +651,8 @@ esk_status esk_gl_program_link(struct esk_gl_programs *programs,
         return status;
     }
     program->pending = false;
+    if (programs->labels && gl->ObjectLabel)
+        ESK_GL(gl, ObjectLabel(GL_PROGRAM_KHR, program->id, -1, kernel->template));
     if (program->shader) {
         ESK_GL(gl, DetachShader(program->id, program->shader));
         ESK_GL(gl, DeleteShader(program->shader));

@@ -48,7 +48,10 @@ struct esk_gl_program {
     uint64_t hash;
     struct esk_gl_program *next; /* of its bucket */
     GLuint shader;               /* 0 once linked */
-    bool pending;                /* started, status not asked */
+    char *source;                /* owned; NULL once the driver has it */
+    uint32_t weight;             /* of a source: a guess how long it compiles */
+    bool kept;                   /* its binary goes to the disk */
+    bool pending;                /* compiled, status not asked */
     bool binary;                 /* from the disk: no shader */
     struct esk_program_key file; /* where the disk cache is on */
     bool warm;                   /* see glcompute/warm.h */
@@ -61,6 +64,7 @@ struct esk_gl_programs {
     const struct esk_shader *shaders; /* borrowed */
     struct esk_counters *counters;    /* borrowed */
     bool labels;                      /* give objects labels, where KHR_debug is */
+    bool late;                        /* start leaves compiling to esk_gl_program_compile */
     struct esk_program_cache cache;
     GLint formats[8]; /* of binaries, n_formats of them */
     GLint n_formats;
@@ -81,6 +85,10 @@ void esk_gl_programs_finish(struct esk_gl_programs *programs);
 esk_status esk_gl_program_start(struct esk_gl_programs *programs,
                                 const struct esk_kernel *kernel,
                                 const struct esk_reach *reach, struct esk_gl_program **program, esk_error *error);
+
+/* Hands the source to the driver, asking no status; nothing if that was done. `gl`: of the
+ * current context, any that shares with the device's; no other thread has the program. */
+void esk_gl_program_compile(struct esk_gl *gl, struct esk_gl_program *program);
 
 /* Waits for it. On failure the program is forgotten, and the error holds the driver's log
  * with the lines that it names. `kernel`: the one it was started for. */

@@ -1,6 +1,6 @@
-/* Dispatches of no groups, on this thread and on helpers'. In: a record, a GL table, a
- * display; out: programs that the driver has finished. Must not know how slots get their
- * buffers.
+/* Compiling and dispatches of no groups, on this thread and on helpers'. In: a record, a
+ * GL table, a display; out: programs that the driver has finished. Must not know how slots
+ * get their buffers.
  *
  * llvmpipe compiles to machine code in glDispatchCompute, on the calling thread, once a
  * context: 20 ms to 1.7 s a program. Its variants depend on the formats of bound images
@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <time.h>
 
 enum {
@@ -24,6 +25,7 @@ enum {
 
 struct item {
     const struct esk_gl_command *command;
+    bool broken;           /* it does not link; esk_gl_program_link will say why */
     int64_t done_at, took; /* µs, by a helper */
     bool helped;           /* a helper has it, or has done it; false again when fetched */
 };
@@ -43,8 +45,9 @@ struct team {
 
 struct helper {
     struct team *team;
-    struct esk_egl *egl; /* owned */
-    struct esk_gl gl;    /* a copy: errors are the helper's own */
+    const struct esk_egl *first; /* borrowed: whose objects it shares */
+    struct esk_egl *egl;         /* owned; NULL: it could not be made */
+    struct esk_gl gl;            /* a copy: errors are the helper's own */
     pthread_t thread;
 };
 
@@ -57,7 +60,10 @@ static int64_t now_us(void) {
 /* ---- one program ---- */
 
 static void dispatch_nothing(struct esk_gl *gl, const struct team *team,
-                             const struct esk_gl_command *c) {
+                             const struct item *item) {
+    const struct esk_gl_command *c = item->command;
+    if (item->broken)
+        return;
     ESK_GL(gl, UseProgram(c->program->id));
     for (uint32_t i = 0; i < c->n_bindings; i++) {
         const struct esk_gl_binding *b = &team->record->bindings[c->first_binding + i];
@@ -70,6 +76,16 @@ static void dispatch_nothing(struct esk_gl *gl, const struct team *team,
     ESK_GL(gl, BindBufferRange(GL_UNIFORM_BUFFER, 0, team->buffer, 0, c->param_bytes));
     ESK_GL(gl, BindBuffer(GL_DISPATCH_INDIRECT_BUFFER, team->buffer));
     ESK_GL(gl, DispatchComputeIndirect(0)); /* of (0, 0, 0): dropped after compiling */
+}
+
+static void compile(struct esk_gl *gl, struct item *item) {
+    struct esk_gl_program *program = item->command->program;
+    GLint linked = 1;
+    if (!program->source)
+        return;
+    esk_gl_program_compile(gl, program);
+    ESK_GL(gl, GetProgramiv(program->id, GL_LINK_STATUS, &linked));
+    item->broken = !linked;
 }
 
 static bool make_dummy(struct esk_gl *gl, struct team *team) {
@@ -104,7 +120,8 @@ static void *help(void *user) {
     struct helper *helper = user;
     struct team *team = helper->team;
     struct esk_egl_saved saved;
-    if (esk_egl_make_current(helper->egl, &saved, NULL) != ESK_OK)
+    if (esk_egl_twin(helper->first, &helper->egl, NULL) != ESK_OK ||
+        esk_egl_make_current(helper->egl, &saved, NULL) != ESK_OK)
         return NULL;
     pthread_mutex_lock(&team->lock);
     while (!team->stop && team->next < team->n_items) {
@@ -112,8 +129,9 @@ static void *help(void *user) {
         item->helped = true;
         team->helping++;
         pthread_mutex_unlock(&team->lock);
+        compile(&helper->gl, item);
         int64_t start = now_us();
-        dispatch_nothing(&helper->gl, team, item->command);
+        dispatch_nothing(&helper->gl, team, item);
         pthread_mutex_lock(&team->lock);
         item->done_at = now_us();
         item->took = item->done_at - start;
@@ -135,13 +153,9 @@ static uint32_t start_helpers(const struct esk_gl_warm *warm, const struct esk_g
     uint32_t started = 0;
     while ((int)started < n) {
         struct helper *helper = &helpers[started];
-        *helper = (struct helper){.team = team, .gl = *gl};
-        if (esk_egl_twin(warm->egl, &helper->egl, NULL) != ESK_OK)
+        *helper = (struct helper){.team = team, .first = warm->egl, .gl = *gl};
+        if (pthread_create(&helper->thread, NULL, help, helper))
             break;
-        if (pthread_create(&helper->thread, NULL, help, helper)) {
-            esk_egl_close(helper->egl);
-            break;
-        }
         started++;
     }
     return started;
@@ -185,13 +199,17 @@ static void sleep_until(int64_t us) {
 /* Returns how many helpers were started: they are to be joined. */
 static uint32_t work(struct esk_gl_warm *warm, struct esk_gl *gl, struct team *team,
                      struct helper *helpers) {
-    uint32_t n_helpers = 0;
-    bool helped;
+    bool helped, can = !warm->alone && warm->egl;
+    /* two sources that this program's own cache lacks are as a rule new to the driver's */
+    uint32_t n_helpers = can && team->n_items > 1 && team->items[1].command->program->source
+                             ? start_helpers(warm, gl, team, helpers) : 0;
     for (struct item *item; (item = next_item(team, &helped));) {
         if (helped)
             sleep_until(item->done_at + SETTLE_US);
+        else
+            compile(gl, item);
         int64_t start = now_us();
-        dispatch_nothing(gl, team, item->command);
+        dispatch_nothing(gl, team, item);
         int64_t took = now_us() - start;
         if (took < SLOW_US)
             continue;
@@ -200,7 +218,7 @@ static uint32_t work(struct esk_gl_warm *warm, struct esk_gl *gl, struct team *t
             team->stop = true;
             pthread_mutex_unlock(&team->lock);
             warm->alone = true;
-        } else if (!helped && !n_helpers && !warm->alone && warm->egl)
+        } else if (!helped && !n_helpers && can && !warm->alone)
             n_helpers = start_helpers(warm, gl, team, helpers);
     }
     return n_helpers;
@@ -216,6 +234,18 @@ void esk_gl_warm_init(struct esk_gl_warm *warm, struct esk_egl *egl, struct esk_
     warm->alone = formats < 1;
 }
 
+/* Those to compile come first, the longest before others: what is begun last is short, and
+ * no core waits long for another. */
+static int by_weight(const void *a, const void *b) {
+    const struct esk_gl_program *x = ((const struct item *)a)->command->program;
+    const struct esk_gl_program *y = ((const struct item *)b)->command->program;
+    if (!x->source != !y->source)
+        return x->source ? -1 : 1;
+    if (x->weight != y->weight)
+        return x->weight > y->weight ? -1 : 1;
+    return 0;
+}
+
 static bool take_stock(struct team *team) {
     const struct esk_gl_record *record = team->record;
     for (uint32_t i = 0; i < record->n_commands; i++) {
@@ -228,6 +258,8 @@ static bool take_stock(struct team *team) {
         command->program->warm = true;
         team->items[team->n_items++].command = command;
     }
+    if (team->n_items)
+        qsort(team->items, team->n_items, sizeof *team->items, by_weight);
     return team->n_items;
 }
 

@@ -1,6 +1,7 @@
-/* The last step of a compiler that works when a program is first dispatched (llvmpipe),
- * taken before the first run and on several cores. In: a recorded plan with linked
- * programs; out: nothing but time saved: whatever fails here is left to the first run.
+/* Compiling, and the last step of a compiler that works when a program is first dispatched
+ * (llvmpipe), taken before the first run and on several cores. In: a recorded plan with
+ * programs, compiled or not; out: nothing but time saved: whatever fails here is left to
+ * esk_gl_program_link and the first run.
  * Must not know plans, slots or operators. */
 #ifndef ESK_GLCOMPUTE_WARM_H
 #define ESK_GLCOMPUTE_WARM_H
@@ -19,8 +20,8 @@ struct esk_gl_warm {
 void esk_gl_warm_init(struct esk_gl_warm *warm, struct esk_egl *egl, struct esk_gl *gl,
                       const struct esk_logger *logger);
 
-/* Has the driver finish the record's programs, those that are not yet, by dispatches of
- * no groups. Under the device's lock, context current. Slow programs (a cold driver
+/* Has the driver compile the record's programs, those that it does not have, and finish
+ * them, those that it did not yet, by dispatches of no groups. Under the device's lock, context current. Slow programs (a cold driver
  * cache) are shared out among threads with contexts of their own; what they compile
  * reaches this context through the driver's own disk cache. */
 void esk_gl_warm_up(struct esk_gl_warm *warm, struct esk_gl *gl,

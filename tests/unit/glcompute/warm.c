@@ -2,6 +2,7 @@
  * writes it down. */
 #include <criterion/criterion.h>
 
+#include "base/mem.h"
 #include "glcompute/warm.h"
 
 #include <stdio.h>
@@ -74,6 +75,26 @@ static void GL_APIENTRY dispatch(GLintptr offset) {
 }
 static void GL_APIENTRY nothing(void) {
 }
+static GLuint GL_APIENTRY create(void) {
+    return 3;
+}
+static GLuint GL_APIENTRY create_shader(GLenum type) {
+    (void)type;
+    return 9;
+}
+static void GL_APIENTRY shader_source(GLuint id, GLsizei n, const GLchar *const *text,
+                                      const GLint *lengths) {
+    (void)id, (void)n, (void)lengths;
+    say(*text, 0, 0);
+}
+static void GL_APIENTRY one(GLuint id) {
+    (void)id;
+}
+static void GL_APIENTRY get_program(GLuint id, GLenum name, GLint *value) {
+    (void)id;
+    cr_assert_eq(name, GL_LINK_STATUS);
+    *value = strstr(said, "bad") == NULL;
+}
 static GLenum GL_APIENTRY no_error(void) {
     return GL_NO_ERROR;
 }
@@ -94,6 +115,13 @@ static struct esk_gl gl = {
     .BindBufferBase = bind_base,
     .BindBufferRange = bind_range,
     .DispatchComputeIndirect = dispatch,
+    .CreateProgram = create,
+    .CreateShader = create_shader,
+    .ShaderSource = shader_source,
+    .CompileShader = one,
+    .AttachShader = two,
+    .LinkProgram = one,
+    .GetProgramiv = get_program,
     .Flush = nothing,
     .GetError = no_error,
 };
@@ -129,4 +157,33 @@ Test(warm, each_program_once) {
     formats = 0;
     esk_gl_warm_init(&warm, NULL, &gl, NULL);
     cr_assert(warm.alone, "without a disk cache helpers cannot help");
+}
+
+static char *text_of(const char *text) {
+    char *copy = esk_malloc(strlen(text) + 1);
+    return copy ? strcpy(copy, text) : NULL;
+}
+
+/* Sources are compiled on the way, the longest first, before what comes from the disk; what
+ * does not link is not dispatched: esk_gl_program_link says why. */
+Test(warm, compiles_what_is_not) {
+    struct esk_gl_program programs[4] = {{.id = 1},
+                                         {.source = text_of("short"), .weight = 2},
+                                         {.source = text_of("long"), .weight = 56},
+                                         {.source = text_of("bad"), .weight = 1}};
+    struct esk_gl_command commands[4];
+    for (int i = 0; i < 4; i++)
+        commands[i] =
+            (struct esk_gl_command){.program = &programs[i], .param_bytes = 16};
+    struct esk_gl_record record = {.commands = commands, .n_commands = 4};
+    struct esk_gl_warm warm;
+    formats = 1;
+    esk_gl_warm_init(&warm, NULL, &gl, NULL);
+    esk_gl_warm_up(&warm, &gl, &record);
+    cr_assert_str_eq(said, "long 0 0\nuse 3 0\nparams 70 10\ndispatch 0 0\n"
+                           "short 0 0\nuse 3 0\nparams 70 10\ndispatch 0 0\n"
+                           "bad 0 0\n"
+                           "use 1 0\nparams 70 10\ndispatch 0 0\n");
+    for (int i = 1; i < 4; i++)
+        cr_assert(!programs[i].source && programs[i].pending);
 }
