@@ -1,7 +1,8 @@
-// Joins the parts of instance_norm_parts and makes of them what multiplies and adds.
+// Joins the parts of instance_norm_parts and makes of them what multiplies and adds; or, with
+// MOMENTS, leaves them: Y is then mean and sum of squared deviations, and there are no S and B.
 // X: vec4 [N, p_parts, 2, p_c4]   S, B: floats [p_c]   Y: vec4 [N, 2, p_c4]: scale, shift
 // One invocation computes one channel vec4 of one n. Params: count (N * c4) c c4 parts length
-// pixels epsilon.
+// pixels epsilon. Define: MOMENTS.
 
 void main() {
     int i = FLAT;
@@ -18,6 +19,10 @@ void main() {
         mean += d * (count / all);
         seen = all;
     }
+#ifdef MOMENTS
+    STORE_Y(n * 2 * c4 + c, mean);
+    STORE_Y((n * 2 + 1) * c4 + c, squares);
+#else
     vec4 scale = vec4(0.0), shift = vec4(0.0);
     for (int j = 0; j < 4; j++) {
         int at = c * 4 + j;
@@ -28,4 +33,5 @@ void main() {
     }
     STORE_Y(n * 2 * c4 + c, scale);
     STORE_Y((n * 2 + 1) * c4 + c, shift);
+#endif
 }

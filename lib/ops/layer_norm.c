@@ -1,4 +1,4 @@
-/* LayerNormalization, RMSNormalization, GroupNormalization. In: X, scale, bias; out: Y,
+/* LayerNormalization, RMSNormalization. In: X, scale, bias; out: Y,
  * and of LayerNormalization mean and 1/deviation. Sums on the host are in double. */
 #include "recipes/lines.h"
 #include "recipes/norm.h"
@@ -126,70 +126,6 @@ static esk_status gpu(struct esk_ctx *c) {
     return esk_norm_gpu(c, &norm);
 }
 
-/* ---- GroupNormalization: X [N, C, spatial …]; scale and bias [C], before opset 21
- * [groups] */
-
-static esk_status group_infer(struct esk_ctx *c) {
-    const struct esk_var *x = esk_in(c, 0);
-    int64_t groups = esk_attr_int(c->node, "num_groups", 0);
-    if (x->rank < 2)
-        return esk_node_fail(c, ESK_INVALID_MODEL, "X has rank %d, it must be at least 2",
-                             x->rank);
-    if (groups < 1 || x->dim[1] % groups)
-        return esk_node_fail(c, ESK_INVALID_MODEL,
-                             "num_groups %lld does not divide %lld channels",
-                             (long long)groups, (long long)x->dim[1]);
-    for (uint32_t i = 1; i < 3; i++) {
-        const struct esk_var *v = esk_in(c, i);
-        if (v->rank != 1 || (v->dim[0] != x->dim[1] && v->dim[0] != groups))
-            return esk_node_fail(c, ESK_INVALID_MODEL, "input %u has no value a channel",
-                                 i);
-    }
-    return esk_set_out_like(c, 0, 0);
-}
-
-static esk_status group_cpu(struct esk_cpu *c) {
-    const struct esk_tensor *x = c->in[0];
-    double epsilon = (double)esk_attr_float(c->node, "epsilon", 1e-5f), mean, inverse;
-    int64_t groups = esk_attr_int(c->node, "num_groups", 1), per = x->dim[1] / groups;
-    int64_t spatial = esk_shape_product(x->dim, 2, x->rank), size = per * spatial;
-    double *v = ESK_ARENA_ARRAY(c->scratch, double, (size_t)size);
-    if (!v)
-        return esk_fail_memory(c->error, c->node->name);
-    for (int64_t row = 0; row < x->dim[0] * groups && size; row++) {
-        esk_read_doubles(x, row * size, 1, size, v);
-        esk_norm_measure(v, size, epsilon, false, &mean, &inverse);
-        for (int64_t ch = 0; ch < per; ch++) {
-            double s, b;
-            int64_t channel = row % groups * per + ch;
-            int64_t at_s = c->in[1]->dim[0] == x->dim[1] ? channel : row % groups;
-            int64_t at_b = c->in[2]->dim[0] == x->dim[1] ? channel : row % groups;
-            esk_read_doubles(c->in[1], at_s, 1, 1, &s);
-            esk_read_doubles(c->in[2], at_b, 1, 1, &b);
-            for (int64_t k = 0; k < spatial; k++)
-                v[ch * spatial + k] = (v[ch * spatial + k] - mean) * inverse * s + b;
-        }
-        esk_write_doubles(c->out[0], row * size, 1, size, v);
-    }
-    return ESK_OK;
-}
-
-static esk_status group_gpu(struct esk_ctx *c) {
-    const struct esk_var *x = esk_in(c, 0), *s = esk_in(c, 1), *b = esk_in(c, 2);
-    int64_t groups = esk_attr_int(c->node, "num_groups", 1);
-    if (s->dim[0] != b->dim[0])
-        return esk_unsupported(c, "scale and bias of different lengths");
-    struct esk_norm norm = {
-        .rows = x->dim[0] * groups,
-        .channels = x->dim[1] / groups,
-        .spatial = esk_shape_product(x->dim, 2, x->rank),
-        .epsilon = esk_attr_float(c->node, "epsilon", 1e-5f),
-        .affine = s->dim[0] == x->dim[1] ? ESK_NORM_CHANNELS : ESK_NORM_ROWS,
-        .turn = groups,
-    };
-    return esk_norm_gpu(c, &norm);
-}
-
 const struct esk_op esk_op_LayerNormalization = {
     .domain = "",
     .name = "LayerNormalization",
@@ -214,15 +150,4 @@ const struct esk_op esk_op_RMSNormalization = {
     .cpu = cpu,
     .gpu = gpu,
     .data = &(const bool){true},
-};
-
-const struct esk_op esk_op_GroupNormalization = {
-    .domain = "",
-    .name = "GroupNormalization",
-    .since = (const uint8_t[]){18, 21, 0},
-    .min_in = 3,
-    .min_out = 1,
-    .infer = group_infer,
-    .cpu = group_cpu,
-    .gpu = group_gpu,
 };

@@ -1,5 +1,5 @@
 /* Normalisations as exporters spell them: LayerNormalization and its relative without mean,
- * Softmax, LpNormalization. */
+ * GroupNormalization, Softmax. */
 #include "ir/pattern.h"
 
 /* Whether both reductions run over the same last axes and keep them; *axis is the first. */
@@ -101,6 +101,75 @@ static esk_status rms_norm(struct esk_match *m, bool *done) {
     return norm(m, true, done);
 }
 
+/* A value a channel: along axis 1 of x, one element along the others. */
+static bool along_channels(const struct esk_var *v, const struct esk_var *x) {
+    if (v->rank < x->rank - 1 || v->rank > x->rank || v->dtype != x->dtype)
+        return false;
+    for (int i = 0; i < v->rank; i++) {
+        int axis = x->rank - v->rank + i;
+        if (v->dim[i] != (axis == 1 ? x->dim[1] : 1))
+            return false;
+    }
+    return true;
+}
+
+static bool all_are(const struct esk_var *v, double value) {
+    struct esk_tensor t = esk_var_tensor(v);
+    for (int64_t i = 0; i < esk_var_count(v); i++)
+        if (esk_tensor_double(&t, i) != value)
+            return false;
+    return true;
+}
+
+/* Known values as a list of one a channel: those of a letter, or all `value`. */
+static esk_id as_list(struct esk_match *m, char letter, const struct esk_var *x, float value) {
+    const struct esk_var *v = esk_match_var(m, letter);
+    float *data = NULL;
+    if (!v) {
+        esk_id id = esk_match_floats(m, 1, &x->dim[1], &data);
+        for (int64_t i = 0; id != ESK_NONE && i < x->dim[1]; i++)
+            data[i] = value;
+        return id;
+    }
+    esk_id id = esk_match_temp(m);
+    if (id == ESK_NONE)
+        return id;
+    struct esk_var *list = m->graph->vars[id];
+    const char *name = list->name;
+    *list = *v;
+    list->name = name;
+    list->rank = 1;
+    list->dim[0] = x->dim[1];
+    return id;
+}
+
+/* Channels x as groups q, normalised as instances without scale (s) and bias (b), as channels
+ * again, and their own scale g and bias h. */
+static esk_status group_norm(struct esk_match *m, bool *done) {
+    const struct esk_var *x = esk_match_var(m, 'x'), *g = esk_match_var(m, 'g'),
+                         *h = esk_match_var(m, 'h'),
+                         *out = m->graph->vars[m->root->out[0]];
+    const struct esk_node *instance = esk_match_node(m, 'n');
+    const struct esk_var *q = m->graph->vars[instance->in[0]];
+    if (x->rank < 3 || q->rank < 3 || !esk_shape_equal(x->rank, x->dim, out->rank, out->dim) ||
+        x->dim[0] != q->dim[0] || q->dim[1] < 1 || x->dim[1] % q->dim[1] ||
+        esk_var_count(x) < 1 || (!g && x->dtype != ESK_FLOAT) ||
+        (g && (!along_channels(g, x) || !along_channels(h, x))) ||
+        !all_are(esk_match_var(m, 's'), 1) || !all_are(esk_match_var(m, 'b'), 0))
+        return ESK_OK;
+    esk_id in[3] = {esk_match_id(m, 'x'), as_list(m, 'g', x, 1), as_list(m, 'h', x, 0)};
+    struct esk_node *node =
+        in[1] == ESK_NONE || in[2] == ESK_NONE
+            ? NULL
+            : esk_match_add(m, "", "GroupNormalization", 3, in, ESK_NONE);
+    if (!node || !esk_node_set_int(m->graph, node, "num_groups", q->dim[1]) ||
+        !esk_node_set_float(m->graph, node, "epsilon",
+                            esk_attr_float(instance, "epsilon", 1e-5f)))
+        return esk_fail_memory(m->error, "a fused normalisation");
+    *done = true;
+    return ESK_OK;
+}
+
 /* x - max, e to that, divided by the sum over the same axis. */
 static esk_status softmax(struct esk_match *m, bool *done) {
     const struct esk_var *x = esk_match_var(m, 'x');
@@ -138,6 +207,8 @@ static esk_status softmax(struct esk_match *m, bool *done) {
 #define GAIN "Mul*(" INVERSE(VARIANCE) ",$s)"
 #define FLOW "Add*(Mul*(x," GAIN "),Sub($b,Mul*(m:ReduceMean(x,..)," GAIN ")))"
 
+#define GROUPS "Reshape(n:InstanceNormalization(Reshape(x,_),$s,$b),_)"
+
 #define MEAN_SQUARE "Add*(v:ReduceMean(" SQUARES("x") ",..),#e)"
 #define RMS QUOTIENT("x", MEAN_SQUARE)
 
@@ -151,6 +222,8 @@ const struct esk_pattern esk_patterns_norms[] = {
     {"fuse_norms", "Mul*(x,Mul*(" INVERSE(MEAN_SQUARE) ",$s))", rms_norm},
     {"fuse_norms", "Div(x," DEVIATION(MEAN_SQUARE) ")", rms_norm},
     {"fuse_norms", "Mul*(x," INVERSE(MEAN_SQUARE) ")", rms_norm},
+    {"fuse_norms", "Add*(Mul*(" GROUPS ",$g),$h)", group_norm},
+    {"fuse_norms", GROUPS, group_norm},
     {"fuse_norms",
      "Div(Exp(Sub(x,m:ReduceMax(x,..))),v:ReduceSum(Exp(Sub(x,m:ReduceMax(x,..))),..))",
      softmax},
