@@ -147,6 +147,8 @@ static void pack_numbers(void *dst, size_t bytes, const struct esk_tensor *const
         }
 }
 
+enum { WIDEN_FROM = 256 }; /* columns */
+
 static int64_t span_of(const struct shape *s) {
     int64_t per = 128 / s->bits;
     return s->block < per ? s->block : per;
@@ -193,7 +195,24 @@ static void known(struct esk_ctx *c, const struct shape *s) {
     int64_t spans = chunks * (per / span_of(s));
     struct esk_recipe *r =
         esk_add_recipe(c, rows == 1 ? "nbits, a row" : "nbits, 4 rows");
-    struct esk_kernel *k = esk_recipe_kernel(r, "matmul_nbits");
+    bool vec4 = s->k % 4 == 0, widened = false;
+    const struct esk_var *x = esk_in(c, A);
+    struct esk_ref_to wide;
+    struct esk_kernel *k;
+    /* each invocation reads the row: of packed halves, it would unpack all of them, which
+     * takes a CPU longer than the products */
+    if (c->limits->software && rows == 1 && vec4 && s->n >= WIDEN_FROM &&
+        esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE) == ESK_STORAGE_F16X2) {
+        widened = true;
+        wide = esk_recipe_scratch(r, (size_t)s->k * 4, ESK_STORAGE_F32);
+        k = esk_recipe_kernel(r, "widen");
+        esk_kernel_in(c, r, k, "X", A, ESK_VEC4);
+        esk_kernel_ref(k, "Y", r, wide, ESK_WRITE, ESK_VEC4);
+        esk_kernel_int(k, "count", s->k / 4);
+        esk_kernel_flat(k, c->limits, (uint64_t)s->k / 4);
+        k->bytes = 6.0 * (double)s->k;
+    }
+    k = esk_recipe_kernel(r, "matmul_nbits");
     struct esk_ref_to w = esk_recipe_form(
         r, "nbits", pack_numbers, 1, (esk_id[]){esk_in_id(c, B)}, P_COUNT, params,
         (size_t)(chunks * s->n) * 16, ESK_STORAGE_U32, ESK_UINT32);
@@ -202,8 +221,10 @@ static void known(struct esk_ctx *c, const struct shape *s) {
         (esk_id[]){esk_in_id(c, SCALES), esk_in_id(c, ZEROS), esk_in_id(c, BIAS)},
         P_COUNT, params, ((size_t)((spans + 1) * s->n) * (middle ? 4 : 8) + 15) & ~(size_t)15,
         ESK_STORAGE_F32, ESK_FLOAT);
-    bool vec4 = s->k % 4 == 0;
-    esk_kernel_in(c, r, k, "X", A, vec4 ? ESK_VEC4 : ESK_ELEMENT);
+    if (widened)
+        esk_kernel_ref(k, "X", r, wide, ESK_READ, ESK_VEC4);
+    else
+        esk_kernel_in(c, r, k, "X", A, vec4 ? ESK_VEC4 : ESK_ELEMENT);
     esk_kernel_ref(k, "W", r, w, ESK_READ, ESK_VEC4);
     esk_kernel_ref(k, "Z", r, z, ESK_READ, cols == 4 ? ESK_VEC4 : ESK_ELEMENT);
     esk_kernel_out(c, r, k, "Y", 0, cols == 4 ? ESK_VEC4 : ESK_ELEMENT);
