@@ -2,6 +2,8 @@
 // X: C4 vec4 [p_pixels, p_ic4]   W: the form of recipes/conv.h   Y: C4 vec4 [p_pixels, p_oc4]
 // SIGNAL: X is dense and has one channel; a "pixel" is a window of 4 * p_ic4 elements in a
 // row. 2: windows start at whole vec4s, w and sx count these; 1: X is read by elements; 0: C4.
+// 3: X is dense and a "pixel" is a patch: p_line vec4s, p_gap further the next, p_lines of them,
+// p_jump further those of the next channel; w, sx count vec4s, h the rows of all channels.
 // One invocation computes TILE pixels in a row and NV vec4s of channels, LO apart.
 // Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles.
 // Defines: TILE (1, 4 or 14) NV (1, 2 or 4); MASK: the last vec4 has pad channels;
@@ -17,8 +19,12 @@ vec4 window(int i) {
 #define INPUT(at, c) window((at) + 4 * (c))
 #define PITCH 1
 #else
+#if SIGNAL == 3
+#define INPUT(at, c) LOAD_X((at) + offset)
+#else
 #define INPUT(at, c) LOAD_X((at) + (c))
-#if SIGNAL == 2
+#endif
+#if SIGNAL >= 2
 #define PITCH 1
 #else
 #define PITCH ic4
@@ -77,6 +83,9 @@ void main() {
             sum[t * NV + j] = bias;
     }
     int at = GROUP.x * p_span * (4 * NV) * lo + lane, next = NV * lo;
+#if SIGNAL == 3
+    int offset = 0, line = p_line, lines = p_lines, in_line = 0, of_lines = 0;
+#endif
     for (int c = 0; c < ic4; c += DEPTH) {
         vec4 a[DEPTH * TILE];
 #define LOAD_PIXEL(t) a[t] = INPUT(pixel[t], c);
@@ -120,6 +129,17 @@ void main() {
         { WEIGHTS(3) PIXELS(TERMS_3) }
 #endif
         at += DEPTH * 4 * next;
+#if SIGNAL == 3
+        offset++;
+        in_line++;
+        bool over = in_line >= line;
+        in_line = over ? 0 : in_line;
+        offset += over ? p_gap : 0;
+        of_lines += over ? 1 : 0;
+        bool last = of_lines >= lines;
+        of_lines = last ? 0 : of_lines;
+        offset += last ? p_jump : 0;
+#endif
     }
     // One pixel a turn (lib/turns.glsl).
     int end = min(first + TILE, pixels) * oc4;

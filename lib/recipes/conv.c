@@ -167,6 +167,8 @@ esk_status esk_conv_recipes(struct esk_ctx *c, const struct esk_window *window,
     int64_t pitch = w.kernel[2], tap = 0;
     if (ic == 1 && esk_conv_signal(c, &w, oc, x->dim[0]))
         return ESK_OK;
+    if (group == 1 && esk_conv_patches(c, &w, oc, x->dim[0]))
+        return ESK_OK;
     if (w.kernel[0] == 1) {
         tap = trim(&w, 1) * pitch;
         tap += trim(&w, 2);

@@ -55,10 +55,10 @@ static void product(struct esk_ctx *c, struct esk_recipe *r, const struct esk_wi
                       (uint64_t)esk_divide_up(tiles, t.lanes / t.lo), 1);
     k->loop_iterations = (uint64_t)f->ic4;
     k->flops = 2.0 * (double)pixels * (double)f->icg * (double)f->oc;
-    double read = signal ? (double)(batch * esk_window_in(w)) / 4
-                         : (double)pixels * (double)f->ic4;
-    k->bytes = 16.0 * (read + (double)pixels * (double)f->oc4 +
-                       (double)esk_conv_form_vec4s(f));
+    double read =
+        signal ? (double)(batch * esk_window_in(w)) / 4 : (double)pixels * (double)f->ic4;
+    k->bytes =
+        16.0 * (read + (double)pixels * (double)f->oc4 + (double)esk_conv_form_vec4s(f));
 }
 
 void esk_conv_1x1(struct esk_ctx *c, const struct esk_window *w,
@@ -66,6 +66,35 @@ void esk_conv_1x1(struct esk_ctx *c, const struct esk_window *w,
     struct esk_recipe *r = esk_add_recipe(c, label_1x1(esk_is_known(c, 1)));
     r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
     product(c, r, w, f, batch, 0);
+}
+
+bool esk_conv_patches(struct esk_ctx *c, const struct esk_window *window, int64_t oc,
+                      int64_t batch) {
+    const struct esk_var *x = esk_in(c, 0);
+    struct esk_window w = *window;
+    int64_t ic = x->dim[1], taps = w.kernel[1] * w.kernel[2];
+    bool inside = w.begin[1] == 0 && w.begin[2] == 0 && w.dilation[2] == 1;
+    for (int i = 1; i < 3; i++)
+        inside =
+            inside &&
+            (w.out[i] - 1) * w.stride[i] + (w.kernel[i] - 1) * w.dilation[i] < w.in[i];
+    if (w.in[0] != 1 || w.out[0] != 1 || w.kernel[0] != 1 || !inside || ic * taps < 16 ||
+        x->layout != ESK_LAYOUT_DENSE || w.kernel[2] % 4 || w.stride[2] % 4 ||
+        w.in[2] % 4)
+        return false;
+    struct esk_conv_form f = esk_conv_form(oc, ic * taps, 1, 1, 1, ESK_CONV_EVEN);
+    struct esk_recipe *r = esk_add_recipe(c, "conv of patches");
+    r->out_layout[0] = ESK_LAYOUT_C4;
+    w.in[2] /= 4, w.stride[2] /= 4;
+    int64_t row = w.in[2], line = w.kernel[2] / 4, plane = row * w.in[1];
+    w.in[1] *= ic;
+    product(c, r, &w, &f, batch, 3);
+    struct esk_kernel *k = &r->kernels[r->n_kernels - 1];
+    esk_kernel_int(k, "line", line);
+    esk_kernel_int(k, "lines", w.kernel[1]);
+    esk_kernel_int(k, "gap", row * w.dilation[1] - line);
+    esk_kernel_int(k, "jump", plane - w.kernel[1] * w.dilation[1] * row);
+    return true;
 }
 
 bool esk_conv_signal(struct esk_ctx *c, const struct esk_window *window, int64_t oc,
@@ -82,7 +111,8 @@ bool esk_conv_signal(struct esk_ctx *c, const struct esk_window *window, int64_t
     bool inside = (w.out[2] - 1) * w.stride[2] + taps <= w.in[2] &&
                   (w.out[1] - 1) * w.stride[1] < w.in[1];
     if (w.in[0] != 1 || w.out[0] != 1 || w.kernel[0] != 1 || w.kernel[1] != 1 ||
-        w.dilation[2] != 1 || w.begin[1] || w.begin[2] || !inside || taps < 16 || taps % 4)
+        w.dilation[2] != 1 || w.begin[1] || w.begin[2] || !inside || taps < 16 ||
+        taps % 4)
         return false;
     struct esk_conv_form f = esk_conv_form(oc, taps, 1, 1, 1, ESK_CONV_EVEN);
     struct esk_recipe *r = esk_add_recipe(c, "conv of a signal");

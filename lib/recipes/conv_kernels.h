@@ -31,6 +31,10 @@ bool esk_conv_signal(struct esk_ctx *c, const struct esk_window *w, int64_t oc,
  * for this, or the input is in C4. */
 bool esk_conv_dense(struct esk_ctx *c, const struct esk_window *w,
                     const struct esk_conv_form *f, int64_t batch);
+/* Windows of a dense input that never meet padding and whose rows are whole vec4s, as a
+ * vision transformer's patches are: rows of a matrix. false: others, or an input in C4. */
+bool esk_conv_patches(struct esk_ctx *c, const struct esk_window *w, int64_t oc,
+                      int64_t batch);
 void esk_conv_depthwise(struct esk_ctx *c, const struct esk_window *w,
                         const struct esk_conv_form *f, int64_t batch);
 /* Adds nothing where it does not pay. 3 × 3, strides and dilations 1, two axes, one
