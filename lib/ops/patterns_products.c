@@ -1,4 +1,5 @@
-/* Factors before a matrix product go behind it, where they ride in its kernel. */
+/* Factors before a matrix product go behind it, where they ride in its kernel; a value for
+ * each column of a product by known weights goes into their form. */
 #include "ir/pattern.h"
 
 /* The value inside a factor keeps its shape: the factor's rank adds no axis. */
@@ -34,10 +35,27 @@ static esk_status product(struct esk_match *m, bool *done) {
     return ESK_OK;
 }
 
+/* MatMul(a, w) + b. */
+static esk_status linear(struct esk_match *m, bool *done) {
+    const struct esk_var *a = esk_match_var(m, 'a'), *w = esk_match_var(m, 'w'),
+                         *b = esk_match_var(m, 'b');
+    bool is_float = a->dtype == ESK_FLOAT || a->dtype == ESK_FLOAT16;
+    if (!is_float || w->rank != 2 || w->dtype != a->dtype || b->dtype != a->dtype ||
+        a->rank < 2 || b->rank < 1 || b->rank > a->rank || b->dim[b->rank - 1] != w->dim[1] ||
+        esk_var_count(b) != w->dim[1])
+        return ESK_OK;
+    esk_id in[3] = {esk_match_id(m, 'a'), esk_match_id(m, 'w'), esk_match_id(m, 'b')};
+    if (!esk_match_add(m, "esker", "Linear", 3, in, ESK_NONE))
+        return esk_fail_memory(m->error, "a product");
+    *done = true;
+    return ESK_OK;
+}
+
 const struct esk_pattern esk_patterns_products[] = {
     {"fuse_products", "MatMul(m:Mul*(a,#s),n:Mul*(b,#t))", product},
     {"fuse_products", "MatMul(m:Mul*(a,#s),b)", product},
     {"fuse_products", "MatMul(d:Div(a,#s),b)", product},
     {"fuse_products", "MatMul(a,n:Mul*(b,#t))", product},
+    {"fuse_products", "Add*(MatMul(a,$w),$b)", linear},
     {0},
 };
