@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "run/async.h"
+#include "run/recover.h"
 #include "run/request.h"
 
 #include <string.h>
@@ -31,7 +32,11 @@ esk_status esk_value_create_on_device(esk_session *session, esk_dtype dtype, int
     ESK_TRY(check_shape(dtype, rank, dims, &shape, error));
     if (!session->device)
         return esk_value_create(dtype, rank, dims, value, error);
-    return esk_value_make_on(session->env, session->device, &shape, 0, 0, value, error);
+    esk_recover_lock(session);
+    esk_status status =
+        esk_value_make_on(session->env, session->device, &shape, 0, 0, value, error);
+    esk_recover_unlock(session);
+    return status;
 }
 
 esk_status esk_value_from_gl_buffer(esk_session *session, esk_dtype dtype, int rank,
@@ -191,8 +196,7 @@ static esk_status take_inputs(const esk_binding *binding, struct esk_request *re
     for (uint32_t i = 0; i < binding->session->exec->graph->n_inputs; i++) {
         request->in[i] = (struct esk_bind_input){.tensor.rank = -1};
         if (binding->inputs[i])
-            ESK_TRY(esk_value_as_input(binding->inputs[i], binding->session->shared.device,
-                                       &request->in[i], error));
+            ESK_TRY(esk_request_input(request, i, binding->inputs[i], error));
     }
     return esk_request_check_inputs(request, error);
 }

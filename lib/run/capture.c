@@ -18,6 +18,7 @@ struct face {
 struct esk_captured {
     struct esk_captured *next;
     int id;
+    bool lost; /* with its device: no entry, no state */
     struct esk_entry *entry; /* a reference: it stays in the cache */
     struct esk_run_state *state; /* with its lease */
     struct face *inputs, *outputs;
@@ -88,11 +89,17 @@ esk_status esk_capture_check(esk_session *session, esk_error *error) {
 
 /* ---- captured graphs; under the session's capture lock ---- */
 
-static void drop(esk_session *session, struct esk_captured *c) {
+static void let_go(esk_session *session, struct esk_captured *c) {
     if (c->state)
         esk_state_give(session->exec, c->entry, c->state);
     if (c->entry)
         esk_exec_release(session->exec, c->entry);
+    c->state = NULL;
+    c->entry = NULL;
+}
+
+static void drop(esk_session *session, struct esk_captured *c) {
+    let_go(session, c);
     esk_free(c->inputs);
     esk_free(c->outputs);
     esk_free(c);
@@ -111,6 +118,15 @@ void esk_capture_finish(esk_session *session) {
         session->captured = c->next;
         drop(session, c);
     }
+}
+
+void esk_capture_lose(esk_session *session) {
+    pthread_mutex_lock(&session->capture_lock);
+    for (struct esk_captured *c = session->captured; c; c = c->next) {
+        let_go(session, c);
+        c->lost = true;
+    }
+    pthread_mutex_unlock(&session->capture_lock);
 }
 
 esk_status esk_session_release_graph(esk_session *session, int gpu_graph_id,
@@ -249,6 +265,13 @@ esk_status esk_capture_run(struct esk_request *r, esk_error *error) {
     pthread_mutex_lock(&session->capture_lock);
     struct esk_captured **at = find(session, r->call.graph_id), *c = *at;
     bool fresh = !c;
+    if (c && c->lost) {
+        pthread_mutex_unlock(&session->capture_lock);
+        return esk_fail(error, ESK_DEVICE_LOST,
+                        "graph %d was captured on a device that was lost; release the graph "
+                        "or run with another gpu_graph_id",
+                        r->call.graph_id);
+    }
     /* values of an earlier run that are filled again have to be known for the check */
     for (uint32_t i = 0; c && i < graph->n_outputs; i++) {
         struct esk_result *result = &r->results[i];

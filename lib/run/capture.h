@@ -11,5 +11,8 @@ esk_status esk_capture_check(esk_session *session, esk_error *error);
 esk_status esk_capture_run(struct esk_request *request, esk_error *error);
 /* All of them; no run may be in flight. */
 void esk_capture_finish(esk_session *session);
+/* The device is lost: what was captured is let go, and its runs are an error until it is
+ * released. No run may be in flight. */
+void esk_capture_lose(esk_session *session);
 
 #endif

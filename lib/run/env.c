@@ -146,7 +146,8 @@ void esk_env_release(struct esk_env *env, struct esk_open_device *device) {
     if (!device)
         return;
     pthread_mutex_lock(&env->lock);
-    if (!--device->refs && !device->settings.number[ESK_OPTION_PRESERVE_DEVICE]) {
+    if (!--device->refs && (!device->settings.number[ESK_OPTION_PRESERVE_DEVICE] ||
+                            device->provider->lost(device->device))) {
         struct esk_open_device **at = &env->devices;
         while (*at != device)
             at = &(*at)->next;

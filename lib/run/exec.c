@@ -44,14 +44,21 @@ static void destroy_entry(struct esk_exec *exec, struct esk_entry *entry) {
     esk_free(entry);
 }
 
+void esk_exec_forget(struct esk_exec *exec) {
+    for (uint32_t i = 0; i < exec->n_entries; i++)
+        destroy_entry(exec, exec->entries[i]);
+    exec->n_entries = 0;
+    exec->newest = NULL;
+    for (uint32_t i = 0; i < exec->n_bodies; i++)
+        esk_exec_destroy(exec->bodies[i].exec);
+    exec->n_bodies = 0;
+}
+
 void esk_exec_destroy(struct esk_exec *exec) {
     if (!exec)
         return;
-    for (uint32_t i = 0; i < exec->n_entries; i++)
-        destroy_entry(exec, exec->entries[i]);
+    esk_exec_forget(exec);
     esk_free(exec->entries);
-    for (uint32_t i = 0; i < exec->n_bodies; i++)
-        esk_exec_destroy(exec->bodies[i].exec);
     esk_free(exec->bodies);
     pthread_mutex_destroy(&exec->lock);
     esk_free(exec);

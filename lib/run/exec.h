@@ -65,6 +65,7 @@ esk_status esk_exec_create(const struct esk_exec_shared *shared,
                            const struct esk_graph *graph, struct esk_exec **exec,
                            esk_error *error);
 void esk_exec_destroy(struct esk_exec *exec); /* no run may be in flight */
+void esk_exec_forget(struct esk_exec *exec);  /* all plans, of bodies too; nor here */
 
 /* The entry for these inputs, bound if there is none, with a reference. `ahead`: no run
  * stands behind it and inputs have no bytes, so a plan that a cut ends says nothing of real

@@ -2,6 +2,8 @@
  * copies that outlive the plan. */
 #include "run/session.h"
 
+#include "run/recover.h"
+
 #include "base/mem.h"
 
 #include <string.h>
@@ -129,7 +131,9 @@ esk_status esk_session_get_stats(esk_session *session, esk_session_stats *stats,
     struct esk_exec *exec = session->exec;
     if (session->shared.provider) {
         struct esk_counters counters = {0};
+        esk_recover_lock(session);
         session->shared.provider->counters(session->shared.device, &counters);
+        esk_recover_unlock(session);
         stats->programs = counters.programs;
         stats->dispatches = counters.dispatches;
         stats->inline_dispatches = counters.inline_dispatches;

@@ -20,6 +20,8 @@
       "0 refuses software renderers such as llvmpipe")                                      \
     X(PRESERVE_DEVICE, "preserveDevice", BOOL, "0,1", "0", DEVICE,                          \
       "1 keeps the device open after its last session")                                     \
+    X(RECOVER, "recoverDevice", BOOL, "0,1", "0", SESSION,                                  \
+      "1: after its device was lost a session opens it anew with the next run")              \
     X(ROBUST, "enableRobustness", BOOL, "0,1", "0", DEVICE,                                 \
       "1 asks for a robust context, dropped where refused")                                 \
     X(VALIDATION, "validationMode", ENUM, "disabled|glOnly|wgpuOnly|basic|full", "basic",   \

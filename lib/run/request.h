@@ -39,6 +39,9 @@ esk_status esk_request_find_output(const esk_session *session, const char *name,
                                    uint32_t *index, esk_error *error);
 esk_status esk_request_check_input(const esk_session *session, uint32_t index,
                                    const struct esk_tensor *tensor, esk_error *error);
+/* Input `index` of the request is this value. */
+esk_status esk_request_input(struct esk_request *request, uint32_t index, esk_value *value,
+                             esk_error *error);
 /* After all inputs: none is missing, one free dimension has one size. */
 esk_status esk_request_check_inputs(const struct esk_request *request, esk_error *error);
 

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "run/capture.h"
+#include "run/recover.h"
 #include "run/request.h"
 #include "run/trace.h"
 
@@ -77,9 +78,22 @@ esk_status esk_request_check_input(const esk_session *session, uint32_t index,
     return ESK_INVALID_ARGUMENT;
 }
 
-static esk_status take_inputs(const esk_session *session, const char *const *names,
-                              esk_value *const *values, size_t count,
-                              struct esk_bind_input *inputs, esk_error *error) {
+esk_status esk_request_input(struct esk_request *r, uint32_t index, esk_value *value,
+                             esk_error *error) {
+    esk_session *session = r->session;
+    const struct esk_graph *graph = session->exec->graph;
+    esk_recover_lock(session);
+    const struct esk_device *device = session->shared.device;
+    esk_recover_unlock(session);
+    if (esk_value_as_input(value, device, &r->in[index], error) == ESK_OK)
+        return ESK_OK;
+    return esk_error_prefix(error, "input '%s'", graph->vars[graph->inputs[index]]->name);
+}
+
+static esk_status take_inputs(struct esk_request *r, const char *const *names,
+                              esk_value *const *values, size_t count, esk_error *error) {
+    const esk_session *session = r->session;
+    struct esk_bind_input *inputs = r->in;
     const struct esk_graph *graph = session->exec->graph;
     for (uint32_t i = 0; i < graph->n_inputs; i++)
         inputs[i] = (struct esk_bind_input){.tensor.rank = -1};
@@ -90,7 +104,7 @@ static esk_status take_inputs(const esk_session *session, const char *const *nam
             return esk_fail(error, ESK_INVALID_ARGUMENT, "input '%s': its value is NULL",
                             names[i]);
         ESK_TRY(esk_request_check_input(session, at, &values[i]->tensor, error));
-        ESK_TRY(esk_value_as_input(values[i], session->shared.device, &inputs[at], error));
+        ESK_TRY(esk_request_input(r, at, values[i], error));
     }
     return ESK_OK;
 }
@@ -222,7 +236,7 @@ esk_status esk_request_take(struct esk_request *r, const char *const *input_name
         n_outputs = r->session->exec->graph->n_outputs;
     if (!outputs || (n_inputs && (!input_names || !inputs)))
         return esk_fail(error, ESK_INVALID_ARGUMENT, "a run: an array is NULL");
-    ESK_TRY(take_inputs(r->session, input_names, inputs, n_inputs, r->in, error));
+    ESK_TRY(take_inputs(r, input_names, inputs, n_inputs, error));
     ESK_TRY(esk_request_check_inputs(r, error));
     ESK_TRY(take_outputs(r->session, output_names, outputs, n_outputs, r->results,
                          r->indexes, error));
@@ -231,18 +245,30 @@ esk_status esk_request_take(struct esk_request *r, const char *const *input_name
     return ESK_OK;
 }
 
+static esk_status run(struct esk_request *r, esk_error *error) {
+    struct esk_run_call *call = &r->call;
+    bool capture = call->graph_id >= 0 && r->session->settings.number[ESK_OPTION_CAPTURE];
+    return capture ? esk_capture_run(r, error)
+                   : esk_exec_run(r->session->exec, r->in, r->results, call, error);
+}
+
+static esk_status run_and_recover(struct esk_request *r, esk_error *error) {
+    ESK_TRY(esk_recover_enter(r, error));
+    esk_status status = run(r, error);
+    esk_recover_leave(r->session);
+    return status;
+}
+
 esk_status esk_request_run(struct esk_request *r, esk_error *error) {
     const struct esk_graph *graph = r->session->exec->graph;
     struct esk_run_call *call = &r->call;
+    bool recovers = r->session->device && r->session->settings.number[ESK_OPTION_RECOVER];
     if (!call->profile &&
         atomic_load_explicit(&r->session->profiling, memory_order_acquire))
         call->profile = r->session->profile;
     uint64_t start = call->profile ? esk_trace_now() : 0;
     call->run = esk_trace_run(call->profile);
-    bool capture = call->graph_id >= 0 && r->session->settings.number[ESK_OPTION_CAPTURE];
-    esk_status status = capture ? esk_capture_run(r, error)
-                                : esk_exec_run(r->session->exec, r->in, r->results, call,
-                                               error);
+    esk_status status = recovers ? run_and_recover(r, error) : run(r, error);
     esk_trace_phase(call->profile, call->run, "model_run", start);
     if (status == ESK_OK) {
         for (size_t i = 0; i < r->n_outputs; i++)

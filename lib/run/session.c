@@ -290,6 +290,20 @@ static esk_status create(struct esk_session *session, const esk_session_options 
     return ESK_OK;
 }
 
+static bool make_locks(struct esk_session *session) {
+    pthread_mutex_t *const locks[] = {&session->lock, &session->capture_lock,
+                                      &session->recovery};
+    enum { LOCKS = sizeof locks / sizeof *locks };
+    int n = 0;
+    while (n < LOCKS && !pthread_mutex_init(locks[n], NULL))
+        n++;
+    if (n == LOCKS && !pthread_cond_init(&session->landed, NULL))
+        return true;
+    while (n-- > 0)
+        pthread_mutex_destroy(locks[n]);
+    return false;
+}
+
 /* Takes the model over, on failure too. */
 static esk_status create_over(esk_env *env, struct esk_model *model,
                               const esk_session_options *options, esk_session **session,
@@ -299,12 +313,7 @@ static esk_status create_over(esk_env *env, struct esk_model *model,
         esk_model_destroy(model);
         return esk_fail_memory(error, "a session");
     }
-    bool locks = !pthread_mutex_init(&made->lock, NULL);
-    if (locks && pthread_mutex_init(&made->capture_lock, NULL)) {
-        pthread_mutex_destroy(&made->lock);
-        locks = false;
-    }
-    if (!locks) {
+    if (!make_locks(made)) {
         esk_free(made);
         esk_model_destroy(model);
         return esk_fail(error, ESK_INTERNAL, "a mutex cannot be made");
@@ -385,6 +394,8 @@ static void destroy(void *user) {
     esk_env_drop_constants(env);
     pthread_mutex_destroy(&session->lock);
     pthread_mutex_destroy(&session->capture_lock);
+    pthread_mutex_destroy(&session->recovery);
+    pthread_cond_destroy(&session->landed);
     esk_free(session);
     esk_env_leave_end(env);
 }

@@ -40,6 +40,10 @@ struct esk_session {
     atomic_bool profiling;  /* until its end was asked for */
     pthread_mutex_t capture_lock; /* guards `captured`; held while one of them runs */
     struct esk_captured *captured; /* owned */
+    pthread_mutex_t recovery; /* guards what follows, and `device` and `shared` while they
+                                 may change */
+    pthread_cond_t landed;    /* a run ended */
+    uint32_t in_flight;       /* runs, where the session recovers */
     char **lists[2];       /* owned: host names, disabled passes; NULL-terminated */
 };
 

@@ -86,6 +86,98 @@ static bool a_lost_device_is_named(struct scene *s) {
     return true;
 }
 
+/* With recoverDevice the next run opens the device anew; what lay on the old one is named. */
+static bool a_session_recovers(struct scene *s) {
+    static const int64_t dims[] = {4, 8};
+    esk_env *env;
+    struct op_case *made;
+    esk_session *session;
+    esk_value *x, *there, *again;
+    esk_session_stats before, after;
+
+    MUST(open_one(s, two_ops,
+                  "strict=1,threads=pool,recoverDevice=1,enableGraphCapture=1", &env, &made,
+                  &session));
+    x = made->inputs.values[0];
+    GIVES(s, esk_value_create_on_device(session, ESK_FLOAT, 2, dims, &there, error), ESK_OK, "");
+    MUST(scene_keep(s, there, drop_value));
+    GIVES(s, esk_value_copy(x, there, error), ESK_OK, "");
+    GIVES(s, run_graph(session, made, x, -1, error), ESK_OK, "");
+    GIVES(s, run_graph(session, made, x, 4, error), ESK_OK, "");
+    GIVES(s, run_graph(session, made, there, -1, error), ESK_OK, "");
+    MUST(scene_stats(s, session, &before));
+    set(&(struct nullgl_faults){.lose_after = 1});
+    GIVES(s, run_graph(session, made, x, -1, error), ESK_DEVICE_LOST, "MatMul_0");
+    /* what is opened anew is lost as well */
+    GIVES(s, run_graph(session, made, x, -1, error), ESK_DEVICE_LOST, "MatMul_0");
+    set(&(struct nullgl_faults){0});
+    GIVES(s, run_graph(session, made, there, -1, error), ESK_DEVICE_LOST, "input '");
+    GIVES(s, run_graph(session, made, x, -1, error), ESK_OK, "");
+    GIVES(s, run_graph(session, made, x, -1, error), ESK_OK, "");
+    GIVES(s, run_graph(session, made, there, -1, error), ESK_DEVICE_LOST, "input '");
+    MUST(scene_stats(s, session, &after));
+    CHECK(s, after.weight_bytes == before.weight_bytes && after.weight_bytes,
+          "weights take %u bytes, before the loss %u", (unsigned)after.weight_bytes,
+          (unsigned)before.weight_bytes);
+    GIVES(s, run_graph(session, made, x, 4, error), ESK_DEVICE_LOST, "graph 4");
+    GIVES(s, esk_session_release_graph(session, 4, error), ESK_OK, "");
+    GIVES(s, run_graph(session, made, x, 4, error), ESK_OK, "");
+    GIVES(s, esk_value_create_on_device(session, ESK_FLOAT, 2, dims, &again, error), ESK_OK, "");
+    MUST(scene_keep(s, again, drop_value));
+    GIVES(s, run_graph(session, made, again, -1, error), ESK_OK, "");
+    return true;
+}
+
+struct unlucky {
+    esk_session *session;
+    struct op_case *made;
+    unsigned good, lost, other;
+};
+
+static void *run_often(void *user) {
+    struct unlucky *u = user;
+
+    for (int i = 0; i < 60; i++) {
+        esk_status status =
+            run_graph(u->session, u->made, u->made->inputs.values[0], -1, NULL);
+
+        u->good += status == ESK_OK;
+        u->lost += status == ESK_DEVICE_LOST;
+        u->other += status != ESK_OK && status != ESK_DEVICE_LOST;
+        if (status == ESK_DEVICE_LOST)
+            set(&(struct nullgl_faults){0});
+    }
+    return NULL;
+}
+
+/* The device is lost under runs of several threads: each run ends, and those after it work. */
+static bool threads_recover(struct scene *s) {
+    enum { THREADS = 4 };
+    struct unlucky unlucky[THREADS];
+    pthread_t threads[THREADS];
+    esk_env *env;
+    struct op_case *made;
+    esk_session *session;
+    unsigned good = 0, lost = 0;
+
+    MUST(open_one(s, two_ops, "strict=1,recoverDevice=1", &env, &made, &session));
+    set(&(struct nullgl_faults){.lose_after = 60});
+    for (int i = 0; i < THREADS; i++) {
+        unlucky[i] = (struct unlucky){.session = session, .made = made};
+        CHECK(s, !pthread_create(&threads[i], NULL, run_often, &unlucky[i]), "no thread");
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        CHECK(s, !unlucky[i].other, "%u runs failed otherwise", unlucky[i].other);
+        good += unlucky[i].good;
+        lost += unlucky[i].lost;
+    }
+    set(&(struct nullgl_faults){0});
+    CHECK(s, lost && good > lost, "%u runs were good, %u lost", good, lost);
+    GIVES(s, run_graph(session, made, made->inputs.values[0], -1, error), ESK_OK, "");
+    return true;
+}
+
 static bool a_fence_that_never_comes(struct scene *s) {
     esk_env *env;
     struct op_case *made;
@@ -385,6 +477,8 @@ static bool sessions_come_and_go(struct scene *s) {
 static const struct table_test tests[] = {
 #define ROW(name) {#name, name}
     ROW(a_lost_device_is_named),
+    ROW(a_session_recovers),
+    ROW(threads_recover),
     ROW(a_fence_that_never_comes),
     ROW(a_hanging_run_can_be_terminated),
     ROW(out_of_device_memory),
