@@ -33,7 +33,8 @@ extern "C" {
     X(TIMEOUT, 10, "time-out")                                                              \
     X(CANCELLED, 11, "cancelled")                                                           \
     X(FALLBACK, 12, "a node would fall back in strict mode")                                \
-    X(INTERNAL, 13, "internal error")
+    X(INTERNAL, 13, "internal error")                                                       \
+    X(VALIDATION, 14, "a check of validationMode full failed")
 
 typedef enum esk_status {
 #define ESK_STATUS_ENUM(name, value, text) ESK_##name = value,

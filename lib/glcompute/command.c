@@ -598,6 +598,10 @@ uint64_t esk_gl_replay(struct esk_gl *gl, const struct esk_gl_record *record,
         ESK_GL(gl, MemoryBarrier(record->barriers));
     for (uint32_t i = 0; i < s->n_commands; i++) {
         const struct esk_gl_command *c = &record->commands[s->first_command + i];
+        bool first = !i || c[-1].source != c->source;
+        bool last = i + 1 == s->n_commands || c[1].source != c->source;
+        if (replay->look && first && !replay->look(replay->user, c->source, false))
+            return i;
         bool group = replay->groups && gl->PushDebugGroup && gl->PopDebugGroup;
         if (group)
             ESK_GL(gl, PushDebugGroup(GL_DEBUG_SOURCE_APPLICATION_KHR, i, -1, c->label));
@@ -627,7 +631,8 @@ uint64_t esk_gl_replay(struct esk_gl *gl, const struct esk_gl_record *record,
             ESK_GL(gl, Flush());
         if (group)
             ESK_GL(gl, PopDebugGroup());
-        if (stopped(replay->stop))
+        if (stopped(replay->stop) ||
+            (replay->look && last && !replay->look(replay->user, c->source, true)))
             return i + 1;
     }
     return s->n_commands;

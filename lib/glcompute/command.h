@@ -109,6 +109,10 @@ struct esk_gl_replay {
     uint32_t flush;             /* after so many dispatches; 0: never */
     const atomic_bool *stop;    /* looked at after each dispatch; NULL: none */
     struct esk_gl_timer *timer; /* may be NULL */
+    /* before a command of the plan and after its last piece; false ends it; NULL: nobody
+     * looks */
+    bool (*look)(void *user, uint32_t source, bool after);
+    void *user;
 };
 
 /* Issues a stage's commands, to its end or until it is stopped; returns how many

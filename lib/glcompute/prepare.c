@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "glcompute/check.h"
 
 #include <string.h>
 
@@ -167,6 +168,7 @@ static void destroy_lease(struct esk_lease *lease) {
     else
         esk_gl_cache_give(&memory->pools[ESK_GL_POOL_UNIFORM], lease->params);
     esk_gl_memory_sweep(memory);
+    esk_gl_check_destroy(lease->check);
     esk_free(lease->slots);
     esk_free(lease->own);
     esk_free(lease->bound);
@@ -525,6 +527,11 @@ static esk_status run_current(struct esk_lease *lease, uint32_t stage,
     for (uint32_t i = 0; i < s->n_uploads; i++)
         ESK_TRY(upload(lease, &s->uploads[i], host, error));
     ESK_TRY(write_late(lease, stage, host, error));
+    if (device->options.debug && !lease->check &&
+        !(lease->check = esk_gl_check_create(lease)))
+        return esk_fail_memory(error, "checks of values");
+    if (lease->check)
+        esk_gl_check_begin(lease->check, stage, error);
     if (lease->times)
         ESK_TRY(ready_timer(screen, p->record.stages[stage].n_commands, error));
     const struct esk_gl_replay replay = {
@@ -539,6 +546,8 @@ static esk_status run_current(struct esk_lease *lease, uint32_t stage,
                  : device->info.software                    ? 0
                                                             : device->options.max_pending,
         .stop = call->stop,
+        .look = lease->check ? esk_gl_check_command : NULL,
+        .user = lease->check,
     };
     uint64_t issued = esk_gl_replay(gl, &p->record, stage, &replay);
     screen->counters.dispatches += issued;
@@ -555,6 +564,8 @@ static esk_status run_current(struct esk_lease *lease, uint32_t stage,
         if (lease->times)
             ESK_TRY(take_times(lease, stage, error));
     }
+    if (lease->check)
+        ESK_TRY(esk_gl_check_end(lease->check));
     if (call->stop && atomic_load_explicit(call->stop, memory_order_relaxed))
         return esk_fail(error, ESK_CANCELLED, "the run was terminated");
     for (uint32_t i = 0; i < s->n_readbacks; i++)

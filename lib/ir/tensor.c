@@ -151,6 +151,18 @@ double esk_tensor_double(const struct esk_tensor *tensor, int64_t i) {
     }
 }
 
+int64_t esk_tensor_find_nan(const struct esk_tensor *tensor) {
+    bool floats = tensor->dtype == ESK_FLOAT || tensor->dtype == ESK_DOUBLE ||
+                  tensor->dtype == ESK_FLOAT16 || tensor->dtype == ESK_BFLOAT16;
+    int64_t count = tensor->rank < 0 ? 0 : esk_shape_product(tensor->dim, 0, tensor->rank);
+    for (int64_t i = 0; floats && tensor->data && i < count; i++) {
+        double value = esk_tensor_double(tensor, i);
+        if (value != value)
+            return i;
+    }
+    return -1;
+}
+
 int64_t esk_tensor_int(const struct esk_tensor *tensor, int64_t i) {
     switch (tensor->dtype) {
     case ESK_FLOAT:

@@ -39,6 +39,8 @@ void esk_shape_print(struct esk_text *text, esk_dtype dtype, int rank, const int
 /* Element i of a tensor of a numeric type, as double or int64 (bool counts as 0/1). Slow:
  * for small host values. */
 double esk_tensor_double(const struct esk_tensor *tensor, int64_t i);
+/* The first element that is NaN; -1: none is, or the type has none, or there are no data. */
+int64_t esk_tensor_find_nan(const struct esk_tensor *tensor);
 int64_t esk_tensor_int(const struct esk_tensor *tensor, int64_t i);
 void esk_tensor_set_double(struct esk_tensor *tensor, int64_t i, double value);
 void esk_tensor_set_int(struct esk_tensor *tensor, int64_t i, int64_t value);

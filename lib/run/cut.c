@@ -367,8 +367,11 @@ static esk_status run_between(struct esk_exec *exec, const struct esk_plan *plan
         struct machine m = {.exec = exec, .plan = plan, .node = node, .in = in, .bag = bag,
                             .call = call, .error = error};
         status = run_machine(&m, state->host, out);
-    } else if (status == ESK_OK)
+    } else if (status == ESK_OK) {
         status = run_sized(plan, node, in, out, bag, error);
+        if (status == ESK_OK && exec->shared->validate)
+            status = esk_validate_node(plan->graph, node, in, out, error);
+    }
     if (status == ESK_OK)
         esk_trace_host(call->profile, call->run, plan->graph, node, start);
     for (uint32_t i = 0; status == ESK_OK && i < node->n_out; i++)

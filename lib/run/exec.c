@@ -193,7 +193,8 @@ void esk_exec_release(struct esk_exec *exec, struct esk_entry *entry) {
 
 /* ---- one run ---- */
 
-static esk_status run_host_node(const struct esk_plan *plan, struct esk_run_state *state,
+static esk_status run_host_node(const struct esk_exec_shared *shared,
+                                const struct esk_plan *plan, struct esk_run_state *state,
                                 esk_id id, esk_error *error) {
     const struct esk_node *node = plan->graph->nodes[id];
     struct esk_arena *scratch = &state->scratch;
@@ -210,6 +211,8 @@ static esk_status run_host_node(const struct esk_plan *plan, struct esk_run_stat
             out[i] = state->host[node->out[i]];
     if (status == ESK_OK)
         status = esk_cpu_run(plan->graph, node, in, out, NULL, NULL, scratch, error);
+    if (status == ESK_OK && shared->validate)
+        status = esk_validate_node(plan->graph, node, in, out, error);
     esk_arena_reset(scratch);
     return status;
 }
@@ -236,7 +239,7 @@ static esk_status run_stages(struct esk_exec *exec, struct esk_entry *entry,
         for (uint32_t i = 0; i < stage->n_host_nodes; i++) {
             uint64_t start = call->profile ? esk_trace_now() : 0;
             ESK_TRY(esk_run_stopped(call, error));
-            ESK_TRY(run_host_node(plan, state, stage->host_nodes[i], error));
+            ESK_TRY(run_host_node(exec->shared, plan, state, stage->host_nodes[i], error));
             esk_trace_host(call->profile, call->run, plan->graph,
                            plan->graph->nodes[stage->host_nodes[i]], start);
         }

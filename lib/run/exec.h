@@ -17,6 +17,7 @@ struct esk_exec_shared {
     const struct esk_provider *provider;
     struct esk_device *device;
     uint32_t most_plans;
+    bool validate; /* values are looked at as they are made */
     struct esk_run_tuning *tuning; /* owned by the session; NULL: off */
 };
 
@@ -125,5 +126,10 @@ esk_status esk_cut_run(struct esk_exec *exec, struct esk_entry *entry,
                        struct esk_run_state *state, const struct esk_bind_input *inputs,
                        struct esk_result *results, const struct esk_run_call *call,
                        esk_error *error);
+
+/* validate.c: VALIDATION for a node that makes NaN of numbers. */
+esk_status esk_validate_node(const struct esk_graph *graph, const struct esk_node *node,
+                             const struct esk_tensor *in, const struct esk_tensor *out,
+                             esk_error *error);
 
 #endif

@@ -165,14 +165,18 @@ void esk_settings_warn(const struct esk_settings *settings, const struct esk_log
                     rows[i].key);
 }
 
+bool esk_settings_validate(const struct esk_settings *settings) {
+    return settings->number[ESK_OPTION_VALIDATION] == 4;
+}
+
 void esk_settings_device(const struct esk_settings *settings,
                          struct esk_device_options *options) {
     const int64_t *n = settings->number;
     *options = (struct esk_device_options){
         .device_id = (int)n[ESK_OPTION_DEVICE_ID],
         .allow_software = n[ESK_OPTION_ALLOW_SOFTWARE],
-        .robust = n[ESK_OPTION_ROBUST],
-        .debug = n[ESK_OPTION_VALIDATION] == 4,
+        .robust = n[ESK_OPTION_ROBUST] || esk_settings_validate(settings),
+        .debug = esk_settings_validate(settings),
         .prefer_low_power = n[ESK_OPTION_POWER] == 1,
         .clamp = n[ESK_OPTION_CLAMP],
         .read_path = (int)n[ESK_OPTION_READ_PATH] - 1,

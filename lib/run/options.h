@@ -25,7 +25,8 @@
     X(ROBUST, "enableRobustness", BOOL, "0,1", "0", DEVICE,                                 \
       "1 asks for a robust context, dropped where refused")                                 \
     X(VALIDATION, "validationMode", ENUM, "disabled|glOnly|wgpuOnly|basic|full", "basic",   \
-      DEVICE, "basic checks GL errors once a run; full checks every call, with KHR_debug")  \
+      DEVICE, "basic: GL errors once a run; full: every call, KHR_debug, a robust context, "\
+      "an error for a node that makes NaN and an output not of its declared shape")         \
     X(MAX_BINDING, "maxStorageBufferBindingSize", INT, "0..2147483647", "0", DEVICE,        \
       "bytes of a storage binding, larger tensors go by pieces; 0 is the device's limit")    \
     X(FENCE_TIMEOUT, "fenceTimeoutMs", INT, "1..3600000", "60000", DEVICE,                  \
@@ -133,6 +134,9 @@ esk_status esk_settings_set(struct esk_settings *settings, const char *key, cons
 
 /* One warning for each given key that does nothing. */
 void esk_settings_warn(const struct esk_settings *settings, const struct esk_logger *log);
+
+/* validationMode is full. */
+bool esk_settings_validate(const struct esk_settings *settings);
 
 /* The device part. */
 void esk_settings_device(const struct esk_settings *settings,

@@ -45,4 +45,8 @@ esk_status esk_request_input(struct esk_request *request, uint32_t index, esk_va
 /* After all inputs: none is missing, one free dimension has one size. */
 esk_status esk_request_check_inputs(const struct esk_request *request, esk_error *error);
 
+/* validate.c: VALIDATION for an output that is not as the model declares it. */
+esk_status esk_validate_output(const esk_value_info *declared,
+                               const struct esk_tensor *tensor, esk_error *error);
+
 #endif

@@ -270,6 +270,11 @@ esk_status esk_request_run(struct esk_request *r, esk_error *error) {
     call->run = esk_trace_run(call->profile);
     esk_status status = recovers ? run_and_recover(r, error) : run(r, error);
     esk_trace_phase(call->profile, call->run, "model_run", start);
+    for (uint32_t i = 0; status == ESK_OK && r->session->shared.validate &&
+                         i < graph->n_outputs; i++)
+        if (r->results[i].value)
+            status = esk_validate_output(esk_model_output(r->session->model, i),
+                                         &r->results[i].value->tensor, error);
     if (status == ESK_OK) {
         for (size_t i = 0; i < r->n_outputs; i++)
             r->outputs[i] = r->results[r->indexes[i]].value;

@@ -253,6 +253,7 @@ static esk_status create(struct esk_session *session, const esk_session_options 
                 .no_int64 = !session->settings.number[ESK_OPTION_INT64],
             },
         .most_plans = (uint32_t)session->settings.number[ESK_OPTION_PLAN_CACHE],
+        .validate = esk_settings_validate(&session->settings),
     };
     ESK_TRY(esk_model_give(session->model, options ? &options->given : NULL, error));
     ESK_TRY(esk_model_describe(session->model, error));

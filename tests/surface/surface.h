@@ -67,6 +67,11 @@ bool external_data_on_disk_is_shared(struct scene *s);
 bool given_memory_is_shared(struct scene *s);
 bool folded_weights_are_shared(struct scene *s);
 
+/* validate.c: validationMode full */
+bool nan_is_named_where_it_is_made(struct scene *s);
+bool nan_is_let_through_elsewhere(struct scene *s);
+bool shapes_that_are_not_as_declared(struct scene *s);
+
 /* caches.c: buffer caches */
 bool cache_modes(struct scene *s);
 bool caches_of_steady_runs(struct scene *s);
