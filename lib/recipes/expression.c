@@ -245,12 +245,32 @@ static bool write_arg(struct esk_body *b, const struct esk_node *node, uint32_t 
     return b->read(b->user, id, arg);
 }
 
+static bool is_own(const struct esk_body *b, const struct esk_text *arg) {
+    for (uint32_t k = 0; k < b->n; k++)
+        if (strcmp(esk_text_str(arg), b->names[k]) == 0)
+            return true;
+    return false;
+}
+
+/* Sums and products begin with what the body has made: which side of its Add a graph has
+ * the residual on makes no other program. */
+static void order_args(const struct esk_body *b, const char *glsl, struct esk_text *args) {
+    bool either = strcmp(glsl, "($a + $b)") == 0 || strcmp(glsl, "($a * $b)") == 0;
+    if (either && !is_own(b, &args[0]) && is_own(b, &args[1])) {
+        struct esk_text first = args[0];
+        args[0] = args[1];
+        args[1] = first;
+    }
+}
+
 bool esk_body_expr(struct esk_body *b, const struct esk_node *node, const char *glsl,
                    uint32_t n_in, uint32_t late, struct esk_text *expr) {
     struct esk_text args[3] = {{0}};
     bool good = glsl && n_in <= 3;
     for (uint32_t i = 0; i < n_in && good; i++)
         good = write_arg(b, node, i, late >> i & 1, &args[i]);
+    if (good)
+        order_args(b, glsl, args);
     if (good)
         substitute(expr, &b->scalars, glsl, args, node);
     for (uint32_t i = 0; i < 3; i++) {
