@@ -125,6 +125,50 @@ static esk_status transposed(struct esk_match *m, bool *done) {
     return attention(m, true, done);
 }
 
+/* Whether the node takes from x, along its last axis, the half that begins at `start`. */
+static bool takes_half(const struct esk_match *m, const struct esk_node *slice,
+                       const struct esk_var *x, int64_t start) {
+    int64_t from, axis = x->rank - 1, step = 1, size = x->dim[x->rank - 1];
+    uint32_t n;
+    const struct esk_var *half = m->graph->vars[slice->out[0]];
+    if (!esk_match_ints(m, slice, 1, NULL, &from, 1, &n) || n != 1 ||
+        half->rank != x->rank || half->dim[x->rank - 1] * 2 != size)
+        return false;
+    if (slice->n_in > 3 && slice->in[3] != ESK_NONE &&
+        (!esk_match_ints(m, slice, 3, NULL, &axis, 1, &n) || n != 1))
+        return false;
+    if (slice->n_in > 4 && slice->in[4] != ESK_NONE &&
+        (!esk_match_ints(m, slice, 4, NULL, &step, 1, &n) || n != 1))
+        return false;
+    return (axis == x->rank - 1 || axis == -1) && step == 1 &&
+           (from == start || from == start - size) && (start || from == 0);
+}
+
+/* Broadcast to x, but whole along the last axis. */
+static bool turns(const struct esk_var *v, const struct esk_var *x) {
+    return v->rank >= 1 && v->dtype == x->dtype && covers(v, x) &&
+           v->dim[v->rank - 1] == x->dim[x->rank - 1];
+}
+
+static esk_status half_turn(struct esk_match *m, bool *done) {
+    const struct esk_var *x = esk_match_var(m, 'x'), *c = esk_match_var(m, 'c'),
+                         *s = esk_match_var(m, 's');
+    const struct esk_node *joined = esk_match_node(m, 'j');
+    int axis;
+    if (x->rank < 1 || !is_float(x) || x->dim[x->rank - 1] % 2 || !turns(c, x) ||
+        !turns(s, x) ||
+        !esk_shape_axis(esk_attr_int(joined, "axis", 0), x->rank, &axis) ||
+        axis != x->rank - 1 ||
+        !takes_half(m, esk_match_node(m, 'h'), x, x->dim[x->rank - 1] / 2) ||
+        !takes_half(m, esk_match_node(m, 'l'), x, 0))
+        return ESK_OK;
+    esk_id in[3] = {esk_match_id(m, 'x'), esk_match_id(m, 'c'), esk_match_id(m, 's')};
+    if (!esk_match_add(m, "esker", "HalfTurn", 3, in, ESK_NONE))
+        return esk_fail_memory(m->error, "a rotary embedding");
+    *done = true;
+    return ESK_OK;
+}
+
 #define QUERIES "{m:Mul*(q,#a)/e:Div(q,#a)/q}"
 #define KEYS "{n:Mul*(t,#b)/i:Div(t,#b)/t}"
 #define PAIRS "MatMul(" QUERIES "," KEYS ")"
@@ -136,6 +180,8 @@ static esk_status transposed(struct esk_match *m, bool *done) {
 #define GUARDED "z:Where(IsNaN(" WEIGHTS "),=0," WEIGHTS ")"
 
 const struct esk_pattern esk_patterns_attention[] = {
+    {"fuse_attention", "Add*(Mul*(j:Concat(Neg(h:Slice(x,..)),l:Slice(x,..)),s),Mul*(x,c))",
+     half_turn},
     {"fuse_attention", "Transpose(MatMul(" WEIGHTS ",v))", transposed},
     {"fuse_attention", "Transpose(MatMul(" GUARDED ",v))", transposed},
     {"fuse_attention", "MatMul(" WEIGHTS ",v)", plain},
