@@ -70,10 +70,12 @@ static esk_status focus(struct esk_match *m, bool *done) {
     }
     if (mask != (1u << QUARTERS) - 1)
         return ESK_OK;
-    /* an odd extent has kernels of its own: one more tap of zero */
+    /* with more channels than an image has, an odd extent has kernels of its own: one more
+     * tap of zero */
     int64_t oc = w->dim[0], ic = w->dim[1] / QUARTERS, kh = w->dim[2], kw = w->dim[3];
-    int64_t dims[4] = {oc, ic, 2 * kh + 1, 2 * kw + 1};
-    int64_t wide[4] = {2 * pads[0], 2 * pads[1], 2 * pads[2] + 1, 2 * pads[3] + 1};
+    int64_t odd = ic > 4;
+    int64_t dims[4] = {oc, ic, 2 * kh + odd, 2 * kw + odd};
+    int64_t wide[4] = {2 * pads[0], 2 * pads[1], 2 * pads[2] + odd, 2 * pads[3] + odd};
     float *data;
     esk_id in[3] = {source, esk_match_floats(m, 4, dims, &data),
                     conv->n_in > 2 ? conv->in[2] : ESK_NONE};
