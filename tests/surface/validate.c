@@ -32,6 +32,11 @@ bool nan_is_named_where_it_is_made(struct scene *s) {
         /* in C4, whose pad lanes do not count */
         {"Conv(float[1,3,4,4]=2, float[5,3,1,1]!=-1) | Sqrt() | GlobalAveragePool()",
          {"NaN at [0,0,0,0]", "nothing that it reads", ""}},
+        {"Conv(float[1,3,4,4]=2, float[5,3,1,1]!=1,1,1,1,1,1,1,1,1,-1,-1,-1,1,1,1) | Sqrt() | "
+         "GlobalAveragePool()",
+         {"NaN at [0,3,0,0]", "output", ""}},
+        {"Conv(float[1,3,4,4]=2, float[5,3,1,1]!=1) | Div($, $) | GlobalAveragePool()",
+         {NULL, NULL, NULL}},
         /* in its place in a Concat */
         {"Sqrt(float[3,5]=1,1,1,1,1,1,1,1,-1,1) | Neg(~float[3,7]) | Concat($, $0) axis=1",
          {"Sqrt 'Sqrt_0'", "NaN at [1,3]", ""}},
