@@ -2,6 +2,8 @@
  * commands, programs or plans. */
 #include "glcompute/buffer.h"
 
+#include "glcompute/timer.h"
+
 #include "base/error.h"
 #include "base/mem.h"
 
@@ -145,7 +147,10 @@ bool esk_gl_memory_dropped(const struct esk_gl_memory *memory) {
 void esk_gl_memory_sweep(struct esk_gl_memory *memory) {
     for (int i = 0; i < ESK_GL_POOLS; i++)
         for (struct esk_gl_buffer *b; (b = esk_gl_cache_sweep(&memory->pools[i]));)
-            esk_gl_buffer_destroy(memory, b);
+            if (i == ESK_GL_POOL_QUERY)
+                esk_gl_timer_return(memory, (struct esk_gl_timer *)b);
+            else
+                esk_gl_buffer_destroy(memory, b);
 }
 
 /* Empties all caches; false: there was nothing in them. */

@@ -62,6 +62,7 @@ enum esk_gl_pool {
     ESK_GL_POOL_STORAGE, /* slabs of activations */
     ESK_GL_POOL_UNIFORM, /* blocks of params */
     ESK_GL_POOL_DEFAULT, /* what the host maps: inputs and outputs of runs */
+    ESK_GL_POOL_QUERY,   /* timers (timer.h), by the bytes of their results */
     ESK_GL_POOLS
 };
 

@@ -113,7 +113,6 @@ static void close_screen(struct esk_gl_screen *screen) {
     if (screen->programs.gl) {
         struct esk_egl_saved saved = {0};
         esk_gl_screen_current_to_free(screen, &saved);
-        esk_gl_timer_destroy(screen->timer);
         esk_gl_weights_finish(&screen->weights);
         esk_gl_memory_finish(&screen->memory);
         esk_gl_programs_finish(&screen->programs);
@@ -164,6 +163,7 @@ static esk_status fill_screen(struct esk_device *device, struct esk_gl_screen *s
         [ESK_GL_POOL_STORAGE] = options->cache_storage,
         [ESK_GL_POOL_UNIFORM] = options->cache_uniform,
         [ESK_GL_POOL_DEFAULT] = options->cache_default,
+        [ESK_GL_POOL_QUERY] = options->cache_query,
     };
     for (int i = 0; i < ESK_GL_POOLS; i++)
         screen->memory.pools[i] =

@@ -27,7 +27,6 @@ struct esk_gl_screen {
     struct esk_gl_memory memory;
     struct esk_gl_weights weights;
     struct esk_gl_programs programs;
-    struct esk_gl_timer *timer; /* made by the first watched stage */
     struct esk_gl_warm warm;
     bool is_inline;             /* the calling thread computes: esk_egl_open_inline */
     bool lost;                  /* nothing can be done with it any more but freeing */

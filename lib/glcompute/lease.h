@@ -35,6 +35,7 @@ struct esk_lease {
     struct esk_gl_buffer *params; /* own; NULL: the prepared plan's */
     struct esk_times *times;      /* NULL: nobody watches */
     struct esk_gl_check *check;   /* owned; NULL unless validationMode is full */
+    struct esk_gl_timer *timer;   /* NULL until a watched stage; from the cache */
     struct esk_gl_bound *bound;   /* room for all inputs and outputs */
     uint32_t n_bound;
     bool ready; /* every input and output slot has a buffer */

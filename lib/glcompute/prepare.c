@@ -167,6 +167,7 @@ static void destroy_lease(struct esk_lease *lease) {
         esk_gl_buffer_destroy(memory, lease->params);
     else
         esk_gl_cache_give(&memory->pools[ESK_GL_POOL_UNIFORM], lease->params);
+    esk_gl_timer_return(memory, lease->timer);
     esk_gl_memory_sweep(memory);
     esk_gl_check_destroy(lease->check);
     esk_free(lease->slots);
@@ -226,6 +227,9 @@ static void give_buffers(struct esk_lease *lease) {
             esk_gl_cache_give(&pools[ESK_GL_POOL_STORAGE], lease->slots[i]);
             lease->slots[i] = NULL;
         }
+    if (lease->timer)
+        esk_gl_cache_give(&pools[ESK_GL_POOL_QUERY], &lease->timer->unit);
+    lease->timer = NULL;
     esk_gl_lease_give_own(lease);
     /* a block has words of its plan: where it may be kept, it stays with the lease */
     if (pools[ESK_GL_POOL_UNIFORM].mode <= ESK_CACHE_LAZY) {
@@ -466,24 +470,25 @@ static esk_status write_late(struct esk_lease *lease, uint32_t stage,
     return status == ESK_OK ? unmapped : status;
 }
 
-/* The screen's timer, with room for a stage. */
-static esk_status ready_timer(struct esk_gl_screen *screen, uint32_t commands,
-                              esk_error *error) {
-    if (screen->timer && screen->timer->capacity < commands) {
-        esk_gl_timer_destroy(screen->timer);
-        screen->timer = NULL;
-    }
-    if (!screen->timer)
-        ESK_TRY(esk_gl_timer_create(&screen->gl, commands, screen->device->info.software,
-                                    &screen->timer, error));
-    esk_gl_timer_reset(screen->timer);
+/* The lease's timer, with room for any stage. */
+static esk_status ready_timer(struct esk_lease *lease, esk_error *error) {
+    const struct esk_prepared *p = lease->prepared;
+    struct esk_gl_screen *screen = p->screen;
+    uint32_t most = 1;
+    for (uint32_t s = 0; s < p->record.n_stages; s++)
+        if (p->record.stages[s].n_commands > most)
+            most = p->record.stages[s].n_commands;
+    if (!lease->timer)
+        ESK_TRY(esk_gl_timer_lease(&screen->memory, most, screen->device->info.software,
+                                   &lease->timer, error));
+    esk_gl_timer_reset(lease->timer);
     return ESK_OK;
 }
 
 /* Adds a stage's spans to what watches the lease; pieces of a command are one. */
 static esk_status take_times(struct esk_lease *lease, uint32_t stage, esk_error *error) {
     const struct esk_gl_record *record = &lease->prepared->record;
-    struct esk_gl_timer *timer = lease->prepared->screen->timer;
+    struct esk_gl_timer *timer = lease->timer;
     struct esk_times *times = lease->times;
     struct esk_gl_span *spans = esk_calloc(timer->count + 1u, sizeof *spans);
     bool disjoint;
@@ -533,14 +538,14 @@ static esk_status run_current(struct esk_lease *lease, uint32_t stage,
     if (lease->check)
         esk_gl_check_begin(lease->check, stage, error);
     if (lease->times)
-        ESK_TRY(ready_timer(screen, p->record.stages[stage].n_commands, error));
+        ESK_TRY(ready_timer(lease, error));
     const struct esk_gl_replay replay = {
         .slots = lease->slots,
         .params = lease->params ? lease->params->id
                   : p->params   ? p->params->id
                                 : 0,
         .groups = device->options.debug,
-        .timer = lease->times ? screen->timer : NULL,
+        .timer = lease->times ? lease->timer : NULL,
         /* a software renderer has done a dispatch when the call returns */
         .flush = device->info.quirks & ESK_QUIRK_FLUSH_EACH ? 1
                  : device->info.software                    ? 0

@@ -77,6 +77,36 @@ void esk_gl_timer_destroy(struct esk_gl_timer *timer) {
     esk_free(timer);
 }
 
+enum { RESULT_BYTES = 16 }; /* two of 64 bits a span */
+
+esk_status esk_gl_timer_lease(struct esk_gl_memory *memory, uint32_t commands, bool cpu,
+                              struct esk_gl_timer **timer, esk_error *error) {
+    struct esk_gl_cache *cache = &memory->pools[ESK_GL_POOL_QUERY];
+    uint64_t bytes = (uint64_t)commands * RESULT_BYTES;
+    struct esk_gl_buffer *unit = esk_gl_cache_lease(cache, bytes, GL_QUERY_COUNTER_BITS_EXT);
+    if (unit) {
+        *timer = (struct esk_gl_timer *)unit;
+        return ESK_OK;
+    }
+    bytes = esk_gl_buffer_round(esk_gl_cache_size(cache, bytes));
+    ESK_TRY(esk_gl_timer_create(memory->gl, (uint32_t)(bytes / RESULT_BYTES), cpu, timer, error));
+    (*timer)->unit.bytes = bytes;
+    (*timer)->unit.usage = GL_QUERY_COUNTER_BITS_EXT;
+    memory->counters->buffers_created++;
+    memory->counters->buffer_bytes += bytes;
+    if (memory->counters->buffer_bytes > memory->counters->buffer_peak)
+        memory->counters->buffer_peak = memory->counters->buffer_bytes;
+    return ESK_OK;
+}
+
+void esk_gl_timer_return(struct esk_gl_memory *memory, struct esk_gl_timer *timer) {
+    if (!timer)
+        return;
+    memory->counters->buffers_destroyed++;
+    memory->counters->buffer_bytes -= timer->unit.bytes;
+    esk_gl_timer_destroy(timer);
+}
+
 void esk_gl_timer_reset(struct esk_gl_timer *timer) {
     struct esk_gl *gl = timer->gl;
     timer->count = 0;

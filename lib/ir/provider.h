@@ -56,6 +56,7 @@ struct esk_device_options {
     enum esk_cache_mode cache_storage; /* slabs */
     enum esk_cache_mode cache_uniform; /* params blocks */
     enum esk_cache_mode cache_default; /* what the host maps: inputs and outputs */
+    enum esk_cache_mode cache_query;   /* pools of timer queries */
     bool allow_setenv;         /* for it, in a process that has threads already */
 };
 

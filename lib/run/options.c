@@ -193,6 +193,7 @@ void esk_settings_device(const struct esk_settings *settings,
         .cache_storage = (enum esk_cache_mode)n[ESK_OPTION_CACHE_STORAGE],
         .cache_uniform = (enum esk_cache_mode)n[ESK_OPTION_CACHE_UNIFORM],
         .cache_default = (enum esk_cache_mode)n[ESK_OPTION_CACHE_DEFAULT],
+        .cache_query = (enum esk_cache_mode)n[ESK_OPTION_CACHE_QUERY],
         .threads = (enum esk_threads)n[ESK_OPTION_THREADS],
         .allow_setenv = n[ESK_OPTION_ALLOW_SETENV],
     };

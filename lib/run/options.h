@@ -85,7 +85,7 @@
       "0 keeps nodes that make 64-bit integers of 64-bit integers on the CPU")              \
     X(ROTARY, "multiRotaryCacheConcatOffset", INT, "0..2147483647", "0", LATER,             \
       "rotary cache layout for long contexts")                                              \
-    X(KV_BITS, "kvCacheQuantizationBits", INT, "0..8", "0", LATER, "bits of the KV cache")  \
+    X(KV_BITS, "kvCacheQuantizationBits", ENUM, "0|4", "0", LATER, "bits of the KV cache")  \
     X(PENDING, "maxNumPendingDispatches", INT, "1..4096", "16", DEVICE,                     \
       "dispatches between flushes; a terminated run ends at the next")                      \
     X(CACHE_STORAGE, "storageBufferCacheMode", ENUM, "disabled|lazyRelease|simple|bucket",  \
@@ -93,7 +93,8 @@
     X(CACHE_UNIFORM, "uniformBufferCacheMode", ENUM, "disabled|lazyRelease|simple|bucket",  \
       "simple", DEVICE, "what becomes of blocks of parameters")                             \
     X(CACHE_QUERY, "queryResolveBufferCacheMode", ENUM,                                     \
-      "disabled|lazyRelease|simple|bucket", "disabled", LATER, "cache of timer queries")    \
+      "disabled|lazyRelease|simple|bucket", "disabled", DEVICE,                             \
+      "what becomes of a profiled run's pool of timer queries")                             \
     X(CACHE_DEFAULT, "defaultBufferCacheMode", ENUM, "disabled|lazyRelease|simple|bucket",  \
       "simple", DEVICE, "what becomes of the buffers that the host fills and reads")        \
     X(DAWN_BACKEND, "dawnBackendType", TEXT, "", "", NONE, "Dawn only")                     \

@@ -32,6 +32,7 @@ static const struct table_test tests[] = {
     ROW(a_value_on_two_screens),
     ROW(copies_by_the_queue),
     ROW(cache_modes),
+    ROW(query_cache_modes),
     ROW(caches_of_steady_runs),
     ROW(replay_equals_a_run),
     ROW(replays_allocate_nothing),

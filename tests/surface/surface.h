@@ -74,6 +74,7 @@ bool shapes_that_are_not_as_declared(struct scene *s);
 
 /* caches.c: buffer caches */
 bool cache_modes(struct scene *s);
+bool query_cache_modes(struct scene *s);
 bool caches_of_steady_runs(struct scene *s);
 
 /* share.c: a caller's own GL context */
