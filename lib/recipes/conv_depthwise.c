@@ -53,6 +53,9 @@ static struct tiles cut(const struct esk_window *w, const struct esk_limits *lim
                           esk_divide_up(esk_divide_up(x, t.tx) * w->dilation[2], step);
         int64_t most = esk_divide_up(y, 8);
         pieces = esk_divide_up(ENOUGH, columns);
+        /* each thread its own rows: the kernel before left these in the core's cache */
+        if (pieces < limits->pool_threads)
+            pieces = limits->pool_threads;
         pieces = pieces < most ? pieces : most;
     }
     if (pieces < esk_divide_up(y, MOST_ROWS))
