@@ -4,6 +4,12 @@
 #include "recipes/elementwise.h"
 #include "recipes/lanes.h"
 
+enum {
+    MOST_SHALLOW = 6, /* input vec4s of a shallow product: at 8 it takes longer */
+    MOST_TURNS = 4096,
+    MANY = 25 /* pixels for which tiles of 14 are taken */
+};
+
 static const char *label_1x1(bool known) {
     return known ? "conv 1x1" : "conv 1x1, packed";
 }
@@ -15,7 +21,7 @@ static void product(struct esk_ctx *c, struct esk_recipe *r, const struct esk_wi
     struct esk_ref_to weights = esk_conv_weights(c, r, f, 1, 2);
     struct esk_conv_tiling t = esk_conv_tiling(c->limits, f, false, pixels);
     /* a group of 14 x 4 tiles takes 56 pixels */
-    if (pixels <= 24 && t.tile > 4)
+    if (pixels < MANY && t.tile > 4)
         t.tile = 4;
     /* tiles of 14 pixels take four vec4s of channels: most multiply-adds a load, and no
      * deeper steps, their body is long enough (see gemm.c) */
@@ -61,8 +67,60 @@ static void product(struct esk_ctx *c, struct esk_recipe *r, const struct esk_wi
         16.0 * (read + (double)pixels * (double)f->oc4 + (double)esk_conv_form_vec4s(f));
 }
 
+/* Few input channels: what a step of the product's loop adds to its sums is little beside
+ * what it takes to carry these over the loop's end, on a software renderer. All inputs of
+ * a tile are kept instead, and sums leave at once. */
+static void shallow(struct esk_ctx *c, const struct esk_window *w,
+                    const struct esk_conv_form *f, int64_t batch) {
+    int64_t pixels = batch * esk_window_out(w), tile = 14;
+    uint32_t lo = 1, lanes = esk_lanes(c->limits);
+    /* four vec4s of channels an invocation or more: they share the inputs */
+    while (lo < 8 && lo * 8 <= f->oc4)
+        lo *= 2;
+    struct esk_recipe *r = esk_add_recipe(c, "conv 1x1, shallow");
+    r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
+    struct esk_ref_to weights = esk_conv_weights(c, r, f, 1, 2);
+    struct esk_kernel *k = esk_recipe_kernel(r, "conv_shallow");
+    esk_kernel_define(k, "TILE", tile);
+    esk_kernel_define(k, "DEPTH", f->span);
+    if (f->oc % 4)
+        esk_kernel_define(k, "MASK", 1);
+    esk_kernel_local(k, lanes, 1, 1);
+    esk_kernel_lanes(k, lo);
+    int64_t each = lanes / lo * tile; /* pixels of a group */
+    esk_kernel_in(c, r, k, "X", 0, ESK_VEC4);
+    esk_kernel_step(k, 1, each * f->ic4 * 4, each * f->ic4 * 4);
+    esk_kernel_ref(k, "W", r, weights, ESK_READ, ESK_VEC4);
+    esk_kernel_out(c, r, k, "Y", 0, ESK_VEC4);
+    esk_kernel_step(k, 1, each * f->oc4 * 4, each * f->oc4 * 4);
+    int64_t turns = esk_divide_up(f->oc4, lo), log = 0;
+    while ((int64_t)1 << log < f->block)
+        log++;
+    esk_kernel_int(k, "pixels", pixels);
+    esk_kernel_int(k, "ic4", f->ic4);
+    esk_kernel_int(k, "oc", f->oc);
+    esk_kernel_int(k, "oc4", f->oc4);
+    esk_kernel_int(k, "bias", esk_conv_bias_at(f));
+    esk_kernel_int(k, "turns", turns);
+    esk_kernel_int(k, "block", log);
+    esk_epilogue_emit(c, r, k, ESK_VEC4);
+    esk_kernel_groups(
+        k, 1, (uint64_t)esk_divide_up(esk_divide_up(pixels, tile), lanes / lo), 1);
+    k->loop_iterations = (uint64_t)turns;
+    k->flops = 2.0 * (double)pixels * (double)f->icg * (double)f->oc;
+    k->bytes = 16.0 * ((double)pixels * (double)(f->ic4 + f->oc4) +
+                       (double)esk_conv_form_vec4s(f));
+}
+
 void esk_conv_1x1(struct esk_ctx *c, const struct esk_window *w,
                   const struct esk_conv_form *f, int64_t batch) {
+    int64_t pixels = batch * esk_window_out(w);
+    bool every = esk_window_out(w) == esk_window_in(w);
+    if (c->limits->software && every && f->ic4 > 1 && f->span <= MOST_SHALLOW &&
+        pixels >= MANY && f->oc4 >= 8 && f->oc4 <= MOST_TURNS) {
+        shallow(c, w, f, batch);
+        return;
+    }
     struct esk_recipe *r = esk_add_recipe(c, label_1x1(esk_is_known(c, 1)));
     r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
     product(c, r, w, f, batch, 0);

@@ -1,0 +1,72 @@
+// Convolution with a kernel of one pixel, no pads, one group, and few input channels: a
+// product of matrices that keeps its inputs, so that no sum outlives a step of its loop.
+// X: C4 vec4 [p_pixels, p_ic4]   W: the form of recipes/conv.h   Y: C4 vec4 [p_pixels, p_oc4]
+// One invocation loads TILE pixels in a row and computes p_turns vec4s of their output
+// channels, LO apart, one after the other.
+// Groups: x: LO * p_turns vec4s of output channels; y: ACROSS tiles.
+// Defines: TILE (14); DEPTH: input vec4s a pixel, in the form (2, 4, 6); MASK: the last
+// vec4 has pad channels.
+// Params: lo pixels ic4 oc oc4 bias turns block (the logarithm of the form's).
+#include "lib/lanes.glsl"
+
+const int NOWHERE = -(1 << 28);
+#if READ_IMAGE
+#define FETCH(i) LOAD_X(i)
+#else
+#define FETCH(i) LOADZ_X((i) >= 0, i)
+#endif
+
+// Written out, because some compilers do not unroll loops as long as these.
+#define PIXELS_4(F, t) F(t) F(t + 1) F(t + 2) F(t + 3)
+#define PIXELS(F) PIXELS_4(F, 0) PIXELS_4(F, 4) PIXELS_4(F, 8) F(12) F(13)
+
+void put(int to, int o, vec4 sum) {
+    vec4 v = sum;
+    v = EPILOGUE(v, to);
+#ifdef MASK
+    v = mix(vec4(0.0), v, lessThan(ivec4(o) * 4 + ivec4(0, 1, 2, 3), ivec4(p_oc)));
+#endif
+    STORE_Y(to, v);
+}
+
+void main() {
+    int lo = LO, turns = p_turns, block = p_block;
+    int o = GROUP.x * (lo * turns) + LANE;
+    int first = (GROUP.y * ACROSS + LANE_ACROSS) * TILE;
+    int pixels = p_pixels, ic4 = p_ic4, oc4 = p_oc4;
+    if (first >= pixels)
+        return;
+    vec4 a[TILE * DEPTH];
+#define LOAD_PIXEL(t)                                                           \
+    {                                                                           \
+        int from = min(first + (t), pixels - 1) * ic4;                          \
+        for (int c = 0; c < DEPTH; c++)                                         \
+            a[(t) * DEPTH + c] = FETCH(c < ic4 ? from + c : NOWHERE);           \
+    }
+    PIXELS(LOAD_PIXEL)
+    int place[TILE];
+    for (int t = 0; t < TILE; t++)
+        place[t] = first + t < pixels ? (first + t) * oc4 : -1;
+    for (int i = 0; i < turns; i++) {
+        int at = min(o, oc4 - 1);
+        vec4 bias = LOAD_W(p_bias + at);
+        at = ((at >> block) * (4 * DEPTH) << block) + (at & ((1 << block) - 1));
+        vec4 b[4 * DEPTH];
+        for (int k = 0; k < 4 * DEPTH; k++)
+            b[k] = LOAD_W(at + (k << block));
+#define TERMS(t)                                                                \
+    {                                                                           \
+        vec4 v = bias;                                                          \
+        for (int c = 0; c < DEPTH; c++) {                                       \
+            v += a[(t) * DEPTH + c].x * b[4 * c];                               \
+            v += a[(t) * DEPTH + c].y * b[4 * c + 1];                           \
+            v += a[(t) * DEPTH + c].z * b[4 * c + 2];                           \
+            v += a[(t) * DEPTH + c].w * b[4 * c + 3];                           \
+        }                                                                       \
+        if (place[t] >= 0 && o < oc4)                                           \
+            put(place[t] + o, o, v);                                            \
+    }
+        PIXELS(TERMS)
+        o += lo;
+    }
+}
