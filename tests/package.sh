@@ -1,0 +1,32 @@
+#!/bin/bash
+# The installed tree as a user finds it: find_package(esker) and pkg-config each build
+# tests/package/main.c, shared and static, and what they build runs. In: BUILD VERSION CC.
+set -euo pipefail
+build=$1 version=$2 cc=$3
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+command -v pkg-config >/dev/null || { echo "skipped: no pkg-config"; exit 77; }
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cmake --install "$build" --prefix "$dir/tree" >"$dir/log" || { cat "$dir/log"; exit 1; }
+mv "$dir/tree" "$dir/moved" # nothing in it may know where it was installed
+pc=$(find "$dir/moved" -name esker.pc)
+lib=$(dirname "$(dirname "$pc")")
+wanted="$version: -0 -1 -2"
+
+# try NAME PROGRAM: it runs and prints what it should.
+try() {
+    local got
+    got=$(LD_LIBRARY_PATH=$lib "$2" 2>&1) || { echo "$1: fails: $got"; exit 1; }
+    [ "$got" = "$wanted" ] || { echo "$1: prints '$got', not '$wanted'"; exit 1; }
+}
+cmake -S "$here/package" -B "$dir/user" -DCMAKE_PREFIX_PATH="$dir/moved" \
+    -DCMAKE_C_COMPILER="$cc" >"$dir/log" 2>&1 &&
+    cmake --build "$dir/user" >"$dir/log" 2>&1 || { cat "$dir/log"; exit 1; }
+try "find_package, shared" "$dir/user/user_shared"
+try "find_package, static" "$dir/user/user_static"
+
+export PKG_CONFIG_PATH=$lib/pkgconfig
+[ "$(pkg-config --modversion esker)" = "$version" ] || { echo "esker.pc: another version"; exit 1; }
+"$cc" "$here/package/main.c" $(pkg-config --cflags --libs esker) -o "$dir/pc_shared"
+try "pkg-config, shared" "$dir/pc_shared"
+echo "three programs print $wanted"
