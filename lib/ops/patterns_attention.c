@@ -90,6 +90,10 @@ static esk_status attention(struct esk_match *m, bool transposed, bool *done) {
     if (!covers(bias, &scores) || !covers(mask, &scores) || esk_var_count(&scores) == 0 ||
         q->dim[rank - 1] == 0 || v->dim[rank - 1] == 0)
         return ESK_OK;
+    /* Softmax alone has a kernel for long rows (a group each) that is faster than the one
+     * for masked scores; with heads this small the products do not make up for that. */
+    if (q->dim[rank - 1] + v->dim[rank - 1] < 16 && k->dim[rank - 1] >= 256)
+        return ESK_OK;
     int64_t perm[ESK_MAX_RANK], dims[ESK_MAX_RANK];
     const struct esk_attr *attr = transposed ? esk_node_attr(m->root, "perm") : NULL;
     for (int i = 0; i < rank; i++) {
