@@ -347,7 +347,7 @@ bool a_binding_too_small_is_a_reason(struct scene *s) {
                     &made));
     MUST(scene_session(s, env, made->model, "CPU", NULL, &cpu));
     MUST(scene_session(s, env, made->model, "GLCompute",
-                       "strict=1,maxStorageBufferBindingSize=4096", &session));
+                       "strict=1,maxStorageBufferBindingSize=8192", &session));
     MUST(scene_run(s, cpu, &expected, 1, made->inputs.values[0]));
     MUST(scene_run(s, session, &y, 1, made->inputs.values[0]));
     MUST(scene_near(s, "by several bindings", y, expected));
