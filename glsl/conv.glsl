@@ -16,13 +16,7 @@
 // of it) row wrap turn kd kh kw sx dx sy dy px py w h ow oh; VOLUME: sz dz pz d od.
 #include "lib/lanes.glsl"
 #include "lib/turns.glsl"
-
-const int NOWHERE = -(1 << 28);
-#if READ_IMAGE
-#define FETCH(i) LOAD_X(i)
-#else
-#define FETCH(i) LOADZ_X((i) >= 0, i)
-#endif
+#include "lib/fetch.glsl"
 
 #if KW == 0
 #define TAPS 1

@@ -31,11 +31,7 @@ vec4 window(int i) {
 #endif
 #endif
 
-#if READ_IMAGE
-#define FETCH(i) LOAD_X(i)
-#else
-#define FETCH(i) LOADZ_X((i) >= 0, i)
-#endif
+#include "lib/fetch.glsl"
 
 // Written out, because some compilers do not unroll loops as long as these.
 #if TILE == 1
@@ -91,7 +87,7 @@ void main() {
 #define LOAD_PIXEL(t) a[t] = INPUT(pixel[t], c);
         PIXELS(LOAD_PIXEL)
 #if DEPTH > 1
-        int c1 = c + 1 < ic4 ? c + 1 : -(1 << 28); // behind an odd end: zeros
+        int c1 = c + 1 < ic4 ? c + 1 : NOWHERE; // behind an odd end: zeros
 #define LOAD_NEXT(t) a[TILE + t] = FETCH(pixel[t] + c1);
         PIXELS(LOAD_NEXT)
 #endif

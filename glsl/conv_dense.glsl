@@ -15,13 +15,8 @@
 // image (units) ic oh ow sy dy py kh, left (units in front of a row's first tile), step
 // (units from tile to tile) span oc oc4 bias.
 #include "lib/lanes.glsl"
-
-const int NOWHERE = -(1 << 28);
-#if READ_IMAGE
-#define FETCH(i) LOAD_X(i)
-#else
-#define FETCH(i) LOADZ_X((i) >= 0, i)
-#endif
+#include "lib/fetch.glsl"
+#include "lib/conv_put.glsl"
 
 #if PIXEL == 1
 #define LINES (ROWS * CIN) // of a step: of each channel its own
@@ -40,15 +35,6 @@ const int NOWHERE = -(1 << 28);
 #define UNITS ((LENGTH + 3) / 4)
 #define ITEM(line, e) a[line][(e) / 4][(e) % 4]
 #endif
-
-void put(int to, int oc, vec4 sum) {
-    vec4 v = sum;
-    v = EPILOGUE(v, to);
-#ifdef MASK
-    v = mix(vec4(0.0), v, lessThan(ivec4(oc) * 4 + ivec4(0, 1, 2, 3), ivec4(p_oc)));
-#endif
-    STORE_Y(to, v);
-}
 
 // Arrays as long as the loops, and indexed by their counters, make Mesa unroll these.
 void main() {

@@ -8,25 +8,11 @@
 // Groups: x: LO channel vec4s; y: ACROSS tiles of a row; z: n * tiles of a column.
 // Defines: TX; KW KH SX SY: kernel (at most 7 × 7) and stride (1, 2); KW 0: any kernel, stride
 // and dilation, in loops, a row a tile; MASK: the last vec4 has pad channels.
-// Params: lo c c4 w h ow oh px py bias dx dy, wide and tall (tiles of a phase), rows (of a
+// Params: lo oc c4 w h ow oh px py bias dx dy, wide and tall (tiles of a phase), rows (of a
 // tile), down (tiles of a column); for KW 0: kw kh sx sy.
 #include "lib/lanes.glsl"
-
-const int NOWHERE = -(1 << 28);
-#if READ_IMAGE
-#define FETCH(i) LOAD_X(i)
-#else
-#define FETCH(i) LOADZ_X((i) >= 0, i)
-#endif
-
-void put(int c, int at, vec4 sum) {
-    vec4 v = sum;
-    v = EPILOGUE(v, at);
-#ifdef MASK
-    v = mix(vec4(0.0), v, lessThan(ivec4(c) * 4 + ivec4(0, 1, 2, 3), ivec4(p_c)));
-#endif
-    STORE_Y(at, v);
-}
+#include "lib/fetch.glsl"
+#include "lib/conv_put.glsl"
 
 #if KW != 0
 const int NX = (TX - 1) * SX + KW;
@@ -47,7 +33,7 @@ const int OPEN = (KH - 1) / SY; // rows of outputs that are begun and not yet wh
                     sum[a * TX + AT(j)] +=                                        \
                         d[min(j, NX - 1) - KW + 1 + kx] * b[KY(i, a) * KW + kx];  \
         if ((i) == SY - 1 && ty >= y0 && place[AT(j)] >= 0)                       \
-            put(c, to + place[AT(j)], sum[AT(j)]);                                \
+            put(to + place[AT(j)], c, sum[AT(j)]);                                \
     }
 #define INPUTS_4(i, j) INPUT(i, j) INPUT(i, j + 1) INPUT(i, j + 2) INPUT(i, j + 3)
 #define INPUTS(i)                                                                 \
@@ -99,7 +85,7 @@ void main() {
     }
     for (int t = 0; t < TX; t++)
         if (x0 + t < ow)
-            put(c, (plane + y0 * ow + x0 + t) * c4 + c, sum[t]);
+            put((plane + y0 * ow + x0 + t) * c4 + c, c, sum[t]);
 #else
     vec4 b[KH * KW];
     for (int k = 0; k < KH * KW; k++)

@@ -8,26 +8,12 @@
 // vec4 has pad channels.
 // Params: lo pixels ic4 oc oc4 bias turns block (the logarithm of the form's).
 #include "lib/lanes.glsl"
-
-const int NOWHERE = -(1 << 28);
-#if READ_IMAGE
-#define FETCH(i) LOAD_X(i)
-#else
-#define FETCH(i) LOADZ_X((i) >= 0, i)
-#endif
+#include "lib/fetch.glsl"
+#include "lib/conv_put.glsl"
 
 // Written out, because some compilers do not unroll loops as long as these.
 #define PIXELS_4(F, t) F(t) F(t + 1) F(t + 2) F(t + 3)
 #define PIXELS(F) PIXELS_4(F, 0) PIXELS_4(F, 4) PIXELS_4(F, 8) F(12) F(13)
-
-void put(int to, int o, vec4 sum) {
-    vec4 v = sum;
-    v = EPILOGUE(v, to);
-#ifdef MASK
-    v = mix(vec4(0.0), v, lessThan(ivec4(o) * 4 + ivec4(0, 1, 2, 3), ivec4(p_oc)));
-#endif
-    STORE_Y(to, v);
-}
 
 void main() {
     int lo = LO, turns = p_turns, block = p_block;

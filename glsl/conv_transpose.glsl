@@ -12,13 +12,7 @@
 // steps of k and i of each axis: kz iz ky iy kx ix, lists zs ys xs.
 
 #include "lib/lanes.glsl"
-
-const int NOWHERE = -(1 << 28);
-#if READ_IMAGE
-#define FETCH(i) LOAD_X(i)
-#else
-#define FETCH(i) LOADZ_X((i) >= 0, i)
-#endif
+#include "lib/fetch.glsl"
 
 void main() {
     int lane = LANE, lo = LO;

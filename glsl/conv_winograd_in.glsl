@@ -5,13 +5,7 @@
 // Params: lo c4 w h px py across (pieces a row) each (pieces an image) pieces.
 // The points are 0, ±√½, ±√2, ∞: with them the sums lose about as little as direct ones do.
 #include "lib/lanes.glsl"
-
-const int NOWHERE = -(1 << 28);
-#if READ_IMAGE
-#define FETCH(i) LOAD_X(i)
-#else
-#define FETCH(i) LOADZ_X((i) >= 0, i)
-#endif
+#include "lib/fetch.glsl"
 
 const float R2 = 1.41421356, R1 = 0.70710678;
 

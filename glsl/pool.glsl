@@ -6,13 +6,7 @@
 // Defines: TX TY K S (kernel, stride); MAX, or AVERAGE (with PADDED: pads count).
 // Params: lo c4 w h ow oh px py down; AVERAGE: ex ey (pads at the end).
 #include "lib/lanes.glsl"
-
-const int NOWHERE = -(1 << 28);
-#if READ_IMAGE
-#define FETCH(i) LOAD_X(i)
-#else
-#define FETCH(i) LOADZ_X((i) >= 0, i)
-#endif
+#include "lib/fetch.glsl"
 #ifdef MAX
 #define JOIN(a, b) max(a, b)
 #else

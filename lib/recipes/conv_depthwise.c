@@ -112,7 +112,7 @@ void esk_conv_depthwise(struct esk_ctx *c, const struct esk_window *window,
     esk_kernel_ref(k, "W", r, weights, ESK_READ, ESK_VEC4);
     esk_kernel_out(c, r, k, "Y", 0, ESK_VEC4);
     esk_conv_window_params(k, w, false);
-    esk_kernel_int(k, "c", f->oc);
+    esk_kernel_int(k, "oc", f->oc);
     esk_kernel_int(k, "c4", f->oc4);
     esk_kernel_int(k, "bias", esk_conv_bias_at(f));
     esk_kernel_int(k, "wide", t.wide);

@@ -1,7 +1,7 @@
 /* The matrix product as kernels. In: a node and a struct esk_gemm; out: recipes of
  * gemm.glsl (register tiles, after gemm_pack.glsl), gemm_shared.glsl (tiles in shared
- * memory), gemv.glsl (few rows) and gemm_naive.glsl (anything). A known B becomes a form: panels of 8 vec4s of columns, so that the rows a group reads
- * lie together. */
+ * memory), gemv.glsl (few rows) and gemm_naive.glsl (anything). A known B becomes a form:
+ * panels of 8 vec4s of columns, so that the rows a group reads lie together. */
 #include "recipes/gemm.h"
 
 #include "base/half.h"
@@ -180,7 +180,8 @@ static void add_form(struct esk_ctx *c, struct esk_recipe *r, const struct esk_g
 static bool worth_packing(const struct esk_ctx *c, const struct esk_gemm *g,
                           const struct plan *p) {
     double bytes = (double)p->batches * (double)g->k * (double)(p->n4 + 7) * 16;
-    return c->limits->software && !p->form && !p->along_k && g->m >= 64 && p->n4 > 16 && g->k >= 16 &&
+    return c->limits->software && !p->form && !p->along_k && g->m >= 64 && p->n4 > 16 &&
+           g->k >= 16 &&
            (p->b_element || g->k * g->n >= 1 << 17) && bytes <= (double)c->limits->max_slab;
 }
 
