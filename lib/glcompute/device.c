@@ -232,7 +232,9 @@ static esk_status gl_open(const struct esk_device_options *options,
     device->options.cache_dir = device->cache_dir;
     struct esk_egl_options wanted = egl_options(options, &device->logger);
     struct esk_egl *egl = NULL;
-    uint32_t index = options->device_id > 0 ? (uint32_t)options->device_id : 0;
+    /* on the caller's display there is one: its number is the caller's name for it */
+    uint32_t index =
+        options->device_id > 0 && !options->display ? (uint32_t)options->device_id : 0;
     esk_status status = esk_egl_open(&wanted, index, &egl, error);
     if (status == ESK_OK)
         status = make_screen(device, egl, &device->screen, error);

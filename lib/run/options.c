@@ -155,6 +155,14 @@ esk_status esk_settings_set(struct esk_settings *settings, const char *key, cons
     return ESK_OK;
 }
 
+esk_status esk_settings_check(const struct esk_settings *settings, esk_error *error) {
+    if (settings->number[ESK_OPTION_EGL_CONTEXT] && !settings->number[ESK_OPTION_EGL_DISPLAY])
+        return esk_fail(error, ESK_INVALID_ARGUMENT,
+                        "option 'eglContext' is given without 'eglDisplay', the display that "
+                        "it belongs to");
+    return ESK_OK;
+}
+
 void esk_settings_warn(const struct esk_settings *settings, const struct esk_logger *log) {
     for (int i = 0; i < ESK_OPTION_COUNT; i++)
         if (settings->given[i] && rows[i].scope == SCOPE_NONE)

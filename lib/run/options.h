@@ -13,7 +13,7 @@
  * none: of the WebGPU provider, without meaning here, accepted with one warning. */
 #define ESK_OPTION_LIST(X)                                                                  \
     X(DEVICE_ID, "deviceId", INT, "0..255", "0", DEVICE,                                    \
-      "which device of `esker devices`, hardware first")                                    \
+      "which device of `esker devices`, hardware first; with eglDisplay: any number, a name")                                     \
     X(POWER, "powerPreference", ENUM, "high-performance|low-power", "high-performance",     \
       DEVICE, "among several GPUs, the one to count first")                                 \
     X(ALLOW_SOFTWARE, "allowSoftware", BOOL, "0,1", "1", DEVICE,                            \
@@ -132,6 +132,9 @@ bool esk_settings_copy(struct esk_settings *to, const struct esk_settings *from)
  * ones. */
 esk_status esk_settings_set(struct esk_settings *settings, const char *key, const char *value,
                             esk_error *error);
+
+/* Errors: INVALID_ARGUMENT for options that contradict each other, naming them. */
+esk_status esk_settings_check(const struct esk_settings *settings, esk_error *error);
 
 /* One warning for each given key that does nothing. */
 void esk_settings_warn(const struct esk_settings *settings, const struct esk_logger *log);

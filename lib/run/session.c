@@ -232,6 +232,7 @@ static esk_status create(struct esk_session *session, const esk_session_options 
         esk_settings_init(&session->settings);
     set_logger(session);
     esk_settings_warn(&session->settings, log);
+    ESK_TRY(esk_settings_check(&session->settings, error));
     ESK_TRY(split_lines(session->settings.text[ESK_OPTION_FORCE_CPU], &session->lists[0],
                         error));
     ESK_TRY(split_lines(session->settings.text[ESK_OPTION_DISABLED], &session->lists[1],

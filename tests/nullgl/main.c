@@ -1,68 +1,20 @@
 /* Faults and threads on the null driver (nullgl.c): lost devices, fences that never come, no
  * memory; threads × sessions for ThreadSanitizer. In: small models; out: statuses and
  * messages: results mean nothing here. */
-#include "nullgl.h"
+#include "driver.h"
 #include "table.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <string.h>
 #include <time.h>
-
-static void (*set)(const struct nullgl_faults *faults);
-static void (*count)(struct nullgl_live *live);
 
 static void drop_value(void *value) {
     esk_value_destroy(value);
 }
 
-/* Loads the driver as the library will; false: another libEGL is in the way. */
-static bool find_driver(struct scene *s) {
-    void *egl = dlopen("libEGL.so.1", RTLD_NOW);
-
-    CHECK(s, egl, "no libEGL.so.1: %s", dlerror());
-    *(void **)&set = dlsym(egl, "nullgl_set");
-    *(void **)&count = dlsym(egl, "nullgl_count");
-    CHECK(s, set && count, "libEGL.so.1 is not the null driver: see LD_LIBRARY_PATH");
-    return true;
-}
-
-static bool open_one(struct scene *s, const char *text, const char *settings, esk_env **env,
-                     struct op_case **made, esk_session **session) {
-    MUST(find_driver(s));
-    MUST(scene_env(s, env));
-    MUST(scene_case(s, text, made));
-    return scene_session(s, *env, (*made)->model, "GLCompute", settings, session);
-}
-
-static esk_status run_graph(esk_session *session, struct op_case *made, esk_value *x,
-                            int graph, esk_error *error) {
-    esk_value *y = NULL;
-    esk_status status =
-        esk_session_run(session, esk_run_options(.gpu_graph_id = graph), made->inputs.names,
-                        &x, 1, NULL, &y, 1, error);
-
-    esk_value_destroy(y);
-    return status;
-}
-
 static esk_status run(esk_session *session, struct op_case *made, esk_value *x,
                       esk_error *error) {
-    return run_graph(session, made, x, 0, error);
+    return driver_run(session, made, x, 0, error);
 }
-
-#define GIVES(s, call, code, word)                                                    \
-    do {                                                                              \
-        esk_error gives_error = ESK_ERROR_INIT, *error = &gives_error;                \
-        esk_status gives = (call);                                                    \
-        char gives_text[512];                                                         \
-        snprintf(gives_text, sizeof(gives_text), "%s", esk_error_message(error));     \
-        esk_error_clear(error);                                                       \
-        CHECK(s, gives == (code) && strstr(gives_text, word),                         \
-              "%s gave %s, not %s with '%s': %s", #call, esk_status_name(gives),      \
-              esk_status_name(code), word, gives_text);                               \
-    } while (0)
 
 static const char two_ops[] = "MatMul(float[4,8], float[8,8]!) | Softmax() free=1";
 
@@ -72,13 +24,13 @@ static bool a_lost_device_is_named(struct scene *s) {
     esk_session *session, *again;
     esk_value *x;
 
-    MUST(open_one(s, two_ops, "strict=1", &env, &made, &session));
+    MUST(driver_open(s, two_ops, "strict=1", &env, &made, &session));
     x = made->inputs.values[0];
     GIVES(s, run(session, made, x, error), ESK_OK, "");
-    set(&(struct nullgl_faults){.lose_after = 1});
+    driver.set(&(struct nullgl_faults){.lose_after = 1});
     GIVES(s, run(session, made, x, error), ESK_DEVICE_LOST, "MatMul_0");
     GIVES(s, run(session, made, x, error), ESK_DEVICE_LOST, "lost");
-    set(&(struct nullgl_faults){0});
+    driver.set(&(struct nullgl_faults){0});
     GIVES(s, run(session, made, x, error), ESK_DEVICE_LOST, "lost");
     /* a new session opens the device anew, while the old one is still there */
     MUST(scene_session(s, env, made->model, "GLCompute", "strict=1", &again));
@@ -95,36 +47,36 @@ static bool a_session_recovers(struct scene *s) {
     esk_value *x, *there, *again;
     esk_session_stats before, after;
 
-    MUST(open_one(s, two_ops,
+    MUST(driver_open(s, two_ops,
                   "strict=1,threads=pool,recoverDevice=1,enableGraphCapture=1", &env, &made,
                   &session));
     x = made->inputs.values[0];
     GIVES(s, esk_value_create_on_device(session, ESK_FLOAT, 2, dims, &there, error), ESK_OK, "");
     MUST(scene_keep(s, there, drop_value));
     GIVES(s, esk_value_copy(x, there, error), ESK_OK, "");
-    GIVES(s, run_graph(session, made, x, -1, error), ESK_OK, "");
-    GIVES(s, run_graph(session, made, x, 4, error), ESK_OK, "");
-    GIVES(s, run_graph(session, made, there, -1, error), ESK_OK, "");
+    GIVES(s, driver_run(session, made, x, -1, error), ESK_OK, "");
+    GIVES(s, driver_run(session, made, x, 4, error), ESK_OK, "");
+    GIVES(s, driver_run(session, made, there, -1, error), ESK_OK, "");
     MUST(scene_stats(s, session, &before));
-    set(&(struct nullgl_faults){.lose_after = 1});
-    GIVES(s, run_graph(session, made, x, -1, error), ESK_DEVICE_LOST, "MatMul_0");
+    driver.set(&(struct nullgl_faults){.lose_after = 1});
+    GIVES(s, driver_run(session, made, x, -1, error), ESK_DEVICE_LOST, "MatMul_0");
     /* what is opened anew is lost as well */
-    GIVES(s, run_graph(session, made, x, -1, error), ESK_DEVICE_LOST, "MatMul_0");
-    set(&(struct nullgl_faults){0});
-    GIVES(s, run_graph(session, made, there, -1, error), ESK_DEVICE_LOST, "input '");
-    GIVES(s, run_graph(session, made, x, -1, error), ESK_OK, "");
-    GIVES(s, run_graph(session, made, x, -1, error), ESK_OK, "");
-    GIVES(s, run_graph(session, made, there, -1, error), ESK_DEVICE_LOST, "input '");
+    GIVES(s, driver_run(session, made, x, -1, error), ESK_DEVICE_LOST, "MatMul_0");
+    driver.set(&(struct nullgl_faults){0});
+    GIVES(s, driver_run(session, made, there, -1, error), ESK_DEVICE_LOST, "input '");
+    GIVES(s, driver_run(session, made, x, -1, error), ESK_OK, "");
+    GIVES(s, driver_run(session, made, x, -1, error), ESK_OK, "");
+    GIVES(s, driver_run(session, made, there, -1, error), ESK_DEVICE_LOST, "input '");
     MUST(scene_stats(s, session, &after));
     CHECK(s, after.weight_bytes == before.weight_bytes && after.weight_bytes,
           "weights take %u bytes, before the loss %u", (unsigned)after.weight_bytes,
           (unsigned)before.weight_bytes);
-    GIVES(s, run_graph(session, made, x, 4, error), ESK_DEVICE_LOST, "graph 4");
+    GIVES(s, driver_run(session, made, x, 4, error), ESK_DEVICE_LOST, "graph 4");
     GIVES(s, esk_session_release_graph(session, 4, error), ESK_OK, "");
-    GIVES(s, run_graph(session, made, x, 4, error), ESK_OK, "");
+    GIVES(s, driver_run(session, made, x, 4, error), ESK_OK, "");
     GIVES(s, esk_value_create_on_device(session, ESK_FLOAT, 2, dims, &again, error), ESK_OK, "");
     MUST(scene_keep(s, again, drop_value));
-    GIVES(s, run_graph(session, made, again, -1, error), ESK_OK, "");
+    GIVES(s, driver_run(session, made, again, -1, error), ESK_OK, "");
     return true;
 }
 
@@ -139,13 +91,13 @@ static void *run_often(void *user) {
 
     for (int i = 0; i < 60; i++) {
         esk_status status =
-            run_graph(u->session, u->made, u->made->inputs.values[0], -1, NULL);
+            driver_run(u->session, u->made, u->made->inputs.values[0], -1, NULL);
 
         u->good += status == ESK_OK;
         u->lost += status == ESK_DEVICE_LOST;
         u->other += status != ESK_OK && status != ESK_DEVICE_LOST;
         if (status == ESK_DEVICE_LOST)
-            set(&(struct nullgl_faults){0});
+            driver.set(&(struct nullgl_faults){0});
     }
     return NULL;
 }
@@ -160,8 +112,8 @@ static bool threads_recover(struct scene *s) {
     esk_session *session;
     unsigned good = 0, lost = 0;
 
-    MUST(open_one(s, two_ops, "strict=1,recoverDevice=1", &env, &made, &session));
-    set(&(struct nullgl_faults){.lose_after = 60});
+    MUST(driver_open(s, two_ops, "strict=1,recoverDevice=1", &env, &made, &session));
+    driver.set(&(struct nullgl_faults){.lose_after = 60});
     for (int i = 0; i < THREADS; i++) {
         unlucky[i] = (struct unlucky){.session = session, .made = made};
         CHECK(s, !pthread_create(&threads[i], NULL, run_often, &unlucky[i]), "no thread");
@@ -172,9 +124,9 @@ static bool threads_recover(struct scene *s) {
         good += unlucky[i].good;
         lost += unlucky[i].lost;
     }
-    set(&(struct nullgl_faults){0});
+    driver.set(&(struct nullgl_faults){0});
     CHECK(s, lost && good > lost, "%u runs were good, %u lost", good, lost);
-    GIVES(s, run_graph(session, made, made->inputs.values[0], -1, error), ESK_OK, "");
+    GIVES(s, driver_run(session, made, made->inputs.values[0], -1, error), ESK_OK, "");
     return true;
 }
 
@@ -183,11 +135,11 @@ static bool a_fence_that_never_comes(struct scene *s) {
     struct op_case *made;
     esk_session *session;
 
-    MUST(open_one(s, two_ops, "strict=1,fenceTimeoutMs=50", &env, &made, &session));
+    MUST(driver_open(s, two_ops, "strict=1,fenceTimeoutMs=50", &env, &made, &session));
     GIVES(s, run(session, made, made->inputs.values[0], error), ESK_OK, "");
-    set(&(struct nullgl_faults){.hang = 1});
+    driver.set(&(struct nullgl_faults){.hang = 1});
     GIVES(s, run(session, made, made->inputs.values[0], error), ESK_TIMEOUT, "MatMul_0");
-    set(&(struct nullgl_faults){0});
+    driver.set(&(struct nullgl_faults){0});
     GIVES(s, run(session, made, made->inputs.values[0], error), ESK_OK, "");
     return true;
 }
@@ -207,16 +159,16 @@ static bool a_hanging_run_can_be_terminated(struct scene *s) {
     esk_status status;
     pthread_t thread;
 
-    MUST(open_one(s, two_ops, "strict=1", &env, &made, &session));
+    MUST(driver_open(s, two_ops, "strict=1", &env, &made, &session));
     CHECK(s, esk_terminate_create(&stop, NULL) == ESK_OK, "no switch");
     MUST(scene_keep(s, stop, (void (*)(void *))esk_terminate_destroy));
-    set(&(struct nullgl_faults){.hang = 1});
+    driver.set(&(struct nullgl_faults){.hang = 1});
     CHECK(s, !pthread_create(&thread, NULL, stop_soon, stop), "no thread");
     status = esk_session_run(session, esk_run_options(.terminate = stop), made->inputs.names,
                              made->inputs.values, 1, NULL, &y, 1, NULL);
     pthread_join(thread, NULL);
     CHECK(s, status == ESK_CANCELLED, "a hanging run gave %s", esk_status_name(status));
-    set(&(struct nullgl_faults){0});
+    driver.set(&(struct nullgl_faults){0});
     GIVES(s, run(session, made, made->inputs.values[0], error), ESK_OK, "");
     return true;
 }
@@ -227,13 +179,13 @@ static bool out_of_device_memory(struct scene *s) {
     esk_session *session;
     esk_value *large;
 
-    MUST(open_one(s, two_ops, "strict=1", &env, &made, &session));
+    MUST(driver_open(s, two_ops, "strict=1", &env, &made, &session));
     MUST(scene_value(s, "float[4096,8]", &large));
-    set(&(struct nullgl_faults){.buffer_most = 65536});
+    driver.set(&(struct nullgl_faults){.buffer_most = 65536});
     GIVES(s, run(session, made, large, error), ESK_OUT_OF_MEMORY, "");
     GIVES(s, run(session, made, made->inputs.values[0], error), ESK_OK, "");
     GIVES(s, run(session, made, large, error), ESK_OUT_OF_MEMORY, "");
-    set(&(struct nullgl_faults){0});
+    driver.set(&(struct nullgl_faults){0});
     GIVES(s, run(session, made, large, error), ESK_OK, "");
     return true;
 }
@@ -243,10 +195,10 @@ static bool nothing_can_be_mapped(struct scene *s) {
     struct op_case *made;
     esk_session *session;
 
-    MUST(open_one(s, two_ops, "strict=1", &env, &made, &session));
-    set(&(struct nullgl_faults){.no_map = 1});
+    MUST(driver_open(s, two_ops, "strict=1", &env, &made, &session));
+    driver.set(&(struct nullgl_faults){.no_map = 1});
     GIVES(s, run(session, made, made->inputs.values[0], error), ESK_DEVICE_ERROR, "");
-    set(&(struct nullgl_faults){0});
+    driver.set(&(struct nullgl_faults){0});
     GIVES(s, run(session, made, made->inputs.values[0], error), ESK_OK, "");
     return true;
 }
@@ -270,7 +222,7 @@ static bool live_once(struct scene *s, esk_env *env, struct op_case *made,
 
         snprintf(text, sizeof(text), "float[%d,8]", rows);
         good = scene_value(&own, text, &x) &&
-               run_graph(session, made, x, rows, &error) == ESK_OK;
+               driver_run(session, made, x, rows, &error) == ESK_OK;
     }
     if (good && esk_value_create_on_device(session, ESK_FLOAT, 2, esk_value_dims(x), &on,
                                            &error) == ESK_OK)
@@ -290,11 +242,11 @@ static bool live_once(struct scene *s, esk_env *env, struct op_case *made,
         good = false;
     esk_async_destroy(async);
     esk_value_destroy(late[0]);
-    set(&(struct nullgl_faults){.no_map = 1});
+    driver.set(&(struct nullgl_faults){.no_map = 1});
     good = good && scene_value(&own, "float[9,8]", &x) &&
-           run_graph(session, made, x, 9, &error) == ESK_DEVICE_ERROR;
+           driver_run(session, made, x, 9, &error) == ESK_DEVICE_ERROR;
     esk_error_clear(&error);
-    set(&(struct nullgl_faults){0});
+    driver.set(&(struct nullgl_faults){0});
     scene_finish(&own);
     return good || (esk_error_message(&error)[0] && fault_take(s->fault, settings, &error)) ||
            fault_set(s->fault, "%s: a call failed", settings);
@@ -314,7 +266,7 @@ static bool nothing_is_left(struct scene *s) {
     };
     struct nullgl_live live[3], last;
 
-    MUST(find_driver(s));
+    MUST(driver_find(s));
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct scene own = {.fault = s->fault};
         struct op_case *made, *small;
@@ -326,11 +278,11 @@ static bool nothing_is_left(struct scene *s) {
 
         for (int cycle = 0; good && cycle < 3; cycle++) {
             good = live_once(s, env, made, rows[i]);
-            count(&live[cycle]);
+            driver.count(&live[cycle]);
         }
         bool keeps = !strstr(rows[i], "uniformBufferCacheMode=disabled");
         scene_finish(&own);
-        count(&last);
+        driver.count(&last);
         MUST(good);
         for (int cycle = 1; cycle < 3; cycle++)
             CHECK(s, !memcmp(&live[cycle], &live[0], sizeof(last)),
@@ -411,7 +363,7 @@ static bool threads_times_sessions(struct scene *s) {
     pthread_t threads[THREADS];
     esk_value *on;
 
-    MUST(open_one(s, "MatMul(float[4,8], float[8,8]!) | Softmax()", NULL, &env, &made,
+    MUST(driver_open(s, "MatMul(float[4,8], float[8,8]!) | Softmax()", NULL, &env, &made,
                   &sessions[0]));
     MUST(scene_env(s, &other));
     for (int i = 1; i < SESSIONS; i++)
@@ -450,7 +402,7 @@ static bool sessions_come_and_go(struct scene *s) {
     pthread_t threads[SESSIONS];
     esk_session_stats stats;
 
-    MUST(open_one(s, "MatMul(float[4,8], float[8,8]!) | Softmax()", NULL, &env, &made,
+    MUST(driver_open(s, "MatMul(float[4,8], float[8,8]!) | Softmax()", NULL, &env, &made,
                   &kept));
     for (int i = 0; i < SESSIONS; i++) {
         CHECK(s,
@@ -476,6 +428,19 @@ static bool sessions_come_and_go(struct scene *s) {
 
 static const struct table_test tests[] = {
 #define ROW(name) {#name, name}
+    ROW(device_ids_count_hardware_first),
+    ROW(power_preference_counts_one_first),
+    ROW(sessions_of_other_devices),
+    ROW(software_can_be_refused),
+    ROW(no_device_falls_back_to_the_cpu),
+    ROW(robust_contexts_where_asked),
+    ROW(full_validation_talks_to_the_driver),
+    ROW(gl_errors_of_a_run_are_seen),
+    ROW(flushes_between_dispatches),
+    ROW(poison_is_in_every_buffer),
+    ROW(a_preserved_device_stays),
+    ROW(device_wide_options_must_agree),
+    ROW(a_callers_display_and_context),
     ROW(a_lost_device_is_named),
     ROW(a_session_recovers),
     ROW(threads_recover),

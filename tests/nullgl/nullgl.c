@@ -18,6 +18,8 @@
 
 enum { BUFFERS = 4096, TARGETS = 16 };
 
+static int displays[NULLGL_DEVICES]; /* their addresses, and their devices', count alone */
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct buffer {
     unsigned char *data;
@@ -26,10 +28,12 @@ static struct buffer {
 } buffers[BUFFERS];
 static GLuint names;
 static struct nullgl_faults faults;
-static long dispatches;
+static struct nullgl_devices devices;
+static struct nullgl_seen seen;
 static struct nullgl_live live; /* but for buffers, which are counted when asked */
 static _Thread_local void *current, *current_display;
 static _Thread_local GLenum error;
+static _Thread_local int egl_error = 0x3000; /* EGL_SUCCESS */
 static _Thread_local struct {
     GLenum target;
     GLuint name;
@@ -42,11 +46,43 @@ EXPORT void nullgl_set(const struct nullgl_faults *wanted) {
     pthread_mutex_unlock(&lock);
 }
 
-EXPORT long nullgl_dispatches(void) {
+EXPORT void nullgl_list(const struct nullgl_devices *wanted) {
     pthread_mutex_lock(&lock);
-    long count = dispatches;
+    devices = *wanted;
     pthread_mutex_unlock(&lock);
-    return count;
+}
+
+EXPORT void *nullgl_display(int device) {
+    return &displays[device];
+}
+
+EXPORT void nullgl_see(struct nullgl_seen *what) {
+    pthread_mutex_lock(&lock);
+    *what = seen;
+    seen = (struct nullgl_seen){0};
+    pthread_mutex_unlock(&lock);
+}
+
+EXPORT long nullgl_find(uint32_t even, uint32_t odd) {
+    long found = 0;
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < BUFFERS; i++) {
+        const uint32_t *words = (const void *)buffers[i].data;
+        GLsizeiptr n = buffers[i].size / 4, at = 0;
+        while (at < n && words[at] == (at & 1 ? odd : even))
+            at++;
+        found += buffers[i].used && n && at == n;
+    }
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+EXPORT void nullgl_fill(unsigned char byte) {
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < BUFFERS; i++)
+        if (buffers[i].data)
+            memset(buffers[i].data, byte, (size_t)buffers[i].size);
+    pthread_mutex_unlock(&lock);
 }
 
 EXPORT void nullgl_count(struct nullgl_live *counts) {
@@ -63,6 +99,14 @@ static void count(long *which, long change) {
     pthread_mutex_lock(&lock);
     *which += change;
     pthread_mutex_unlock(&lock);
+}
+
+/* The device of a display; the first where none is listed. */
+static int device_of(const void *display) {
+    for (int i = 0; i < NULLGL_DEVICES; i++)
+        if (display == &displays[i])
+            return i;
+    return 0;
 }
 
 static struct nullgl_faults now(void) {
@@ -85,7 +129,8 @@ static const GLubyte *get_string(GLenum name) {
     case GL_VENDOR:
         return (const GLubyte *)"nobody";
     case GL_RENDERER:
-        return (const GLubyte *)"null";
+        return (const GLubyte *)(devices.count ? devices.items[device_of(current_display)].renderer
+                                               : "null");
     case GL_VERSION:
         return (const GLubyte *)"OpenGL ES 3.1 null";
     default:
@@ -93,7 +138,8 @@ static const GLubyte *get_string(GLenum name) {
     }
 }
 
-static const char *const extensions[] = {"GL_KHR_robustness", "GL_EXT_texture_buffer"};
+static const char *const extensions[] = {"GL_KHR_robustness", "GL_EXT_texture_buffer",
+                                         "GL_KHR_debug"};
 enum { EXTENSIONS = sizeof extensions / sizeof *extensions };
 
 static const GLubyte *get_stringi(GLenum name, GLuint index) {
@@ -204,7 +250,12 @@ static void buffer_data(GLenum target, GLsizeiptr size, const void *data, GLenum
     (void)usage;
     struct nullgl_faults f = now();
     struct buffer *b = at(target);
-    if (f.buffer_most && size > f.buffer_most) {
+    GLsizeiptr sum = size;
+    pthread_mutex_lock(&lock);
+    for (int i = 0; f.memory_most && i < BUFFERS; i++)
+        sum += &buffers[i] == b ? 0 : buffers[i].size;
+    pthread_mutex_unlock(&lock);
+    if ((f.buffer_most && size > f.buffer_most) || (f.memory_most && sum > f.memory_most)) {
         error = GL_OUT_OF_MEMORY;
         return;
     }
@@ -280,7 +331,9 @@ static void get_log(GLuint object, GLsizei size, GLsizei *length, GLchar *text) 
 static void dispatch(GLuint x, GLuint y, GLuint z) {
     (void)x, (void)y, (void)z;
     pthread_mutex_lock(&lock);
-    dispatches++;
+    seen.dispatches[device_of(current_display)]++;
+    if (faults.bad_dispatch)
+        error = GL_INVALID_OPERATION;
     if (faults.lose_after && !--faults.lose_after)
         faults.lost = 1;
     pthread_mutex_unlock(&lock);
@@ -310,6 +363,27 @@ static void get_sync(GLsync sync, GLenum name, GLsizei size, GLsizei *length, GL
 
 static GLenum reset_status(void) {
     return now().lost ? 0x8253 /* GL_GUILTY_CONTEXT_RESET_KHR */ : GL_NO_ERROR;
+}
+
+static void flush(void) {
+    count(&seen.flushes, 1);
+}
+
+static void push_group(GLenum source, GLuint id, GLsizei length, const GLchar *message) {
+    (void)source, (void)id, (void)length;
+    count(&seen.groups, message && *message);
+}
+
+static void label(GLenum kind, GLuint name, GLsizei length, const GLchar *text) {
+    (void)kind, (void)name, (void)length;
+    count(&seen.labels, text && *text);
+}
+
+static void listen(const void *callback, const void *user) {
+    (void)user;
+    pthread_mutex_lock(&lock);
+    seen.listens = callback != NULL;
+    pthread_mutex_unlock(&lock);
 }
 
 /* Calls without an answer: C passes the arguments, nobody looks at them. */
@@ -353,6 +427,10 @@ static proc find(const char *name) {
         {"glFenceSync", (proc)fence},
         {"glClientWaitSync", (proc)client_wait},
         {"glGetSynciv", (proc)get_sync},
+        {"glFlush", (proc)flush},
+        {"glPushDebugGroupKHR", (proc)push_group},
+        {"glObjectLabelKHR", (proc)label},
+        {"glDebugMessageCallbackKHR", (proc)listen},
         {"glGetGraphicsResetStatusKHR", (proc)reset_status},
         {"glGetGraphicsResetStatusEXT", (proc)reset_status},
         {"glGetGraphicsResetStatus", (proc)reset_status},
@@ -365,10 +443,12 @@ static proc find(const char *name) {
 
 /* ---- EGL ---- */
 
-static int displays[2], contexts;
+static int configs[1], surfaces[1];
 
 EXPORT int eglGetError(void) {
-    return 0x3000;
+    int code = egl_error;
+    egl_error = 0x3000;
+    return code;
 }
 
 EXPORT void *eglGetDisplay(void *native) {
@@ -377,7 +457,10 @@ EXPORT void *eglGetDisplay(void *native) {
 }
 
 EXPORT unsigned eglInitialize(void *display, int *major, int *minor) {
-    (void)display;
+    if (now().no_display || devices.items[device_of(display)].broken) {
+        egl_error = 0x3001; /* EGL_NOT_INITIALIZED */
+        return 0;
+    }
     *major = 1;
     *minor = 5;
     return 1;
@@ -385,28 +468,74 @@ EXPORT unsigned eglInitialize(void *display, int *major, int *minor) {
 
 EXPORT unsigned eglTerminate(void *display) {
     (void)display;
+    count(&seen.terminated, 1);
     return 1;
 }
 
 EXPORT const char *eglQueryString(void *display, int name) {
     (void)name;
-    return display ? "EGL_KHR_surfaceless_context EGL_KHR_no_config_context "
-                     "EGL_EXT_create_context_robustness"
-                   : "EGL_EXT_client_extensions";
+    if (display)
+        return "EGL_KHR_surfaceless_context EGL_KHR_no_config_context "
+               "EGL_EXT_create_context_robustness";
+    return devices.count ? "EGL_EXT_client_extensions EGL_EXT_device_base "
+                           "EGL_EXT_platform_device"
+                         : "EGL_EXT_client_extensions";
 }
 
-EXPORT unsigned eglChooseConfig(void *display, const int *attributes, void **configs,
-                                int size, int *count) {
+/* A device is known by its display's address. */
+static unsigned query_devices(int most, void **found, int *n) {
+    *n = 0;
+    while (*n < devices.count && *n < most) {
+        found[*n] = &displays[*n];
+        ++*n;
+    }
+    return 1;
+}
+
+static const char *query_device(void *device, int name) {
+    const struct nullgl_device *d = &devices.items[device_of(device)];
+    if (name == 0x3377) /* EGL_DRM_RENDER_NODE_FILE_EXT */
+        return d->node;
+    return d->software ? "EGL_MESA_device_software"
+           : d->node   ? "EGL_EXT_device_drm_render_node"
+                       : "";
+}
+
+static void *platform_display(unsigned platform, void *native, const int *attributes) {
+    (void)attributes;
+    return platform == 0x313F ? native : NULL; /* EGL_PLATFORM_DEVICE_EXT */
+}
+
+static unsigned query_display(void *display, int name, intptr_t *value) {
+    *value = name == 0x322C && devices.count ? (intptr_t)display : 0; /* EGL_DEVICE_EXT */
+    return 1;
+}
+
+EXPORT unsigned eglChooseConfig(void *display, const int *attributes, void **found,
+                                int size, int *n) {
     (void)display, (void)attributes;
-    if (configs && size)
-        configs[0] = &contexts;
-    *count = 1;
+    if (found && size)
+        found[0] = configs;
+    *n = 1;
     return 1;
 }
 
 EXPORT void *eglCreateContext(void *display, void *config, void *share,
                               const int *attributes) {
-    (void)display, (void)config, (void)share, (void)attributes;
+    (void)display, (void)config;
+    struct nullgl_seen asked = {.context = {.share = share}};
+    for (const int *at = attributes; at && *at != 0x3038; at += 2) {
+        asked.context.robust |= at[0] == 0x30BF && at[1];        /* ROBUST_ACCESS_EXT */
+        asked.context.lose_on_reset |= at[0] == 0x3138 && at[1] == 0x31BF;
+        asked.context.debug |= at[0] == 0x31B0 && at[1]; /* OPENGL_DEBUG of EGL 1.5 */
+    }
+    if (asked.context.robust && now().no_robust) {
+        egl_error = 0x3009; /* EGL_BAD_MATCH */
+        return NULL;
+    }
+    pthread_mutex_lock(&lock);
+    seen.context = asked.context;
+    pthread_mutex_unlock(&lock);
     count(&live.contexts, 1);
     return calloc(1, 1);
 }
@@ -421,7 +550,7 @@ EXPORT unsigned eglDestroyContext(void *display, void *context) {
 EXPORT void *eglCreatePbufferSurface(void *display, void *config, const int *attributes) {
     (void)display, (void)config, (void)attributes;
     count(&live.surfaces, 1);
-    return &displays[1];
+    return surfaces;
 }
 
 EXPORT unsigned eglDestroySurface(void *display, void *surface) {
@@ -460,5 +589,17 @@ EXPORT unsigned eglQueryAPI(void) {
 }
 
 EXPORT proc eglGetProcAddress(const char *name) {
+    static const struct {
+        const char *name;
+        proc function;
+    } rows[] = {
+        {"eglQueryDevicesEXT", (proc)query_devices},
+        {"eglQueryDeviceStringEXT", (proc)query_device},
+        {"eglGetPlatformDisplayEXT", (proc)platform_display},
+        {"eglQueryDisplayAttribEXT", (proc)query_display},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strcmp(rows[i].name, name))
+            return rows[i].function;
     return find(name);
 }
