@@ -55,6 +55,7 @@ typedef struct esk_record {
     double flops, bytes;  /* estimated work: operations, bytes read and written; 0: unknown */
     size_t n_inputs, n_outputs; /* NODE: with what shapes */
     const esk_value_info *inputs, *outputs;
+    const char *tag;      /* SESSION: the tag of the run (esk_run_options); else "" */
 } esk_record;
 
 /* Records in the order in which they ended. */

@@ -33,8 +33,8 @@ ESK_API esk_status esk_session_options_append_provider(esk_session_options *opti
 ESK_API esk_status esk_session_options_set(esk_session_options *options, const char *key,
                                            const char *value, esk_error *error);
 
-/* Fixes a free dimension by its name in the model, or by its denotation ("DATA_BATCH").
- * What no input has, a size that contradicts the model's, or two that contradict each other
+/* Fixes a free dimension by its name in the model, or by its denotation ("DATA_BATCH"), in all
+ * inputs that have it: esk_session_input shows the size. size ≥ 0. What no input has, a size that contradicts the model's, or two that contradict each other
  * are errors of session creation, which name both. */
 ESK_API esk_status esk_session_options_override_dim(esk_session_options *options,
                                                     const char *name, int64_t size,
@@ -86,7 +86,8 @@ ESK_API void esk_session_destroy(esk_session *session);
 
 /* ---- Model facts; strings and arrays live as long as the session. ---- */
 
-/* One input or output as the model declares it. */
+/* One input or output as the model declares it; of a session's inputs, with the sizes that
+ * overrides gave. */
 typedef struct esk_value_info {
     const char *name;
     esk_dtype dtype;

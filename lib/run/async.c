@@ -118,9 +118,11 @@ static void free_job(struct run_job *run) {
 
 static void work(struct esk_job *job, bool drop) {
     struct run_job *run = (struct run_job *)job;
+    const char *tag = run->request.call.tag;
     esk_error report = ESK_ERROR_INIT;
     esk_status status =
-        drop ? esk_fail(&report, ESK_CANCELLED, "the session was destroyed before the run")
+        drop ? esk_fail(&report, ESK_CANCELLED, "%s%s%sthe session was destroyed before the run",
+                        tag ? "run '" : "", tag ? tag : "", tag ? "': " : "")
              : esk_request_run(&run->request, &report);
     if (run->fn)
         run->fn(run->user, status, &report, run->request.outputs, run->request.n_outputs);
@@ -181,6 +183,8 @@ esk_status esk_session_run_async(esk_session *session, const esk_run_options *op
         status = esk_async_create(&run->async, error);
     if (status == ESK_OK)
         status = push(queue, &run->job, run->async, async, error);
+    if (status != ESK_OK && run->request.call.tag)
+        esk_error_prefix(error, "run '%s'", run->request.call.tag);
     if (status != ESK_OK)
         free_job(run);
     return status;

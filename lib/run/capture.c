@@ -286,12 +286,15 @@ esk_status esk_capture_run(struct esk_request *r, esk_error *error) {
     if (status == ESK_OK) {
         status = esk_exec_run_entry(session->exec, c->entry, c->state, r->in, r->results,
                                     &r->call, error);
-        if (status == ESK_OK && fresh)
-            for (uint32_t i = 0; i < graph->n_outputs; i++) {
-                c->outputs[i].given = r->results[i].wanted;
-                if (r->results[i].value && r->results[i].value->on)
-                    c->outputs[i].serial = r->results[i].value->on->serial;
-            }
+        for (uint32_t i = 0; status == ESK_OK && i < graph->n_outputs; i++) {
+            const struct esk_result *result = &r->results[i];
+            if (!fresh && !result->made) /* where a made one lies, the next run may fill it */
+                continue;
+            c->outputs[i].given = result->wanted;
+            c->outputs[i].serial = result->value && result->value->on
+                                       ? result->value->on->serial
+                                       : 0;
+        }
         if (status == ESK_OK && fresh)
             *at = c;
         else if (status != ESK_OK) { /* nothing half done is replayed */

@@ -280,7 +280,7 @@ esk_status esk_exec_run(struct esk_exec *exec, const struct esk_bind_input *inpu
     ESK_TRY(esk_run_stopped(call, error));
     uint64_t start = call->profile ? esk_trace_now() : 0;
     ESK_TRY(esk_exec_entry(exec, inputs, false, &entry, error));
-    esk_trace_phase(call->profile, call->run, "bind", start);
+    esk_trace_phase(call->profile, call->run, call->tag, "bind", start);
     esk_status status = esk_state_take(exec, entry, &state, error);
     if (status == ESK_OK) {
         status = esk_exec_run_entry(exec, entry, state, inputs, results, call, error);

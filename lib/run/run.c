@@ -113,6 +113,7 @@ esk_status esk_request_check_inputs(const struct esk_request *request, esk_error
     const esk_session *session = request->session;
     const struct esk_graph *graph = session->exec->graph;
     const struct esk_bind_input *inputs = request->in;
+    const char *tag = request->call.tag;
     for (uint32_t i = 0; i < graph->n_inputs; i++) {
         const struct esk_var *var = graph->vars[graph->inputs[i]];
         if (inputs[i].tensor.rank < 0 && !(var->flags & ESK_VAR_INITIALIZER))
@@ -129,7 +130,9 @@ esk_status esk_request_check_inputs(const struct esk_request *request, esk_error
                         strcmp(a->dim_name[p], b->dim_name[q]) == 0 &&
                         inputs[i].tensor.dim[p] != inputs[j].tensor.dim[q])
                         esk_log(&session->logger, ESK_LOG_WARNING,
-                                "free dimension '%s' is %lld in input '%s' and %lld in '%s'",
+                                "%s%s%sfree dimension '%s' is %lld in input '%s' and %lld in "
+                                "'%s'",
+                                tag ? "run '" : "", tag ? tag : "", tag ? "': " : "",
                                 a->dim_name[p], (long long)inputs[i].tensor.dim[p], a->name,
                                 (long long)inputs[j].tensor.dim[q], b->name);
         }
@@ -269,7 +272,7 @@ esk_status esk_request_run(struct esk_request *r, esk_error *error) {
     uint64_t start = call->profile ? esk_trace_now() : 0;
     call->run = esk_trace_run(call->profile);
     esk_status status = recovers ? run_and_recover(r, error) : run(r, error);
-    esk_trace_phase(call->profile, call->run, "model_run", start);
+    esk_trace_phase(call->profile, call->run, call->tag, "model_run", start);
     for (uint32_t i = 0; status == ESK_OK && r->session->shared.validate &&
                          i < graph->n_outputs; i++)
         if (r->results[i].value)

@@ -75,6 +75,9 @@ static esk_status override_dims(struct esk_session *session,
         struct esk_var *var = graph->vars[graph->inputs[i]];
         for (int a = 0; status == ESK_OK && a < var->rank; a++) {
             const struct esk_dim_override *by = NULL;
+            int64_t *declared = i < session->model->n_inputs
+                                    ? (int64_t *)session->model->inputs[i].dims
+                                    : NULL;
             for (size_t d = 0; status == ESK_OK && d < n; d++) {
                 const struct esk_dim_override *dim = &options->dims[d];
                 const char *const *names =
@@ -83,6 +86,8 @@ static esk_status override_dims(struct esk_session *session,
                     continue;
                 found[d] = true;
                 status = override_dim(var, a, dim, &by, error);
+                if (declared) /* the session's own copy, as its users see it */
+                    declared[a] = var->dim[a];
             }
         }
     }
@@ -288,7 +293,7 @@ static esk_status create(struct esk_session *session, const esk_session_options 
         ESK_TRY(plan_declared(session, 1, false, error));
     if (session->settings.number[ESK_OPTION_CAPTURE])
         ESK_TRY(esk_capture_check(session, error));
-    esk_trace_phase(session->profile, 0, "session_initialization", start);
+    esk_trace_phase(session->profile, 0, NULL, "session_initialization", start);
     return ESK_OK;
 }
 

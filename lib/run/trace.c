@@ -122,6 +122,7 @@ static struct esk_record *add_record(struct esk_profile *profile,
     r->recipe = keep_text(profile, record->recipe);
     r->kernel = keep_text(profile, record->kernel);
     r->clock = keep_text(profile, record->clock);
+    r->tag = keep_text(profile, record->tag);
     r->thread = gettid();
     return r;
 }
@@ -146,7 +147,7 @@ static void add_node(struct esk_profile *profile, const struct esk_graph *graph,
     r->outputs = keep_infos(profile, graph, node->out, node->n_out, &r->n_outputs);
 }
 
-void esk_trace_phase(esk_profile *profile, uint32_t run, const char *name,
+void esk_trace_phase(esk_profile *profile, uint32_t run, const char *tag, const char *name,
                      uint64_t start_ns) {
     if (!profile)
         return;
@@ -154,6 +155,7 @@ void esk_trace_phase(esk_profile *profile, uint32_t run, const char *name,
     pthread_mutex_lock(&profile->lock);
     add_record(profile, &(struct esk_record){.kind = ESK_RECORD_SESSION,
                                              .run = run,
+                                             .tag = tag,
                                              .name = name,
                                              .clock = "CPU",
                                              .start_ns = start_ns,
@@ -333,7 +335,10 @@ static void add_event(const esk_profile *profile, const struct esk_record *r,
         add_string(text, r->kind == ESK_RECORD_KERNEL ? r->kernel : r->name);
     esk_text_append(text, ",\"args\":{", 9);
     if (r->kind == ESK_RECORD_SESSION) {
-        esk_text_add(text, "\"run\":\"%u\"}}", r->run);
+        esk_text_add(text, "\"run\":\"%u\"", r->run);
+        if (*r->tag)
+            add_argument(text, "run_tag", r->tag);
+        esk_text_append(text, "}}", 2);
         return;
     }
     esk_text_add(text, "\"op_name\":");

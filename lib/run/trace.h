@@ -9,8 +9,9 @@ uint64_t esk_trace_now(void); /* CLOCK_MONOTONIC, nanoseconds */
 /* The next run's number; 0 without a profile. */
 uint32_t esk_trace_run(esk_profile *profile);
 
-/* A phase that began at `start_ns` and ends now. */
-void esk_trace_phase(esk_profile *profile, uint32_t run, const char *name, uint64_t start_ns);
+/* A phase that began at `start_ns` and ends now; tag: the run's, NULL: none. */
+void esk_trace_phase(esk_profile *profile, uint32_t run, const char *tag, const char *name,
+                     uint64_t start_ns);
 /* A node that the host computed since `start_ns`. */
 void esk_trace_host(esk_profile *profile, uint32_t run, const struct esk_graph *graph,
                     const struct esk_node *node, uint64_t start_ns);

@@ -192,6 +192,7 @@ esk_status esk_value_make_on(struct esk_env *env, struct esk_open_device *open,
     on->env = env;
     on->open = open;
     on->serial = esk_env_share(env, open);
+    on->foreign = gl_buffer != 0;
     made->on = on;
     *value = made;
     return ESK_OK;
@@ -230,6 +231,8 @@ esk_status esk_value_as_input(esk_value *value, const struct esk_device *device,
     *input = (struct esk_bind_input){.tensor = value->tensor};
     if (!value->on)
         return ESK_OK;
+    if (value->on->foreign)
+        esk_value_changed(value); /* by its owner, perhaps: each run looks anew */
     input->fetch = esk_value_fetch;
     input->user = value;
     if (value->on->device == device)
@@ -276,6 +279,8 @@ esk_status esk_value_copy(const esk_value *from, esk_value *to, esk_error *error
         return from->on->provider->tensor_read(from->on->tensor, &to->tensor, error);
     else if (from->on) { /* two devices: by the host */
         const void *data;
+        if (from->on->foreign)
+            esk_value_changed((esk_value *)(uintptr_t)from);
         ESK_TRY(esk_value_fetch((esk_value *)(uintptr_t)from, &data, error));
         struct esk_tensor host = *a;
         host.data = (void *)(uintptr_t)data;

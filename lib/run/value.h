@@ -28,6 +28,7 @@ struct esk_on_device {
     struct esk_device *device;
     struct esk_device_tensor *tensor; /* owned */
     uint64_t serial; /* of all values that were ever made on devices of the env */
+    bool foreign;    /* over a buffer that the caller may write to at any time */
     pthread_mutex_t lock; /* guards what follows */
     void *mirror;         /* owned; its bytes on the host, for what must be known there */
     bool fresh;           /* the mirror has what the tensor has */

@@ -160,6 +160,43 @@ bool what_changed_is_an_error(struct scene *s) {
     return scene_same_bytes(s, "after release", y, expected);
 }
 
+/* An output that is taken from its binding is made anew by the next replay; the one after
+ * that fills it again. */
+bool replay_after_an_output_was_taken(struct scene *s) {
+    struct op_case *made;
+    esk_env *env;
+    esk_session *captured;
+    esk_error error = ESK_ERROR_INIT;
+    esk_binding *binding;
+    esk_value *on, *first, *second;
+    const char *name;
+
+    MUST(scene_env(s, &env));
+    MUST(scene_case(s, "MatMul(float[3,8], float[8,6]!) | Softmax()", &made));
+    MUST(scene_session(s, env, made->model, "GLCompute", "strict=1,enableGraphCapture=1",
+                       &captured));
+    GOOD(s, esk_binding_create(captured, &binding, &error));
+    MUST(scene_keep(s, binding, (void (*)(void *))esk_binding_destroy));
+    GOOD(s, esk_value_create_on_device(captured, ESK_FLOAT, 2,
+                                       esk_value_dims(made->inputs.values[0]), &on, &error));
+    MUST(scene_keep(s, on, drop_value));
+    GOOD(s, esk_value_copy(made->inputs.values[0], on, &error));
+    name = esk_session_output(captured, 0)->name;
+    GOOD(s, esk_binding_input(binding, made->inputs.names[0], on, &error));
+    GOOD(s, esk_binding_output_at(binding, name, ESK_ON_DEVICE, &error));
+    GOOD(s, esk_session_run_binding(captured, NULL, binding, &error));
+    first = esk_binding_take(binding, name);
+    MUST(scene_keep(s, first, drop_value));
+    GOOD(s, esk_session_run_binding(captured, NULL, binding, &error));
+    second = esk_binding_value(binding, name);
+    CHECK(s, first && second && first != second, "the value that was taken was filled again");
+    for (int i = 0; i < 2; i++) {
+        GOOD(s, esk_session_run_binding(captured, NULL, binding, &error));
+        CHECK(s, esk_binding_value(binding, name) == second, "replay %d made another value", i);
+    }
+    return true;
+}
+
 /* The content of a bound value may change between replays. */
 bool replay_sees_new_content(struct scene *s) {
     struct op_case *made;

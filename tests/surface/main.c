@@ -6,6 +6,7 @@ static const struct table_test tests[] = {
 #define ROW(name) {#name, name}
     ROW(run_options_sizes),
     ROW(run_tag_is_in_the_error),
+    ROW(run_tag_is_in_logs_and_traces),
     ROW(terminate_before_a_run),
     ROW(terminate_in_flight),
     ROW(warm_up_leaves_nothing_to_do),
@@ -38,6 +39,7 @@ static const struct table_test tests[] = {
     ROW(replays_allocate_nothing),
     ROW(what_changed_is_an_error),
     ROW(replay_sees_new_content),
+    ROW(replay_after_an_output_was_taken),
     ROW(capture_lists_every_reason),
     ROW(every_value_of_every_option),
     ROW(wrong_values_are_refused),
@@ -59,6 +61,7 @@ static const struct table_test tests[] = {
     ROW(threads_of_the_blas),
     ROW(a_binding_too_small_is_a_reason),
     ROW(buffers_of_a_callers_context),
+    ROW(shapes_in_a_callers_buffer),
 #undef ROW
 };
 

@@ -186,35 +186,86 @@ bool a_log_of_its_own(struct scene *s) {
 
 /* ---- free dimensions ---- */
 
-/* y = x * 2, x [N "batch", 3, "batch"]; the last has denotation D, the second E. */
+/* y = Relu(x), x [batch, 3 CHANNEL, width DATA_WIDTH]; z = Relu(w), w [batch, 3, width]. */
 static struct message dims_model(void) {
-    struct message graph = {.size = 0}, part, dim, shape = {.size = 0}, tensor = {.size = 0},
-                   type = {.size = 0}, value = {.size = 0};
+    struct message graph = {.size = 0}, part;
 
-    for (int i = 0; i < 3; i++) {
-        dim = (struct message){.size = 0};
-        if (i == 1)
-            message_int(&dim, 1, 3);
-        else
-            message_text(&dim, 2, i ? "width" : "batch");
-        if (i)
-            message_text(&dim, 3, i == 1 ? "CHANNEL" : "DATA_WIDTH");
-        message_add(&shape, 1, &dim);
+    for (int input = 0; input < 2; input++) {
+        struct message shape = {.size = 0}, tensor = {.size = 0}, type = {.size = 0};
+
+        for (int i = 0; i < 3; i++) {
+            struct message dim = {.size = 0};
+
+            if (i == 1)
+                message_int(&dim, 1, 3);
+            else
+                message_text(&dim, 2, i ? "width" : "batch");
+            if (i && !input)
+                message_text(&dim, 3, i == 1 ? "CHANNEL" : "DATA_WIDTH");
+            message_add(&shape, 1, &dim);
+        }
+        message_int(&tensor, 1, 1);
+        message_add(&tensor, 2, &shape);
+        message_add(&type, 1, &tensor);
+        part = message_node("Relu", input ? "w" : "x", input ? "z" : "y");
+        message_add(&graph, 1, &part);
+        for (int out = 0; out < 2; out++) {
+            struct message value = {.size = 0};
+
+            message_text(&value, 1, out ? input ? "z" : "y" : input ? "w" : "x");
+            message_add(&value, 2, &type);
+            message_add(&graph, out ? 12 : 11, &value);
+        }
     }
-    message_int(&tensor, 1, 1);
-    message_add(&tensor, 2, &shape);
-    message_add(&type, 1, &tensor);
-    part = message_node("Relu", "x", "y");
-    message_add(&graph, 1, &part);
     message_text(&graph, 2, "main");
-    message_text(&value, 1, "x");
-    message_add(&value, 2, &type);
-    message_add(&graph, 11, &value);
-    value = (struct message){.size = 0};
-    message_text(&value, 1, "y");
-    message_add(&value, 2, &type);
-    message_add(&graph, 12, &value);
     return message_model(&graph);
+}
+
+/* The session shows these sizes, and takes no others. */
+static bool inputs_are(struct scene *s, esk_session *session, const int *x, const int *w) {
+    const char *const names[] = {"x", "w"};
+    esk_value *in[2];
+    esk_error error = ESK_ERROR_INIT;
+
+    for (size_t i = 0; i < 2; i++) {
+        const int64_t *dims = esk_session_input(session, i)->dims;
+        int64_t given[3];
+
+        for (int a = 0; a < 3; a++) {
+            int wanted = (i ? w : x)[a];
+
+            CHECK(s, dims[a] == wanted, "axis %d of '%s' is %d, not %d", a, names[i],
+                  (int)dims[a], wanted);
+            given[a] = wanted < 0 ? 6 : wanted;
+        }
+        GOOD(s, esk_value_create(ESK_FLOAT, 3, given, &in[i], &error));
+        MUST(scene_keep(s, in[i], (void (*)(void *))esk_value_destroy));
+    }
+    for (int wrong = 0; wrong < 3; wrong++) {
+        esk_value *y[2] = {NULL}, *odd = NULL;
+        int64_t dims[3];
+        bool fixed = false;
+
+        if (wrong) { /* one more on an axis of an input */
+            memcpy(dims, esk_value_dims(in[wrong - 1]), sizeof(dims));
+            for (int a = 0; a < 3 && !fixed; a += 2)
+                if ((wrong == 1 ? x : w)[a] >= 0) {
+                    dims[a]++;
+                    fixed = true;
+                }
+            GOOD(s, esk_value_create(ESK_FLOAT, 3, dims, &odd, &error));
+            MUST(scene_keep(s, odd, (void (*)(void *))esk_value_destroy));
+        }
+        esk_value *values[] = {wrong == 1 ? odd : in[0], wrong == 2 ? odd : in[1]};
+        esk_status status = esk_session_run(session, NULL, names, values, 2, NULL, y, 2, &error);
+
+        esk_value_destroy(y[0]);
+        esk_value_destroy(y[1]);
+        CHECK(s, status == (fixed ? ESK_INVALID_ARGUMENT : ESK_OK), "input %d: %s, %s", wrong,
+              esk_status_name(status), esk_error_message(&error));
+        esk_error_clear(&error);
+    }
+    return true;
 }
 
 bool overrides_of_free_dimensions(struct scene *s) {
@@ -224,15 +275,17 @@ bool overrides_of_free_dimensions(struct scene *s) {
         const char *second;
         int second_denotes, second_size;
         const char *words[2]; /* of the error; NULL: none */
+        int x[3], w[3];       /* what the inputs are then */
     } rows[] = {
-        {"batch", 0, 2, "DATA_WIDTH", 1, 5, {NULL, NULL}},
-        {"CHANNEL", 1, 3, "width", 0, 4, {NULL, NULL}},
-        {"width", 0, 4, "DATA_WIDTH", 1, 4, {NULL, NULL}},
-        {"width", 0, 4, "DATA_WIDTH", 1, 5, {"'width' = 4", "'DATA_WIDTH' = 5"}},
-        {"batch", 0, 4, "batch", 0, 5, {"'batch' = 4", "'batch' = 5"}},
-        {"CHANNEL", 1, 4, "batch", 0, 5, {"'CHANNEL' = 4", "declares 3"}},
-        {"nobody", 0, 4, "batch", 0, 5, {"'nobody'", "no input"}},
-        {"DATA_BATCH", 1, 4, "batch", 0, 5, {"denotation 'DATA_BATCH'", "no input"}},
+        {"batch", 0, 2, "DATA_WIDTH", 1, 5, {NULL, NULL}, {2, 3, 5}, {2, 3, -1}},
+        {"CHANNEL", 1, 3, "width", 0, 4, {NULL, NULL}, {-1, 3, 4}, {-1, 3, 4}},
+        {"width", 0, 4, "DATA_WIDTH", 1, 4, {NULL, NULL}, {-1, 3, 4}, {-1, 3, 4}},
+        {"batch", 0, 0, "width", 0, 7, {NULL, NULL}, {0, 3, 7}, {0, 3, 7}},
+        {"width", 0, 4, "DATA_WIDTH", 1, 5, {"'width' = 4", "'DATA_WIDTH' = 5"}, {0}, {0}},
+        {"batch", 0, 4, "batch", 0, 5, {"'batch' = 4", "'batch' = 5"}, {0}, {0}},
+        {"CHANNEL", 1, 4, "batch", 0, 5, {"'CHANNEL' = 4", "declares 3"}, {0}, {0}},
+        {"nobody", 0, 4, "batch", 0, 5, {"'nobody'", "no input"}, {0}, {0}},
+        {"DATA_BATCH", 1, 4, "batch", 0, 5, {"denotation 'DATA_BATCH'", "no input"}, {0}, {0}},
     };
     struct message model = dims_model();
     esk_env *env;
@@ -244,6 +297,14 @@ bool overrides_of_free_dimensions(struct scene *s) {
         esk_session_options *options;
 
         GOOD(s, esk_session_options_create(&options, &error));
+        CHECK(s,
+              esk_session_options_override_dim(options, rows[i].first, -1, &error) ==
+                      ESK_INVALID_ARGUMENT &&
+                  strstr(esk_error_message(&error), rows[i].first) &&
+                  esk_session_options_override_denotation(options, "D", -3, &error) ==
+                      ESK_INVALID_ARGUMENT &&
+                  strstr(esk_error_message(&error), "-3"),
+              "a size below 0: %s", esk_error_message(&error));
         esk_session_options_append_provider(options, "CPU", NULL, NULL, 0, NULL);
         GOOD(s, (rows[i].first_denotes ? esk_session_options_override_denotation
                                        : esk_session_options_override_dim)(
@@ -258,6 +319,7 @@ bool overrides_of_free_dimensions(struct scene *s) {
             MUST(scene_keep(s, session, drop_session));
         if (!rows[i].words[0]) {
             GOOD(s, status);
+            MUST(inputs_are(s, session, rows[i].x, rows[i].w));
             continue;
         }
         CHECK(s, status == ESK_INVALID_ARGUMENT, "row %zu: %s", i, esk_status_name(status));

@@ -1,11 +1,13 @@
 /* Run options. In: small models; out: statuses and messages as the header says. */
 #include "surface.h"
 
-#include <string.h>
+#include "message.h"
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 static const char small_case[] = "Relu(float[2,3]) | Exp()";
 
@@ -51,19 +53,130 @@ bool run_options_sizes(struct scene *s) {
     return true;
 }
 
+/* Errors of arguments and of runs, by each way of running. */
 bool run_tag_is_in_the_error(struct scene *s) {
-    struct op_case *made;
-    esk_session *session;
-    esk_error error = ESK_ERROR_INIT;
-    esk_value *y = NULL;
-    const char *name = "nobody";
+    static const char *const providers[] = {"CPU", "GLCompute"};
 
-    MUST(small_session(s, "CPU", &made, &session));
-    esk_session_run(session, esk_run_options(.tag = "frame 7"), &name,
-                    made->inputs.values, 1, NULL, &y, 1, &error);
-    CHECK(s, strstr(esk_error_message(&error), "frame 7"), "no tag in '%s'",
-          esk_error_message(&error));
-    esk_error_clear(&error);
+    for (int i = 0; i < 2; i++) {
+        struct op_case *made;
+        esk_session *session;
+        esk_binding *binding;
+        esk_terminate *stop;
+        esk_async *async = NULL;
+        esk_value *y[3] = {NULL};
+        const char *nobody = "nobody", *const *names;
+
+        MUST(small_session(s, providers[i], &made, &session));
+        names = made->inputs.names;
+        CHECK(s, esk_terminate_create(&stop, NULL) == ESK_OK, "no switch");
+        scene_keep(s, stop, (void (*)(void *))esk_terminate_destroy);
+        esk_terminate_set(stop, true);
+        CHECK(s, esk_binding_create(session, &binding, NULL) == ESK_OK, "no binding");
+        scene_keep(s, binding, (void (*)(void *))esk_binding_destroy);
+        const esk_run_options *tagged =
+            esk_run_options(.tag = "frame 7", .terminate = stop, .gpu_graph_id = -1);
+        for (int way = 0; way < 6; way++) {
+            esk_error error = ESK_ERROR_INIT;
+            esk_status status = ESK_OK;
+
+            if (way < 2)
+                status = esk_session_run(session, tagged, way ? names : &nobody,
+                                         made->inputs.values, 1, NULL, y, 1, &error);
+            else if (way < 4)
+                status = esk_session_run_async(session, tagged, way > 2 ? names : &nobody,
+                                               made->inputs.values, 1, NULL, y, 1, NULL, NULL,
+                                               &async, &error);
+            else
+                status = esk_session_run_binding(session, tagged, binding, &error);
+            if (way == 4)
+                esk_binding_input(binding, names[0], made->inputs.values[0], NULL);
+            if (status == ESK_OK) {
+                status = esk_async_wait(async, -1, &error);
+                esk_async_destroy(async);
+            }
+            bool there = !!strstr(esk_error_message(&error), "run 'frame 7': ");
+            char text[200];
+            snprintf(text, sizeof(text), "%s", esk_error_message(&error));
+            esk_error_clear(&error);
+            CHECK(s, status == (way % 2 ? ESK_CANCELLED : ESK_INVALID_ARGUMENT) && there,
+                  "%s, way %d: %s '%s'", providers[i], way, esk_status_name(status), text);
+        }
+    }
+    return true;
+}
+
+static void take_line(void *user, esk_log_level level, const char *text) {
+    (void)level;
+    if (strstr(text, "run 'frame 8': "))
+        ++*(int *)user;
+}
+
+/* Two inputs of one free dimension, and an output of each. */
+static struct message two_inputs(void) {
+    struct message graph = {.size = 0}, part;
+
+    for (int i = 0; i < 2; i++) {
+        struct message value = {.size = 0}, type = {.size = 0}, tensor = {.size = 0},
+                       shape = {.size = 0}, dim = {.size = 0};
+
+        part = message_node("Relu", i ? "b" : "a", i ? "y" : "x");
+        message_add(&graph, 1, &part);
+        message_text(&dim, 2, "n");
+        message_add(&shape, 1, &dim);
+        message_int(&tensor, 1, ESK_FLOAT);
+        message_add(&tensor, 2, &shape);
+        message_add(&type, 1, &tensor);
+        for (int out = 0; out < 2; out++) {
+            value = (struct message){.size = 0};
+            message_text(&value, 1, out ? i ? "y" : "x" : i ? "b" : "a");
+            message_add(&value, 2, &type);
+            message_add(&graph, out ? 12 : 11, &value);
+        }
+    }
+    message_text(&graph, 2, "main");
+    return message_model(&graph);
+}
+
+bool run_tag_is_in_logs_and_traces(struct scene *s) {
+    static int lines;
+    char path[] = "/tmp/esker-tag-XXXXXX", text[4096] = "";
+    struct message model = two_inputs();
+    esk_env *env;
+    esk_session *session;
+    esk_profile *profile;
+    esk_value *in[2], *y[2] = {NULL};
+    const char *names[] = {"a", "b"};
+    esk_error error = ESK_ERROR_INIT;
+    int tagged = 0, file = mkstemp(path);
+
+    CHECK(s, file >= 0, "no file");
+    CHECK(s, esk_env_create(esk_env_options(.log = take_line, .log_user = &lines), &env, NULL) ==
+                 ESK_OK, "no env");
+    MUST(scene_keep(s, env, (void (*)(void *))esk_env_destroy));
+    MUST(scene_load_bytes(s, env, model.bytes, model.size, "CPU", NULL, &session));
+    MUST(scene_value(s, "float[2]", &in[0]));
+    MUST(scene_value(s, "float[3]", &in[1]));
+    CHECK(s, esk_profile_create(&profile, NULL) == ESK_OK, "no profile");
+    MUST(scene_keep(s, profile, (void (*)(void *))esk_profile_destroy));
+    if (esk_session_run(session,
+                        esk_run_options(.tag = "frame 8", .profile = profile), names, in, 2,
+                        NULL, y, 2, &error) != ESK_OK)
+        return fault_take(s->fault, "run", &error);
+    for (int i = 0; i < 2; i++)
+        MUST(scene_keep(s, y[i], (void (*)(void *))esk_value_destroy));
+    CHECK(s, lines == 1, "%d lines of the log have the tag", lines);
+    for (size_t i = 0; i < esk_profile_count(profile); i++) {
+        const esk_record *r = esk_profile_get(profile, i);
+
+        tagged += !strcmp(r->name, "model_run") && !strcmp(r->tag, "frame 8");
+        CHECK(s, r->kind == ESK_RECORD_SESSION || !*r->tag, "a node has a tag");
+    }
+    CHECK(s, tagged == 1, "%d phases have the tag", tagged);
+    if (esk_profile_write(profile, path, &error) != ESK_OK)
+        return fault_take(s->fault, "profile", &error);
+    CHECK(s, read(file, text, sizeof(text) - 1) > 0 && !close(file) && !unlink(path),
+          "the trace cannot be read");
+    CHECK(s, strstr(text, "\"run_tag\":\"frame 8\""), "the trace: %s", text);
     return true;
 }
 

@@ -169,3 +169,62 @@ bool buffers_of_a_callers_context(struct scene *s) {
     }
     return true;
 }
+
+/* What the host must know of a caller's buffer is read in each run: the caller may have written
+ * to it meanwhile, without a word to the library. */
+bool shapes_in_a_callers_buffer(struct scene *s) {
+    enum { TARGET = 0x8892, BYTES = 16 };
+    static const int64_t shapes[][2] = {{3, 4}, {6, 2}, {3, 4}, {1, 12}}, dims[] = {2};
+    static struct theirs t;
+    struct op_case *made;
+    esk_env *env;
+    esk_session *sessions[2]; /* one captures */
+    esk_value *shape, *y;
+    esk_error error = ESK_ERROR_INIT;
+    unsigned buffer;
+    char settings[160];
+
+    if (!open_theirs(&t))
+        return scene_skip(s, "the test itself gets no surfaceless EGL context");
+    t.gen_buffers(1, &buffer);
+    t.bind_buffer(TARGET, buffer);
+    t.buffer_data(TARGET, BYTES, NULL, 0x88E8);
+    MUST(scene_env(s, &env));
+    MUST(scene_case(s, "Relu(float[2,6]) | Reshape($, int64[2]=3,4) | Exp()", &made));
+    for (int i = 0; i < 2; i++) {
+        snprintf(settings, sizeof(settings),
+                 "strict=1,eglDisplay=%llu,eglContext=%llu,enableGraphCapture=%d",
+                 (unsigned long long)(uintptr_t)t.display,
+                 (unsigned long long)(uintptr_t)t.context, i);
+        MUST(scene_session(s, env, made->model, "GLCompute", settings, &sessions[i]));
+    }
+    GOOD(s, esk_value_from_gl_buffer(sessions[0], ESK_INT64, 1, dims, buffer, BYTES, NULL,
+                                     NULL, &shape, &error));
+    MUST(scene_keep(s, shape, drop_value));
+    esk_value *inputs[] = {made->inputs.values[0], shape};
+    for (int i = 0; i < 4; i++) {
+        void *mapped = t.map(TARGET, 0, BYTES, 0x2);
+
+        CHECK(s, mapped, "the caller cannot map its buffer");
+        memcpy(mapped, shapes[i], BYTES);
+        t.unmap(TARGET);
+        t.finish();
+        y = NULL;
+        GOOD(s, esk_session_run(sessions[0], NULL, made->inputs.names, inputs, 2, NULL, &y, 1,
+                                &error));
+        MUST(scene_keep(s, y, drop_value));
+        CHECK(s, esk_value_dims(y)[0] == shapes[i][0] && esk_value_dims(y)[1] == shapes[i][1],
+              "run %d gave [%d,%d]", i, (int)esk_value_dims(y)[0], (int)esk_value_dims(y)[1]);
+        y = NULL;
+        esk_status status = esk_session_run(sessions[1], NULL, made->inputs.names, inputs, 2,
+                                            NULL, &y, 1, &error);
+        if (y)
+            MUST(scene_keep(s, y, drop_value));
+        CHECK(s, status == (i % 2 ? ESK_INVALID_ARGUMENT : ESK_OK),
+              "replay %d gave %s", i, esk_status_name(status));
+        CHECK(s, status == ESK_OK || strstr(esk_error_message(&error), "other bytes"), "'%s'",
+              esk_error_message(&error));
+        esk_error_clear(&error);
+    }
+    return true;
+}

@@ -9,6 +9,7 @@
 /* run.c: run options */
 bool run_options_sizes(struct scene *s);
 bool run_tag_is_in_the_error(struct scene *s);
+bool run_tag_is_in_logs_and_traces(struct scene *s);
 bool terminate_before_a_run(struct scene *s);
 bool terminate_in_flight(struct scene *s);
 bool warm_up_leaves_nothing_to_do(struct scene *s);
@@ -45,6 +46,7 @@ bool replay_equals_a_run(struct scene *s);
 bool replays_allocate_nothing(struct scene *s);
 bool what_changed_is_an_error(struct scene *s);
 bool replay_sees_new_content(struct scene *s);
+bool replay_after_an_output_was_taken(struct scene *s);
 bool capture_lists_every_reason(struct scene *s);
 
 /* options.c: options of sessions */
@@ -79,5 +81,6 @@ bool caches_of_steady_runs(struct scene *s);
 
 /* share.c: a caller's own GL context */
 bool buffers_of_a_callers_context(struct scene *s);
+bool shapes_in_a_callers_buffer(struct scene *s);
 
 #endif
