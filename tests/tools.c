@@ -6,8 +6,10 @@
 #include "../tools/image.h"
 #include "../tools/jpeg.h"
 #include "../tools/random.h"
+#include "../tools/setup.h"
 #include "../tools/tensor_io.h"
 #include "../tools/testset.h"
+#include "message.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -605,6 +607,73 @@ Test(args, manual_page_and_short_output) {
 }
 
 #if ESKER_HAVE_JPEG
+/* ---- setup ---- */
+
+/* A session of y = Relu(x), x [batch, width DATA_WIDTH], with these --dim and --denotation. */
+static bool fixed_dims(const char *dim, const char *denotation, int64_t *sizes,
+                       struct fault *fault) {
+    struct setup setup = {.verbose = 0};
+    struct message graph = {.size = 0}, part, model, shape = {.size = 0}, tensor = {.size = 0},
+                   type = {.size = 0};
+    esk_session_options *options = NULL;
+    esk_session *session = NULL;
+    esk_env *env;
+    esk_error error = ESK_ERROR_INIT;
+
+    for (int i = 0; i < 2; i++) {
+        part = (struct message){.size = 0};
+        message_text(&part, 2, i ? "width" : "batch");
+        if (i)
+            message_text(&part, 3, "DATA_WIDTH");
+        message_add(&shape, 1, &part);
+    }
+    message_int(&tensor, 1, ESK_FLOAT);
+    message_add(&tensor, 2, &shape);
+    message_add(&type, 1, &tensor);
+    part = message_node("Relu", "x", "y");
+    message_add(&graph, 1, &part);
+    message_text(&graph, 2, "main");
+    for (int i = 0; i < 2; i++) {
+        part = (struct message){.size = 0};
+        message_text(&part, 1, i ? "y" : "x");
+        message_add(&part, 2, &type);
+        message_add(&graph, i ? 12 : 11, &part);
+    }
+    model = message_model(&graph);
+    cr_assert(arg_list_add(&setup.dims, dim) && arg_list_add(&setup.denotations, denotation));
+    bool good = setup_options(&setup, "CPU", &options, fault);
+    setup_finish(&setup);
+    cr_assert_eq(esk_env_create(NULL, &env, NULL), ESK_OK);
+    if (good && esk_session_create_from_memory(env, model.bytes, model.size, false, NULL,
+                                               options, &session, &error) != ESK_OK)
+        good = fault_take(fault, NULL, &error);
+    if (good)
+        memcpy(sizes, esk_session_input(session, 0)->dims, 2 * sizeof(*sizes));
+    esk_session_destroy(session);
+    esk_env_destroy(env);
+    esk_session_options_destroy(options);
+    return good;
+}
+
+Test(setup, dimensions_by_name_and_denotation) {
+    static const char *const wrong[][3] = {
+        {"batch=2", "DATA_WIDTH", "--denotation: 'DATA_WIDTH' is not NAME=N"},
+        {"batch=-1", "DATA_WIDTH=5", "--dim: 'batch=-1' is not NAME=N"},
+        {"width=4", "DATA_WIDTH=5", "'width' = 4"},
+        {"batch=2", "DATA_BATCH=5", "no input of the model has it"},
+    };
+    struct fault fault = {0};
+    int64_t sizes[2];
+
+    cr_assert(fixed_dims("batch=2", "DATA_WIDTH=5", sizes, &fault), "%s", fault.text);
+    cr_expect(sizes[0] == 2 && sizes[1] == 5, "%d, %d", (int)sizes[0], (int)sizes[1]);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        fault = (struct fault){0};
+        cr_expect(!fixed_dims(wrong[i][0], wrong[i][1], sizes, &fault));
+        cr_expect(strstr(fault.text, wrong[i][2]), "'%s'", fault.text);
+    }
+}
+
 Test(image, jpeg_is_read) {
     struct jpeg_compress_struct jpeg;
     struct jpeg_error_mgr errors;

@@ -418,7 +418,9 @@ static const char notes[] =
     "dispatches of one run; inline: those computed by the calling thread (llvmpipe)\n"
     "compiles: programs compiled since the device opened\n"
     "JSON keys: model, provider, create_ms, first_ms, median_ms, min_ms, runs,\n"
-    "peak_bytes, nodes, dispatches, inline_dispatches, fallbacks, compiles; with\n"
+    "peak_bytes, nodes, dispatches, inline_dispatches, fallbacks, compiles; of the device's\n"
+    "buffers at the end: buffers_created, buffers_destroyed, buffer_bytes (live),\n"
+    "cached_buffers, cached_bytes (of the live ones: free), cache_hits; with\n"
     "--nodes also profile (as `esker profile --json`), peak_gflops and the other\n"
     "ceilings. A model that fails has a message on stderr instead, and the exit code\n"
     "is 1.";
@@ -431,6 +433,7 @@ int cmd_bench(int argc, char **argv) {
          NULL},
         SETUP_SET(bench.setup),
         SETUP_DIM(bench.setup),
+        SETUP_DENOTATION(bench.setup),
         SETUP_STRICT(bench.setup),
         {"runs", ARG_INT, &bench.runs, "N",
          "runs after the first (default: 5 to 200, by --seconds)", 1, 1000000000, NULL},

@@ -403,6 +403,7 @@ int cmd_info(int argc, char **argv) {
          "limits, tuning, or source:N (the shader of command N)",
          0, 0, NULL},
         SETUP_DIM(info.setup),
+        SETUP_DENOTATION(info.setup),
         {"free-size", ARG_INT, &info.fallback_size, "N",
          "what free dimensions without --dim are planned with (default: 1)", 1, 1 << 30,
          NULL},

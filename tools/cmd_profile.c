@@ -143,6 +143,7 @@ int cmd_profile(int argc, char **argv) {
         SETUP_PROVIDER(p.setup),
         SETUP_SET(p.setup),
         SETUP_DIM(p.setup),
+        SETUP_DENOTATION(p.setup),
         SETUP_STRICT(p.setup),
         {"seed", ARG_INT, &p.seed, "N", "of random inputs (default: 1)", 0, INT64_MAX,
          NULL},

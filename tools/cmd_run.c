@@ -170,6 +170,7 @@ int cmd_run(int argc, char **argv) {
         SETUP_PROVIDER(run.setup),
         SETUP_SET(run.setup),
         SETUP_DIM(run.setup),
+        SETUP_DENOTATION(run.setup),
         SETUP_STRICT(run.setup),
         {"runs", ARG_INT, &run.runs, "N",
          "runs so often; times go to stderr (default: 1)", 1, 1000000000, NULL},

@@ -410,6 +410,8 @@ int cmd_test(int argc, char **argv) {
         SETUP_PROVIDER(test.setup),
         SETUP_STRICT(test.setup),
         SETUP_SET(test.setup),
+        SETUP_DIM(test.setup),
+        SETUP_DENOTATION(test.setup),
         {"rtol", ARG_REAL, &tolerance->rtol, "X", "relative tolerance of all outputs", 0,
          0, &tolerance->has_rtol},
         {"atol", ARG_REAL, &tolerance->atol, "X", "absolute tolerance of all outputs", 0,

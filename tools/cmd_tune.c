@@ -89,6 +89,7 @@ int cmd_tune(int argc, char **argv) {
         {"quick", ARG_FLAG, &tune.quick, NULL, "the heavy nodes only", 0, 0, NULL},
         SETUP_SET(tune.setup),
         SETUP_DIM(tune.setup),
+        SETUP_DENOTATION(tune.setup),
         SETUP_VERBOSE(tune.setup),
     };
     const struct arg_table table = {

@@ -30,13 +30,13 @@ bool setup_env(const struct setup *setup, esk_env **env, struct fault *fault) {
     return true;
 }
 
-bool setup_split_dim(const char *text, char *name, size_t size, int64_t *value,
+bool setup_split_dim(const char *option, const char *text, char *name, size_t size, int64_t *value,
                      struct fault *fault) {
     const char *equal = strrchr(text, '=');
 
     if (!equal || equal == text || (size_t)(equal - text) >= size ||
         !arg_to_int(equal + 1, value) || *value < 0)
-        return fault_set(fault, "--dim: '%s' is not NAME=N with N from 0", text);
+        return fault_set(fault, "%s: '%s' is not NAME=N with N from 0", option, text);
     snprintf(name, size, "%.*s", (int)(equal - text), text);
     return true;
 }
@@ -47,7 +47,8 @@ int64_t setup_dim(const struct setup *setup, const char *name) {
     int64_t size, found = -1;
 
     for (size_t i = 0; name && i < setup->dims.count; i++)
-        if (setup_split_dim(setup->dims.items[i], known, sizeof(known), &size, &fault) &&
+        if (setup_split_dim("--dim", setup->dims.items[i], known, sizeof(known), &size,
+                            &fault) &&
             !strcmp(known, name))
             found = size;
     return found;
@@ -77,12 +78,26 @@ static bool apply_provider(esk_session_options *options, const char *provider,
     return true;
 }
 
-static bool apply_all(const struct setup *setup, const char *provider,
-                      esk_session_options *options, struct fault *fault) {
+/* --dim or --denotation. */
+static bool apply_dims(const struct arg_list *dims, const char *option,
+                       esk_status (*override)(esk_session_options *, const char *, int64_t,
+                                              esk_error *),
+                       esk_session_options *options, struct fault *fault) {
     esk_error error = ESK_ERROR_INIT;
     char name[256];
     int64_t size;
 
+    for (size_t i = 0; i < dims->count; i++) {
+        if (!setup_split_dim(option, dims->items[i], name, sizeof(name), &size, fault))
+            return false;
+        if (override(options, name, size, &error) != ESK_OK)
+            return fault_take(fault, option, &error);
+    }
+    return true;
+}
+
+static bool apply_all(const struct setup *setup, const char *provider,
+                      esk_session_options *options, struct fault *fault) {
     if (provider && !apply_provider(options, provider, fault))
         return false;
     for (size_t i = 0; !provider && i < setup->providers.count; i++)
@@ -93,13 +108,10 @@ static bool apply_all(const struct setup *setup, const char *provider,
             return false;
     if (setup->strict && !apply_set(options, "strict=1", fault))
         return false;
-    for (size_t i = 0; i < setup->dims.count; i++) {
-        if (!setup_split_dim(setup->dims.items[i], name, sizeof(name), &size, fault))
-            return false;
-        if (esk_session_options_override_dim(options, name, size, &error) != ESK_OK)
-            return fault_take(fault, "--dim", &error);
-    }
-    return true;
+    return apply_dims(&setup->dims, "--dim", esk_session_options_override_dim, options,
+                      fault) &&
+           apply_dims(&setup->denotations, "--denotation",
+                      esk_session_options_override_denotation, options, fault);
 }
 
 bool setup_options(const struct setup *setup, const char *provider,
@@ -121,4 +133,5 @@ void setup_finish(struct setup *setup) {
     arg_list_finish(&setup->providers);
     arg_list_finish(&setup->sets);
     arg_list_finish(&setup->dims);
+    arg_list_finish(&setup->denotations);
 }

@@ -1,4 +1,4 @@
-/* What the subcommands share: --provider, --set, --dim, --strict, --verbose, the env and
+/* What the subcommands share: --provider, --set, --dim, --denotation, --strict, --verbose, the env and
  * its log. In: options. Out: env and session options. Must not know any one subcommand.
  */
 #ifndef ESKER_TOOLS_SETUP_H
@@ -9,7 +9,7 @@
 #include "fault.h"
 
 struct setup {
-    struct arg_list providers, sets, dims;
+    struct arg_list providers, sets, dims, denotations;
     bool strict;
     int verbose;
     const char *log_prefix; /* in front of each log line; may be NULL */
@@ -34,6 +34,12 @@ struct setup {
         "dim", ARG_LIST, &(s).dims, "NAME=N", "fixes a free dimension by its name", 0, \
             0, NULL                                                                    \
     }
+#define SETUP_DENOTATION(s)                                                          \
+    {                                                                                \
+        "denotation", ARG_LIST, &(s).denotations, "NAME=N",                          \
+            "fixes dimensions by their denotation in the model (DATA_BATCH)", 0, 0, \
+            NULL                                                                     \
+    }
 #define SETUP_STRICT(s)                                           \
     {                                                             \
         "strict", ARG_FLAG, &(s).strict, NULL,                    \
@@ -55,8 +61,8 @@ bool setup_env(const struct setup *setup, esk_env **env, struct fault *fault);
 bool setup_options(const struct setup *setup, const char *provider,
                    esk_session_options **options, struct fault *fault);
 
-/* Splits "NAME=N" at the last '='; the name is copied. */
-bool setup_split_dim(const char *text, char *name, size_t size, int64_t *value,
+/* Splits "NAME=N" at the last '='; the name is copied. option: in the fault. */
+bool setup_split_dim(const char *option, const char *text, char *name, size_t size, int64_t *value,
                      struct fault *fault);
 
 /* The size that --dim gives to `name`; -1 if none (or `name` is NULL). */
