@@ -1,7 +1,11 @@
 // Old keys (or values) and the new ones behind them.
 // In: X, the new: p_x(0) + batch * p_x(1) + head * p_x(2) + row * p_x(3), p_fresh rows;
-// P, the old (PAST), p_old likewise, p_past rows; L (LENGTHS): the new ones end at row
-// L[batch] + p_plus, else they begin at p_start. Out: Y [batch, heads, p_present, dim].
+// P, the old (PAST), p_old likewise, p_past rows; lengths (LENGTHS, lib/lengths.glsl): the new
+// ones end at row length of batch + p_plus, else they begin at p_start. Out: Y [batch, heads, p_present, dim].
+#ifdef LENGTHS
+#include "lib/lengths.glsl"
+#endif
+
 float element(int i) {
     int row = i / p_dim;
     int d = i - row * p_dim;
@@ -11,11 +15,7 @@ float element(int i) {
     int h = rest - b * p_heads;
     int start = p_start;
 #ifdef LENGTHS
-#ifdef LENGTHS_64
-    start = max(int(LOAD_L(b).x) + p_plus - p_fresh, 0);
-#else
-    start = max(int(LOAD_L(b)) + p_plus - p_fresh, 0);
-#endif
+    start = max(length_of(b) + p_plus - p_fresh, 0);
 #endif
     int s = t - start;
     if (s >= 0 && s < p_fresh)

@@ -1,5 +1,5 @@
 // Softmax of masked scores, row by row, by vec4s; what fills a row's last vec4 becomes 0.
-// In: S and masks, see lib/attention.glsl; H (SINK): one more score for each head.
+// In: S and masks, see lib/attention.glsl; one more score for each head: H (SINK 1) or 0 (2).
 // Out: Y like S. One invocation: one row, of p_rows.
 // Defines: EMPTY: what a row gives that sees no key: 0 zeros, 1 NaN (which NaN scores give in
 // any case), 2 zeros, where the sum is no number too.
@@ -24,7 +24,11 @@ void main() {
     float top = most.x > most.y ? most.x : most.y, other = most.z > most.w ? most.z : most.w;
     top = top > other ? top : other;
 #ifdef SINK
+#if SINK == 1
     float sink = LOAD_H(r.h);
+#else
+    float sink = 0.0;
+#endif
     top = sink > top ? sink : top;
 #endif
     bool none = floatBitsToUint(top) == 0xff800000u;

@@ -1,5 +1,5 @@
 // Softmax of masked scores, row by row; a row that sees no key gives zeros.
-// In: S and masks, see lib/attention.glsl; H (SINK): one more score for each head.
+// In: S and masks, see lib/attention.glsl; one more score for each head: H (SINK 1) or 0 (2).
 // Out: Y like S. One invocation: one row, of p_rows.
 #include "lib/attention.glsl"
 
@@ -10,7 +10,12 @@ void main() {
     Row r = row_of(row);
     float top = NEVER;
 #ifdef SINK
-    top = LOAD_H(r.h);
+#if SINK == 1
+    float sink = LOAD_H(r.h);
+#else
+    float sink = 0.0;
+#endif
+    top = sink;
 #endif
     for (int j = 0; j < p_total; j++) {
         float x = score(r, row, j);
@@ -19,7 +24,7 @@ void main() {
     bool none = floatBitsToUint(top) == 0xff800000u;
     float sum = 0.0;
 #ifdef SINK
-    sum = exp(LOAD_H(r.h) - top);
+    sum = exp(sink - top);
 #endif
     for (int j = 0; j < p_total; j++) {
         float x = score(r, row, j);

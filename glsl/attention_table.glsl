@@ -1,12 +1,8 @@
 // The cosine and sine that turn each pair of elements of each token.
-// In: C, S: caches, rows of p_half; L: positions or lengths. Out: Y [batch, p_length, p_half,
-// 2]. Defines: POSITIONS (enum esk_positions), LENGTHS_64. One invocation: one value.
+// In: C, S: caches, rows of p_half; positions or lengths, lib/lengths.glsl. Out: Y [batch,
+// p_length, p_half, 2]. Defines: POSITIONS (enum esk_positions). One invocation: one value.
 #if POSITIONS == 1 || POSITIONS == 2 || POSITIONS == 4
-#ifdef LENGTHS_64
-int position(int i) { return int(LOAD_L(i).x); }
-#else
-int position(int i) { return int(LOAD_L(i)); }
-#endif
+#include "lib/lengths.glsl"
 #endif
 
 float element(int i) {
@@ -18,13 +14,13 @@ float element(int i) {
 #if POSITIONS == 0
     int row = token;
 #elif POSITIONS == 1
-    int row = position(token);
+    int row = length_of(token);
 #elif POSITIONS == 2
-    int row = position(0) + s;
+    int row = length_of(0) + s;
 #elif POSITIONS == 3
     int row = p_first + s;
 #else
-    int row = max(position(b) + p_first, 0) + s;
+    int row = max(length_of(b) + p_first, 0) + s;
 #endif
     row = clamp(row, 0, p_rows - 1);
     int at = row * p_half + j;

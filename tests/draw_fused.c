@@ -271,7 +271,7 @@ static void group_query(struct draw *d) {
     struct heads a = heads_of(d);
     const char *type = ONE(d, draw_floats);
     bool rotary = one_in(d, 2), packed = one_in(d, 4), first = a.past == 0;
-    int total;
+    int total, room, sink = below(d, 5);
 
     if (rotary)
         a.dim = 16 * from_to(d, 1, 2);
@@ -280,6 +280,7 @@ static void group_query(struct draw *d) {
     if (!first && !one_in(d, 3))
         a.s = 1;
     total = a.s + a.past;
+    room = one_in(d, 3) ? total + below(d, 4) : a.past;
     if (packed)
         say(d, "GroupQueryAttention(%s[%d,%d,%d], _, _", type, a.b, a.s,
             (a.h + 2 * a.kv) * a.dim);
@@ -287,14 +288,31 @@ static void group_query(struct draw *d) {
         say(d, "GroupQueryAttention(%s[%d,%d,%d], %s[%d,%d,%d], %s[%d,%d,%d]", type, a.b,
             a.s, a.h * a.dim, type, a.b, a.s, a.kv * a.dim, type, a.b, a.s, a.kv * a.dim);
     if (!first)
-        say(d, ", %s[%d,%d,%d,%d], %s[%d,%d,%d,%d]", type, a.b, a.kv, a.past, a.dim, type,
-            a.b, a.kv, a.past, a.dim);
+        say(d, ", %s[%d,%d,%d,%d], %s[%d,%d,%d,%d]", type, a.b, a.kv, room, a.dim, type,
+            a.b, a.kv, room, a.dim);
     else
         say(d, ", _, _");
-    say(d, ", int32[%d]!=%d, int32[]!=%d", a.b, total - 1, total);
+    if (!first && a.s == 1 && one_in(d, 2)) /* batches of different lengths */
+        say(d, ", int32[%d]%s=%d,%d,%d, int32[]!=%d", a.b, one_in(d, 2) ? "!" : "",
+            below(d, total), below(d, total), total - 1, total);
+    else
+        say(d, ", int32[%d]%s=%d, int32[]!=%d", a.b, one_in(d, 2) ? "!" : "", total - 1,
+            total);
     if (rotary)
         say(d, ", %s[%d,%d]!, %s[%d,%d]!", type, total + 4, a.dim / 2, type, total + 4,
             a.dim / 2);
+    else if (sink < 2)
+        say(d, ", _, _");
+    if (sink < 2) {
+        say(d, ", _, ");
+        if (one_in(d, 2))
+            say(d, "%s[%d,%d,%d,%d]", type, one_in(d, 2) ? 1 : a.b, one_in(d, 2) ? 1 : a.h,
+                a.s, total);
+        else
+            say(d, "_");
+        if (sink)
+            say(d, ", %s[%d]%s", type, a.h, one_in(d, 2) ? "!" : "");
+    }
     say(d, ") %s num_heads=%d kv_num_heads=%d out=3", ms, a.h, a.kv);
     if (rotary)
         say(d, " do_rotary=1 rotary_interleaved=%d", below(d, 2));
@@ -302,7 +320,7 @@ static void group_query(struct draw *d) {
         say(d, " local_window_size=%d", from_to(d, 1, 5));
     if (one_in(d, 4))
         say(d, " softcap=%d.0", from_to(d, 1, 3));
-    if (one_in(d, 5))
+    if (sink == 2)
         say(d, " smooth_softmax=1");
     say(d, " %s", type[5] ? "rtol=2e-2 atol=1e-2" : "atol=1e-4");
 }

@@ -1,9 +1,13 @@
 // One score of attention at a stage: 0 as it is, 1 after softcap, 2 after masks, 3 as it is.
 // In: S [batch, p_heads, p_length, p_pitch elements]; M (MASK 1: 0 is not seen, 2: 0 adds
 // p_fill, 3: 0, or with MASK_TURNED what is not 0, becomes p_fill before A is added) and A
-// (ADD, added) with strides p_mask and p_add; L (LENGTHS: L[batch] + p_plus keys are there;
-// STARTS: from L[p_starts + batch] on; LATE 1: the queries are the last of them).
+// (ADD, added) with strides p_mask and p_add; lengths (LENGTHS, lib/lengths.glsl: that of
+// batch + p_plus keys are there; STARTS: from that of p_starts + batch on; LATE 1: the queries
+// are the last of them).
 // CAUSAL, WINDOW: query i is at i + p_offset.
+#ifdef LENGTHS
+#include "lib/lengths.glsl"
+#endif
 const float NEVER = uintBitsToFloat(0xff800000u);
 
 struct Row {
@@ -20,11 +24,7 @@ Row row_of(int row) {
     r.valid = p_total;
     r.place = r.i + p_offset;
 #ifdef LENGTHS
-#ifdef LENGTHS_64
-    r.valid = clamp(int(LOAD_L(r.b).x) + p_plus, 0, p_total);
-#else
-    r.valid = clamp(int(LOAD_L(r.b)) + p_plus, 0, p_total);
-#endif
+    r.valid = clamp(length_of(r.b) + p_plus, 0, p_total);
 #if LATE == 1
     r.place = r.i + r.valid - p_length;
 #endif
@@ -40,11 +40,7 @@ float masked(Row r, int j, float x) {
 #if STAGE == 2
     bool seen = j < r.valid;
 #ifdef STARTS
-#ifdef LENGTHS_64
-    seen = seen && j >= int(LOAD_L(p_starts + r.b).x);
-#else
-    seen = seen && j >= int(LOAD_L(p_starts + r.b));
-#endif
+    seen = seen && j >= length_of(p_starts + r.b);
 #endif
 #ifdef MASK
     int mask = r.b * p_mask(0) + r.h * p_mask(1) + r.i * p_mask(2) + j * p_mask(3);

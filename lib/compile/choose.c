@@ -24,6 +24,7 @@ struct chooser {
                           start (inputs, constants); -2: not on the host */
     bool *readback;    /* a device var that the host needs */
     bool *fused;       /* of a node: a member of a group that stands */
+    bool *early;       /* of a node: the host computes it before the first stage */
     bool *made;        /* of a var: there at this point of the order */
     struct esk_joint *joints;
     uint32_t n_joints;
@@ -674,6 +675,8 @@ static bool only_host_uses(const struct chooser *c, const struct esk_node *node)
         for (uint32_t i = c->users.first[id]; i < c->users.first[id + 1]; i++) {
             const struct esk_node *user = c->graph->nodes[c->users.list[i]];
             uint32_t mask = user->op->host_in ? user->op->host_in(c->graph, user) : 0;
+            if (c->early[c->users.list[i]])
+                continue;
             for (uint32_t j = 0; j < user->n_in; j++)
                 if (user->in[j] == id && !(j < 32 && mask >> j & 1))
                     return false;
@@ -733,6 +736,24 @@ static esk_status place_on_host(struct chooser *c, struct esk_node *node, esk_id
     return ESK_OK;
 }
 
+static esk_status place_early(struct chooser *c, struct esk_node *node, esk_id id) {
+    struct esk_plan *plan = c->plan;
+    node->home = ESK_HOME_HOST;
+    node->reason = "only the host reads what it leads to";
+    plan->n_host_nodes++;
+    for (uint32_t i = 0; i < node->n_out; i++)
+        if (node->out[i] != ESK_NONE) {
+            c->host_stage[node->out[i]] = FROM_START;
+            c->made[node->out[i]] = true;
+            c->graph->vars[node->out[i]]->layout = ESK_LAYOUT_DENSE;
+        }
+    if (!esk_grow((void **)&plan->early, &plan->cap_early, plan->n_early + 1u,
+                  sizeof *plan->early))
+        return esk_fail_memory(c->error, "host nodes");
+    plan->early[plan->n_early++] = id;
+    return ESK_OK;
+}
+
 /* Every input that is not known, and every output, is a 64-bit integer. */
 static bool is_int64(const struct chooser *c, const struct esk_node *node) {
     bool all = node->n_out > 0;
@@ -750,6 +771,8 @@ static esk_status place_node(struct chooser *c, esk_id id) {
     const char *why = "this operator has no device kernel";
     if (!c->options->limits)
         return place_on_host(c, node, id, "no device provider");
+    if (c->early[id])
+        return place_early(c, node, id);
     if (forced_to_host(c, node))
         return place_on_host(c, node, id, "forceCpuNodeNames names it");
     if (c->options->no_int64 && is_int64(c, node))
@@ -865,7 +888,9 @@ static esk_status start(struct chooser *c, const bool *keep) {
     c->readback = esk_calloc(n, sizeof *c->readback);
     c->made = esk_calloc(n, sizeof *c->made);
     c->fused = esk_calloc(c->graph->n_nodes + 1u, sizeof *c->fused);
-    if (!c->buffer_of || !c->host_stage || !c->readback || !c->made || !c->fused)
+    c->early = esk_calloc(c->graph->n_nodes + 1u, sizeof *c->early);
+    if (!c->buffer_of || !c->host_stage || !c->readback || !c->made || !c->fused ||
+        !c->early)
         return esk_fail_memory(c->error, "placement");
     for (uint32_t i = 0; i < c->graph->n_vars; i++) {
         c->buffer_of[i][0] = c->buffer_of[i][1] = UINT32_MAX;
@@ -877,6 +902,11 @@ static esk_status start(struct chooser *c, const bool *keep) {
         c->host_stage[c->graph->inputs[i]] = FROM_START;
         c->made[c->graph->inputs[i]] = true;
     }
+    if (c->options->limits && esk_find_early(c->graph, &c->users, c->early))
+        for (uint32_t n = 0; n < c->graph->n_nodes; n++)
+            for (uint32_t i = 0; c->early[n] && i < c->graph->nodes[n]->n_out; i++)
+                if (c->graph->nodes[n]->out[i] != ESK_NONE)
+                    c->graph->vars[c->graph->nodes[n]->out[i]]->flags |= ESK_VAR_EARLY;
     return ESK_OK;
 }
 
@@ -917,6 +947,7 @@ esk_status esk_choose(struct esk_plan *plan, const struct esk_compile_options *o
     esk_free(c.host_stage);
     esk_free(c.readback);
     esk_free(c.fused);
+    esk_free(c.early);
     esk_free(c.made);
     esk_free(c.joints);
     esk_text_finish(&c.fallbacks);

@@ -29,6 +29,11 @@ uint32_t esk_group_find(const struct esk_graph *graph, const struct esk_users *u
                         bool (*ready)(void *user, esk_id var), void *user,
                         struct esk_group *groups);
 
+/* Sets early[node] for nodes that the host computes before the first stage (`early` is zero,
+ * one a node); false: there are none. */
+bool esk_find_early(const struct esk_graph *graph, const struct esk_users *users,
+                    bool *early);
+
 /* A value put together from parts: its recipe, the first of the commands that copy them, and
  * the buffer of each part. */
 struct esk_joint {

@@ -101,6 +101,7 @@ enum esk_var_flag {
     ESK_VAR_CAPTURE = 1 << 3,     /* of a body: taken from the graph around it, `outer` */
     ESK_VAR_BEYOND = 1 << 4,      /* in a bind: not to be had before the stage's end */
     ESK_VAR_FROM_INPUT = 1 << 5,  /* in a bind: known because the caller's bytes were read */
+    ESK_VAR_EARLY = 1 << 6,       /* in a plan: the host makes it before the first stage */
 };
 
 /* A value that lies nowhere yet: it walks the bytes of another var, `base`, which is in

@@ -270,6 +270,17 @@ void esk_kernel_host_int(struct esk_kernel *k, const char *name, esk_id var,
                                 .element = element});
 }
 
+void esk_kernel_host_ints(struct esk_kernel *k, const char *name, uint32_t count,
+                          esk_id var) {
+    for (uint32_t i = 0; i < count; i++)
+        param(k, (struct esk_param){.name = i ? NULL : name,
+                                    .kind = ESK_PARAM_HOST_INT,
+                                    .list = true,
+                                    .count = i ? 0 : count,
+                                    .var = var,
+                                    .element = i});
+}
+
 void esk_kernel_in(const struct esk_ctx *c, const struct esk_recipe *r, struct esk_kernel *k,
                    const char *name, uint32_t i, enum esk_view view) {
     enum esk_layout layout =

@@ -193,6 +193,8 @@ void esk_kernel_host_float(struct esk_kernel *k, const char *name, esk_id var,
                            uint32_t element);
 void esk_kernel_host_int(struct esk_kernel *k, const char *name, esk_id var,
                          uint32_t element);
+/* A list: its first `count` elements. */
+void esk_kernel_host_ints(struct esk_kernel *k, const char *name, uint32_t count, esk_id var);
 
 /* A stable listing of a kernel, for golden tests and `esker info`. */
 void esk_kernel_print(const struct esk_kernel *k, struct esk_text *text);

@@ -157,7 +157,8 @@ struct esk_op {
     uint32_t min_in, max_in, min_out, max_out; /* max 0: as min; UINT32_MAX: variadic */
     /* Masks over inputs. host_in: bytes that the host needs (infer, cpu or gpu read them).
      * host_late: those of host_in that may arrive as late as the run: `infer` does not need
-     * them, and `gpu` puts them into late params. NULL: none. */
+     * them, and `gpu` puts them into late params, or reads them as an operand after all
+     * (lengths that are best made on the host). NULL: none. */
     uint32_t (*host_in)(const struct esk_graph *graph, const struct esk_node *node);
     uint32_t (*host_late)(const struct esk_graph *graph, const struct esk_node *node);
     esk_status (*upgrade)(struct esk_ctx *c);

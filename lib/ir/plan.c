@@ -20,6 +20,7 @@ void esk_plan_destroy(struct esk_plan *plan) {
         esk_free(plan->stages[i].readbacks);
         esk_free(plan->stages[i].host_nodes);
     }
+    esk_free(plan->early);
     esk_free(plan->stages);
     esk_free(plan->commands);
     esk_free(plan->buffers);
@@ -68,6 +69,12 @@ static void print_command(const struct esk_plan *plan, uint32_t index,
     esk_text_add(text, "\n");
 }
 
+static void print_host(const struct esk_plan *plan, esk_id id, struct esk_text *text) {
+    const struct esk_node *node = plan->graph->nodes[id];
+    esk_text_add(text, "  host %s '%s': %s\n", node->op_type, node->name,
+                 node->reason ? node->reason : "");
+}
+
 void esk_plan_print(const struct esk_plan *plan, struct esk_text *text) {
     esk_text_add(text, "plan: %u stages, %u commands, %u barriers, %u buffers, %u forms\n",
                  plan->n_stages, plan->n_commands, plan->n_barriers, plan->n_buffers,
@@ -75,6 +82,8 @@ void esk_plan_print(const struct esk_plan *plan, struct esk_text *text) {
     esk_text_add(text, "activations: %llu bytes in %u slabs, lower bound %llu\n",
                  (unsigned long long)plan->peak, plan->n_slabs,
                  (unsigned long long)plan->lower_bound);
+    for (uint32_t i = 0; i < plan->n_early; i++)
+        print_host(plan, plan->early[i], text);
     for (uint32_t s = 0; s < plan->n_stages; s++) {
         const struct esk_stage *stage = &plan->stages[s];
         esk_text_add(text, "stage %u\n", s);
@@ -82,11 +91,8 @@ void esk_plan_print(const struct esk_plan *plan, struct esk_text *text) {
         for (uint32_t i = 0; i < stage->n_commands; i++)
             print_command(plan, stage->first_command + i, text);
         print_transfers(plan, "readback", stage->readbacks, stage->n_readbacks, text);
-        for (uint32_t i = 0; i < stage->n_host_nodes; i++) {
-            const struct esk_node *node = plan->graph->nodes[stage->host_nodes[i]];
-            esk_text_add(text, "  host %s '%s': %s\n", node->op_type, node->name,
-                         node->reason ? node->reason : "");
-        }
+        for (uint32_t i = 0; i < stage->n_host_nodes; i++)
+            print_host(plan, stage->host_nodes[i], text);
     }
     for (uint32_t i = 0; i < plan->n_buffers; i++) {
         const struct esk_buffer *b = &plan->buffers[i];

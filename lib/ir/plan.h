@@ -102,10 +102,11 @@ struct esk_plan {
     struct esk_recipe_list recipes; /* owned: what commands point into */
     struct esk_buffer *buffers;
     struct esk_command *commands;
+    esk_id *early;             /* nodes that the host computes before the first stage */
     struct esk_stage *stages;
     struct esk_plan_form *forms;
-    uint32_t n_buffers, n_commands, n_stages, n_forms;
-    size_t cap_buffers, cap_commands, cap_stages, cap_forms;
+    uint32_t n_buffers, n_commands, n_early, n_stages, n_forms;
+    size_t cap_early, cap_buffers, cap_commands, cap_stages, cap_forms;
     struct esk_plan_output *outputs; /* one an output of the exec's graph */
     uint32_t n_outputs;
     bool *input_read;     /* for each input of the exec: bind read its bytes, so they are

@@ -222,6 +222,9 @@ static const char *describe_multi(const struct esk_facts *f, struct esk_attentio
     }
     a->scale = esk_attr_float(f->node, "scale", 0);
     a->causal = esk_attr_int(f->node, "unidirectional", 0);
+    a->scores = 3, a->stage = 2;
+    if (f->has[8] || f->has[9])
+        return "past_sequence_length and cache_indirection are not known";
     const char *wrong = describe_past(f, 6, 7, a);
     if (!wrong)
         wrong = describe_mask(f, 4, a);
@@ -278,10 +281,10 @@ static const char *describe_group(const struct esk_facts *f, int64_t total,
     if (a->past > room)
         return "total_sequence_length needs more past than there is";
     a->offset = a->past;
-    if (a->batch > 1 && a->past > 0) { /* each batch its own length */
-        a->lengths = 5, a->plus = 1, a->late = true;
+    if (a->past > 0) { /* each batch its own length, of at most `total` */
+        a->lengths = 5, a->plus = 1, a->late = true, a->zeros_behind = true;
         a->past = room;
-        if (f->rank[5] < 1 || esk_shape_product(f->dim[5], 0, f->rank[5]) != a->batch)
+        if (!f->has[5] || esk_shape_product(f->dim[5], 0, f->rank[5]) != a->batch)
             return "seqlens_k must have one value for each batch";
     }
     a->causal = true;
@@ -305,15 +308,26 @@ static const char *describe_group(const struct esk_facts *f, int64_t total,
             r->positions = ESK_POSITIONS_IDS, r->ids = 9;
         }
     }
-    if (f->has[11])
+    if (f->has[11]) {
+        if (f->rank[11] != 1 || f->dim[11][0] != a->heads)
+            return "head_sink must have one value for each head";
         a->sink = 11;
+    }
+    a->smooth = esk_attr_int(f->node, "smooth_softmax", 0) > 0;
+    if (a->smooth && f->has[11])
+        return "head_sink and smooth_softmax are given both";
     return describe_bias(f, 10, a);
 }
 
+/* Lengths that the host makes go to the device as they are, or as late words. */
+static uint32_t group_late(const struct esk_graph *graph, const struct esk_node *node) {
+    const struct esk_var *var =
+        node->n_in > 5 && node->in[5] != ESK_NONE ? graph->vars[node->in[5]] : NULL;
+    return var && var->rank >= 0 && esk_var_count(var) <= ESK_LATE_LENGTHS ? 1u << 5 : 0;
+}
+
 static uint32_t group_host(const struct esk_graph *graph, const struct esk_node *node) {
-    (void)graph;
-    (void)node;
-    return 1u << 6;
+    return 1u << 6 | group_late(graph, node);
 }
 
 /* ---- What is common */
@@ -351,14 +365,15 @@ static esk_status infer(struct esk_ctx *c) {
     const char *wrong = describe(&f, total, &a);
     if (wrong)
         return esk_node_fail(c, ESK_INVALID_MODEL, "%s", wrong);
-    if (is_group(c->node) && (esk_attr_int(c->node, "smooth_softmax", 0) > 0 ||
-                              esk_attr_int(c->node, "qk_output", 0) > 0))
-        return esk_node_fail(c, ESK_UNSUPPORTED,
-                             "smooth_softmax and qk_output are not known");
+    if (is_group(c->node) && esk_attr_int(c->node, "qk_output", 0) > 0)
+        return esk_node_fail(c, ESK_UNSUPPORTED, "qk_output is not known");
     ESK_TRY(esk_set_out(c, 0, f.dtype[0], 3,
                         (int64_t[]){a.batch, a.length, a.heads * a.v_dim}));
     ESK_TRY(esk_set_out(c, 1, f.dtype[0], 4,
                         (int64_t[]){a.batch, a.kv_heads, a.present, a.dim}));
+    if (a.scores != ESK_NONE)
+        ESK_TRY(esk_set_out(c, a.scores, f.dtype[0], 4,
+                            (int64_t[]){a.batch, a.heads, a.length, a.total}));
     return esk_set_out(c, 2, f.dtype[0], 4,
                        (int64_t[]){a.batch, a.kv_heads, a.present, a.v_dim});
 }
@@ -376,6 +391,10 @@ static esk_status gpu(struct esk_ctx *c) {
     int64_t total;
     ESK_TRY(total_of(c, &total));
     describe(&f, total, &a);
+    /* one small upload serves all layers; words of each kernel's parameters need no binding */
+    const struct esk_var *lengths = a.late ? esk_in(c, a.lengths) : NULL;
+    a.lengths_late = lengths && f.has[10] && f.has[11] && a.batch <= ESK_LATE_LENGTHS &&
+                     (lengths->data || lengths->flags & (ESK_VAR_INPUT | ESK_VAR_EARLY));
     return esk_attention_gpu(c, &a);
 }
 
@@ -418,6 +437,7 @@ const struct esk_op esk_op_ms_GroupQueryAttention = {
     .min_out = 1,
     .max_out = 4,
     .host_in = group_host,
+    .host_late = group_late,
     .infer = infer,
     .cpu = cpu,
     .gpu = gpu,

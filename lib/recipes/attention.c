@@ -203,7 +203,9 @@ static void score_row(struct esk_cpu *c, const struct esk_attention *a, int64_t 
     if (mask && !a->fill_sets)
         fill_scores(a, mask, b, h, i, x, spare);
     int64_t first = a->starts ? esk_tensor_int(c->in[a->lengths], a->batch + b) : 0;
-    double top = sink ? esk_tensor_double(sink, h) : -INFINITY, sum = 0;
+    bool one_more = sink || a->smooth;
+    double least = sink ? esk_tensor_double(sink, h) : a->smooth ? 0 : -INFINITY;
+    double top = least, sum = 0;
     for (int64_t j = 0; j < n; j++) {
         if (j >= valid || j < first || (a->causal && j > i + offset) ||
             (a->window > 0 && j <= i + offset - a->window))
@@ -213,8 +215,8 @@ static void score_row(struct esk_cpu *c, const struct esk_attention *a, int64_t 
     }
     if (out && a->stage == 2)
         esk_write_doubles(out, row, 1, n, x);
-    if (sink)
-        sum = exp(esk_tensor_double(sink, h) - top);
+    if (one_more)
+        sum = exp(least - top);
     for (int64_t j = 0; j < n; j++) {
         x[j] = top == -INFINITY ? 0 : exp(x[j] - top);
         sum += x[j];

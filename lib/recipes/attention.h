@@ -61,6 +61,8 @@ struct esk_attention {
     uint32_t
         lengths; /* input [batch]: lengths[b] + plus keys are there; ESK_NONE: total */
     int64_t plus;
+    bool lengths_late; /* on the device: the lengths are words that the host writes */
+    bool zeros_behind; /* keys and values that lengths say are not there are zeros */
     bool starts;   /* lengths[batch + b]: the first key that is seen */
     bool late;     /* the queries are the last ones of these: offset is their number -
                       length; and new keys are put there */
@@ -74,9 +76,12 @@ struct esk_attention {
     uint32_t bias; /* input of floats that are added; ESK_NONE: none */
     int64_t bias_stride[4], bias_width; /* keys from the width on are not seen */
     uint32_t sink;   /* input [heads]: one more score that takes part; ESK_NONE: none */
+    bool smooth;     /* without a sink: a score of 0 takes part */
     uint32_t scores; /* output for a stage of the scores; ESK_NONE: none */
     int stage;       /* 0 products, 1 after softcap, 2 after masks, 3 after softmax */
 };
+
+enum { ESK_LATE_LENGTHS = 16 }; /* batches whose lengths may be late words */
 
 /* All inputs and outputs absent, scale 0 (the usual one), no mask. */
 struct esk_attention esk_attention_none(void);

@@ -78,12 +78,28 @@ static struct esk_ref_to map_scratch(struct builder *b, struct esk_kernel *k,
     return y;
 }
 
+/* What lib/lengths.glsl reads. */
+static void lengths_at(struct builder *b, struct esk_kernel *k, uint32_t input, bool late) {
+    const struct esk_var *var = esk_in(b->c, input);
+    esk_kernel_define(k, "LENGTHS", late ? 2 : 1);
+    if (late && var->data) {
+        struct esk_tensor tensor = esk_var_tensor(var);
+        int64_t values[ESK_LATE_LENGTHS];
+        for (int64_t i = 0; i < b->a->batch; i++)
+            values[i] = esk_tensor_int(&tensor, i);
+        esk_kernel_ints(k, "lengths", (uint32_t)b->a->batch, values);
+    } else if (late) {
+        esk_kernel_host_ints(k, "lengths", (uint32_t)b->a->batch, esk_in_id(b->c, input));
+    } else {
+        esk_kernel_in(b->c, b->r, k, "L", input, ESK_ELEMENT);
+        if (var->dtype == ESK_INT64)
+            esk_kernel_define(k, "LENGTHS_64", 1);
+    }
+}
+
 static void add_lengths(struct builder *b, struct esk_kernel *k, uint32_t input,
                         int64_t plus) {
-    esk_kernel_in(b->c, b->r, k, "L", input, ESK_ELEMENT);
-    esk_kernel_define(k, "LENGTHS", 1);
-    if (esk_in(b->c, input)->dtype == ESK_INT64)
-        esk_kernel_define(k, "LENGTHS_64", 1);
+    lengths_at(b, k, input, b->a->lengths_late);
     esk_kernel_int(k, "plus", plus);
 }
 
@@ -96,11 +112,9 @@ static void make_table(struct builder *b) {
     esk_kernel_in(b->c, b->r, k, "C", t->cos, ESK_ELEMENT);
     esk_kernel_in(b->c, b->r, k, "S", t->sin, ESK_ELEMENT);
     esk_kernel_define(k, "POSITIONS", (int64_t)t->positions);
-    if (t->positions != ESK_POSITIONS_CACHE && t->positions != ESK_POSITIONS_PLUS) {
-        esk_kernel_in(b->c, b->r, k, "L", t->ids, ESK_ELEMENT);
-        if (esk_in(b->c, t->ids)->dtype == ESK_INT64)
-            esk_kernel_define(k, "LENGTHS_64", 1);
-    }
+    if (t->positions != ESK_POSITIONS_CACHE && t->positions != ESK_POSITIONS_PLUS)
+        lengths_at(b, k, t->ids,
+                   t->positions == ESK_POSITIONS_LENGTHS && a->lengths_late);
     esk_kernel_int(k, "half", t->half);
     esk_kernel_int(k, "length", a->length);
     esk_kernel_int(k, "rows", t->rows);
@@ -344,10 +358,10 @@ static struct esk_ref_to soften(struct builder *b, struct esk_ref_to scores) {
     add_masks(b, k, scores, view, 2);
     if (b->tiled)
         esk_kernel_define(k, "EMPTY", a->nan_zero ? 2 : a->empty_nan);
-    if (a->sink != ESK_NONE) {
+    if (a->sink != ESK_NONE)
         esk_kernel_in(b->c, b->r, k, "H", a->sink, ESK_ELEMENT);
-        esk_kernel_define(k, "SINK", 1);
-    }
+    if (a->sink != ESK_NONE || a->smooth)
+        esk_kernel_define(k, "SINK", a->sink != ESK_NONE ? 1 : 2);
     struct esk_ref_to y = scratch_rows(b);
     esk_kernel_ref(k, "Y", b->r, y, ESK_WRITE, view);
     esk_kernel_int(k, "rows", rows);
@@ -410,7 +424,7 @@ static bool fits(const struct esk_attention *a) {
 
 esk_status esk_attention_gpu(struct esk_ctx *c, const struct esk_attention *a) {
     const struct esk_var *who;
-    int extra = (a->lengths != ESK_NONE) + (a->mask != ESK_NONE) + (a->bias != ESK_NONE) +
+    int extra = (a->lengths != ESK_NONE && !a->lengths_late) + (a->mask != ESK_NONE) + (a->bias != ESK_NONE) +
                 (a->sink != ESK_NONE);
     if (!esk_all_storable(c, &who))
         return esk_unsupported(c, "%s is not kept on the device",
@@ -432,7 +446,7 @@ esk_status esk_attention_gpu(struct esk_ctx *c, const struct esk_attention *a) {
     /* zeros times NaN would show what lies behind the keys that `lengths` says are there; odd
      * rows of packed halves are stored two by two */
     bool half = esk_out(c, 0)->dtype == ESK_FLOAT16;
-    b.tiled = a->lengths == ESK_NONE && (c->limits->software || a->length >= 4) &&
+    b.tiled = (a->lengths == ESK_NONE || a->zeros_behind) && (c->limits->software || a->length >= 4) &&
               (!half || a->v_dim % 4 == 0);
     b.pitch = b.tiled ? (a->total + 3) / 4 * 4 : a->total;
     if (4 * a->batch * a->heads * a->length * b.pitch > (int64_t)c->limits->max_slab) {

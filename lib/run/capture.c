@@ -34,6 +34,7 @@ static void add(struct esk_text *why, uint32_t *n, const char *format, const cha
 
 static void check_plan(const struct esk_plan *plan, struct esk_text *why, uint32_t *n) {
     const struct esk_graph *graph = plan->graph;
+    /* nodes before the first stage are computed anew by each replay */
     for (uint32_t s = 0; s < plan->n_stages; s++)
         for (uint32_t i = 0; i < plan->stages[s].n_host_nodes; i++) {
             const struct esk_node *node = graph->nodes[plan->stages[s].host_nodes[i]];

@@ -35,6 +35,8 @@ esk_status esk_deliver_needs(struct esk_entry *entry, esk_error *error) {
     entry->needed = esk_calloc(plan->graph->n_vars + 1u, sizeof *entry->needed);
     if (!entry->needed)
         return esk_fail_memory(error, "a plan");
+    for (uint32_t i = 0; i < plan->n_early; i++)
+        need_inputs(entry, plan->early[i]);
     for (uint32_t s = 0; s < plan->n_stages; s++) {
         const struct esk_stage *stage = &plan->stages[s];
         for (uint32_t i = 0; i < stage->n_host_nodes; i++)

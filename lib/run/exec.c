@@ -223,12 +223,28 @@ esk_status esk_run_stopped(const struct esk_run_call *call, esk_error *error) {
     return ESK_OK;
 }
 
+static esk_status run_host_nodes(const struct esk_exec_shared *shared,
+                                 const struct esk_plan *plan, struct esk_run_state *state,
+                                 const esk_id *nodes, uint32_t count,
+                                 const struct esk_run_call *call, esk_error *error) {
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t start = call->profile ? esk_trace_now() : 0;
+        ESK_TRY(esk_run_stopped(call, error));
+        ESK_TRY(run_host_node(shared, plan, state, nodes[i], error));
+        esk_trace_host(call->profile, call->run, plan->graph, plan->graph->nodes[nodes[i]],
+                       start);
+    }
+    return ESK_OK;
+}
+
 /* `times`: NULL unless the run is profiled. */
 static esk_status run_stages(struct esk_exec *exec, struct esk_entry *entry,
                              struct esk_run_state *state, const struct esk_run_call *call,
                              const struct esk_times *times, esk_error *error) {
     const struct esk_plan *plan = entry->plan;
     const struct esk_provider *provider = exec->shared->provider;
+    ESK_TRY(run_host_nodes(exec->shared, plan, state, plan->early, plan->n_early, call,
+                           error));
     for (uint32_t s = 0; s < plan->n_stages; s++) {
         const struct esk_stage *stage = &plan->stages[s];
         uint32_t timed = times ? times->count : 0;
@@ -236,13 +252,8 @@ static esk_status run_stages(struct esk_exec *exec, struct esk_entry *entry,
             ESK_TRY(provider->run_stage(state->lease, s, state->host, call, error));
         if (times)
             esk_trace_commands(call->profile, call->run, plan, provider, times, timed);
-        for (uint32_t i = 0; i < stage->n_host_nodes; i++) {
-            uint64_t start = call->profile ? esk_trace_now() : 0;
-            ESK_TRY(esk_run_stopped(call, error));
-            ESK_TRY(run_host_node(exec->shared, plan, state, stage->host_nodes[i], error));
-            esk_trace_host(call->profile, call->run, plan->graph,
-                           plan->graph->nodes[stage->host_nodes[i]], start);
-        }
+        ESK_TRY(run_host_nodes(exec->shared, plan, state, stage->host_nodes,
+                               stage->n_host_nodes, call, error));
     }
     return ESK_OK;
 }

@@ -16,6 +16,17 @@ static esk_status give_memory(struct esk_run_state *state, const struct esk_plan
     return state->home[id] ? ESK_OK : esk_fail_memory(error, var->name);
 }
 
+static esk_status give_outputs(struct esk_run_state *state, const struct esk_plan *plan,
+                               const esk_id *nodes, uint32_t count, esk_error *error) {
+    for (uint32_t i = 0; i < count; i++) {
+        const struct esk_node *node = plan->graph->nodes[nodes[i]];
+        for (uint32_t j = 0; j < node->n_out; j++)
+            if (node->out[j] != ESK_NONE)
+                ESK_TRY(give_memory(state, plan, node->out[j], error));
+    }
+    return ESK_OK;
+}
+
 static esk_status make_state(struct esk_exec *exec, struct esk_entry *entry,
                              struct esk_run_state *state, esk_error *error) {
     const struct esk_plan *plan = entry->plan;
@@ -33,18 +44,14 @@ static esk_status make_state(struct esk_exec *exec, struct esk_entry *entry,
         if (var->rank >= 0 && !var->data)
             esk_dtype_bytes(var->dtype, esk_var_count(var), &tensor->bytes);
     }
+    ESK_TRY(give_outputs(state, plan, plan->early, plan->n_early, error));
     for (uint32_t s = 0; s < plan->n_stages; s++) {
         const struct esk_stage *stage = &plan->stages[s];
         /* outputs that nothing but the caller reads go to the caller's memory */
         for (uint32_t i = 0; i < stage->n_readbacks; i++)
             if (entry->needed[stage->readbacks[i].var])
                 ESK_TRY(give_memory(state, plan, stage->readbacks[i].var, error));
-        for (uint32_t i = 0; i < stage->n_host_nodes; i++) {
-            const struct esk_node *node = graph->nodes[stage->host_nodes[i]];
-            for (uint32_t j = 0; j < node->n_out; j++)
-                if (node->out[j] != ESK_NONE)
-                    ESK_TRY(give_memory(state, plan, node->out[j], error));
-        }
+        ESK_TRY(give_outputs(state, plan, stage->host_nodes, stage->n_host_nodes, error));
     }
     if (entry->prepared)
         return exec->shared->provider->lease(entry->prepared, &state->lease, error);
