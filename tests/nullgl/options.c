@@ -63,7 +63,7 @@ static bool say_boot(struct scene *s, int node, int boot) {
     char path[64];
     FILE *file;
 
-    if (strchr(boot_folder, 'X'))
+    if (strstr(boot_folder, "XXXXXX")) /* a name made of it may hold an X too */
         CHECK(s, mkdtemp(boot_folder), "no folder");
     snprintf(path, sizeof(path), "%s/%d", boot_folder, node);
     file = fopen(path, "w");
