@@ -6,7 +6,7 @@
 // p_jump further those of the next channel; w, sx count vec4s, h the rows of all channels.
 // One invocation computes TILE pixels in a row and NV vec4s of channels, LO apart.
 // Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles.
-// Defines: TILE (1, 4 or 14) NV (1, 2 or 4); MASK: the last vec4 has pad channels;
+// Defines: TILE (1, 4 or 14) NV (1 to 4); MASK: the last vec4 has pad channels; PUT_AT_ONCE (1);
 // DEPTH: input vec4s a step (1, 2); STRIDED: pixels are not all of X's.
 // Params: lo pixels ic4 span (ic4 rounded up, in the form) oc oc4 bias; STRIDED: w h ow oh sx sy.
 #include "lib/lanes.glsl"
@@ -32,6 +32,7 @@ vec4 window(int i) {
 #endif
 
 #include "lib/fetch.glsl"
+#include "lib/conv_put.glsl"
 
 // Written out, because some compilers do not unroll loops as long as these.
 #if TILE == 1
@@ -122,6 +123,8 @@ void main() {
 #endif
 #if NV > 2
         { WEIGHTS(2) PIXELS(TERMS_2) }
+#endif
+#if NV > 3
         { WEIGHTS(3) PIXELS(TERMS_3) }
 #endif
         at += DEPTH * 4 * next;
@@ -137,20 +140,18 @@ void main() {
         offset += last ? p_jump : 0;
 #endif
     }
-    // One pixel a turn (lib/turns.glsl).
+    // PUT_AT_ONCE pixels a turn (lib/turns.glsl), 1 or 2.
     int end = min(first + TILE, pixels) * oc4;
-    for (int pixel_at = first * oc4; pixel_at < end; pixel_at += oc4) {
+    for (int pixel_at = first * oc4; pixel_at < end; pixel_at += PUT_AT_ONCE * oc4) {
         for (int j = 0; j < NV; j++)
-            if (column[j] < oc4) {
-                int to = pixel_at + column[j];
-                vec4 v = sum[j];
-                v = EPILOGUE(v, to);
-#ifdef MASK
-                v = mix(vec4(0.0), v, lessThan(ivec4(column[j]) * 4 + ivec4(0, 1, 2, 3),
-                                               ivec4(p_oc)));
+            if (column[j] < oc4)
+                put(pixel_at + column[j], column[j], sum[j]);
+#if PUT_AT_ONCE > 1
+        int second = pixel_at + oc4;
+        for (int j = 0; j < NV; j++)
+            if (column[j] < oc4 && second < end)
+                put(second + column[j], column[j], sum[NV + j]);
 #endif
-                STORE_Y(to, v);
-            }
         MOVE_UP
     }
 }

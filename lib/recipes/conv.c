@@ -186,6 +186,8 @@ esk_status esk_conv_recipes(struct esk_ctx *c, const struct esk_window *window,
                       deep && group > 1     ? ESK_CONV_DEPTHWISE
                       : pointwise && ic > 4 ? ESK_CONV_EVEN
                                             : 0);
+    if (pointwise && ic > 4)
+        esk_conv_1x1_form(&f, c->limits, x->dim[0] * esk_window_out(&w));
     f.taps = taps;
     f.tap = tap;
     f.pitch = pitch;

@@ -7,8 +7,58 @@
 enum {
     MOST_SHALLOW = 6, /* input vec4s of a shallow product: at 8 it takes longer */
     MOST_TURNS = 4096,
-    MANY = 25 /* pixels for which tiles of 14 are taken */
+    MANY = 25, /* pixels for which tiles of 14 are taken */
+    MOST_TILE = 14,
+    FEW = 448 /* pixels that a group's tiles waste too many of, with one lane a tile */
 };
+
+/* What an invocation of a tile with nv vec4s of channels takes on llvmpipe, in loads of a
+ * vec4: with what it carries over the loop's end, an input vec4 times four vec4s of weights
+ * takes as much as one load; a store takes 9.5. Fits 12 tiles of two products to 4 %. */
+static double cost(int64_t nv, int64_t steps) {
+    int64_t cells = MOST_TILE * nv;
+    return (double)(steps * (cells + MOST_TILE + 4 * nv)) + 9.5 * (double)cells + 15;
+}
+
+/* Vec4s of output channels in a block, nv of an invocation: what takes least. `least`
+ * lanes along channels. The size of images decides no nv: another size compiles nothing. */
+static double block_of(int64_t oc4, int64_t steps, int64_t nv, int64_t least,
+                       int64_t *block) {
+    double best = 0;
+    for (int64_t lo = 8; lo >= least; lo /= 2) {
+        if (nv * lo > 16)
+            continue;
+        double all = (double)(esk_divide_up(oc4, nv * lo) * lo) * cost(nv, steps);
+        /* wider blocks read the input less often */
+        for (int64_t wide = nv * lo; wide < 16; wide *= 2)
+            all *= 1.015;
+        if (best == 0 || all < best)
+            best = all, *block = nv * lo;
+    }
+    return best;
+}
+
+/* The kernel of few input channels takes it. */
+static bool is_shallow(const struct esk_conv_form *f, int64_t pixels) {
+    return f->ic4 > 1 && f->span <= MOST_SHALLOW && pixels >= MANY && f->oc4 >= 8 &&
+           f->oc4 <= MOST_TURNS;
+}
+
+void esk_conv_1x1_form(struct esk_conv_form *f, const struct esk_limits *limits,
+                       int64_t pixels) {
+    if (!limits->software || pixels < MANY || is_shallow(f, pixels))
+        return;
+    int64_t nv = 4, block = 1;
+    double least = block_of(f->oc4, f->ic4, 4, 1, &block);
+    for (int64_t n = 3; n >= 1; n--) {
+        double all = block_of(f->oc4, f->ic4, n, 1, &block);
+        if (all < least)
+            least = all, nv = n;
+    }
+    /* a group of one lane along channels has 112 pixels */
+    block_of(f->oc4, f->ic4, nv, pixels < FEW ? 2 : 1, &f->block);
+    f->blocks = esk_divide_up(f->oc4, f->block);
+}
 
 static const char *label_1x1(bool known) {
     return known ? "conv 1x1" : "conv 1x1, packed";
@@ -20,18 +70,21 @@ static void product(struct esk_ctx *c, struct esk_recipe *r, const struct esk_wi
     int64_t pixels = batch * esk_window_out(w);
     struct esk_ref_to weights = esk_conv_weights(c, r, f, 1, 2);
     struct esk_conv_tiling t = esk_conv_tiling(c->limits, f, false, pixels);
-    /* a group of 14 x 4 tiles takes 56 pixels */
     if (pixels < MANY && t.tile > 4)
         t.tile = 4;
-    /* tiles of 14 pixels take four vec4s of channels: most multiply-adds a load, and no
-     * deeper steps, their body is long enough (see gemm.c) */
-    if (t.tile >= 14 && f->block >= 4)
-        t.nv = 4, t.lo = (uint32_t)f->block / 4;
-    int64_t depth = !signal && f->ic4 > 1 && t.tile * t.nv < 56 ? 2 : 1;
+    /* large tiles take three or four vec4s of channels: most multiply-adds a load */
+    if (t.tile == MOST_TILE && f->block > 2) {
+        t.nv = f->block % 3 ? 4 : 3;
+        t.lo = (uint32_t)f->block / t.nv;
+    }
+    /* deeper steps carry sums over fewer ends of the loop, but long bodies do not gain */
+    int64_t depth = !signal && f->ic4 > 1 && t.tile < MOST_TILE ? 2 : 1;
     struct esk_kernel *k = esk_recipe_kernel(r, "conv_1x1");
     esk_kernel_define(k, "TILE", t.tile);
     esk_kernel_define(k, "NV", t.nv);
     esk_kernel_define(k, "DEPTH", depth);
+    if (t.tile == MOST_TILE)
+        esk_kernel_define(k, "PUT_AT_ONCE", 2);
     bool every = !signal && esk_window_out(w) == esk_window_in(w);
     esk_kernel_define(k, "SIGNAL", signal);
     if (!every)
@@ -116,8 +169,7 @@ void esk_conv_1x1(struct esk_ctx *c, const struct esk_window *w,
                   const struct esk_conv_form *f, int64_t batch) {
     int64_t pixels = batch * esk_window_out(w);
     bool every = esk_window_out(w) == esk_window_in(w);
-    if (c->limits->software && every && f->ic4 > 1 && f->span <= MOST_SHALLOW &&
-        pixels >= MANY && f->oc4 >= 8 && f->oc4 <= MOST_TURNS) {
+    if (c->limits->software && every && is_shallow(f, pixels)) {
         shallow(c, w, f, batch);
         return;
     }

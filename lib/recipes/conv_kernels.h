@@ -20,7 +20,10 @@ void esk_conv_window_params(struct esk_kernel *k, const struct esk_window *w,
                             bool volume);
 int64_t esk_conv_form_vec4s(const struct esk_conv_form *f);
 
-/* A kernel of one item that never meets padding; strides along two axes only. */
+/* A kernel of one item that never meets padding; strides along two axes only. On a
+ * software renderer the form's blocks are first made to fit so many pixels. */
+void esk_conv_1x1_form(struct esk_conv_form *f, const struct esk_limits *limits,
+                       int64_t pixels);
 void esk_conv_1x1(struct esk_ctx *c, const struct esk_window *w,
                   const struct esk_conv_form *f, int64_t batch);
 /* One channel and a long kernel along one axis that never meets padding, as a Fourier
