@@ -102,3 +102,42 @@ struct message message_model(const struct message *graph) {
     message_add(&model, 8, &opset);
     return model;
 }
+
+struct message message_if_model(bool on_device) {
+    enum { FLOAT = 1, BOOL = 9 };
+    const int64_t dims[] = {2, 3}, one[] = {1, 1};
+    const float zero[] = {0};
+    struct message graph = {.size = 0}, part, body, node;
+
+    if (on_device) {
+        part = message_node("ReduceMax", "x", "most");
+        message_add(&graph, 1, &part);
+        part = message_node("Greater", "most zero", "cond");
+        message_add(&graph, 1, &part);
+        part = message_tensor("zero", 2, one, zero);
+        message_add(&graph, 5, &part);
+    }
+    node = message_node("If", "cond", "y");
+    for (int i = 0; i < 2; i++) {
+        body = (struct message){.size = 0};
+        part = message_node(i ? "Neg" : "Exp", "t", i ? "neg" : "exp");
+        message_add(&body, 1, &part);
+        message_text(&body, 2, "body");
+        part = message_value(i ? "neg" : "exp", FLOAT, 2, dims);
+        message_add(&body, 12, &part);
+        message_body(&node, i ? "else_branch" : "then_branch", &body);
+    }
+    part = message_node("Identity", "x", "t"); /* a capture that a node makes */
+    message_add(&graph, 1, &part);
+    message_add(&graph, 1, &node);
+    message_text(&graph, 2, "main");
+    part = message_value("x", FLOAT, 2, dims);
+    message_add(&graph, 11, &part);
+    if (!on_device) {
+        part = message_value("cond", BOOL, 0, NULL);
+        message_add(&graph, 11, &part);
+    }
+    part = message_value("y", FLOAT, 2, dims);
+    message_add(&graph, 12, &part);
+    return message_model(&graph);
+}

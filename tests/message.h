@@ -3,6 +3,7 @@
 #ifndef ESKER_TESTS_MESSAGE_H
 #define ESKER_TESTS_MESSAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,5 +28,9 @@ struct message message_node(const char *op, const char *in, const char *out);
 void message_body(struct message *node, const char *name, const struct message *graph);
 /* A ModelProto of IR 8, opset 17. */
 struct message message_model(const struct message *graph);
+
+/* y = If(cond) { Exp(x) } else { Neg(x) }, x float[2,3]; cond is a run input, or
+ * ReduceMax(x) > 0. */
+struct message message_if_model(bool on_device);
 
 #endif

@@ -98,49 +98,10 @@ static bool seam1_nonzero_cuts_a_stage(struct scene *s) {
     return true;
 }
 
-/* y = If(cond) { Exp(x) } else { Neg(x) }; cond is a run input, or ReduceMax(x) > 0. */
-static struct message if_model(bool on_device) {
-    const int64_t dims[] = {2, 3}, one[] = {1, 1};
-    const float zero[] = {0};
-    struct message graph = {.size = 0}, part, body, node;
-
-    if (on_device) {
-        part = message_node("ReduceMax", "x", "most");
-        message_add(&graph, 1, &part);
-        part = message_node("Greater", "most zero", "cond");
-        message_add(&graph, 1, &part);
-        part = message_tensor("zero", 2, one, zero);
-        message_add(&graph, 5, &part);
-    }
-    node = message_node("If", "cond", "y");
-    for (int i = 0; i < 2; i++) {
-        body = (struct message){.size = 0};
-        part = message_node(i ? "Neg" : "Exp", "t", i ? "neg" : "exp");
-        message_add(&body, 1, &part);
-        message_text(&body, 2, "body");
-        part = message_value(i ? "neg" : "exp", ESK_FLOAT, 2, dims);
-        message_add(&body, 12, &part);
-        message_body(&node, i ? "else_branch" : "then_branch", &body);
-    }
-    part = message_node("Identity", "x", "t"); /* a capture that a node makes */
-    message_add(&graph, 1, &part);
-    message_add(&graph, 1, &node);
-    message_text(&graph, 2, "main");
-    part = message_value("x", ESK_FLOAT, 2, dims);
-    message_add(&graph, 11, &part);
-    if (!on_device) {
-        part = message_value("cond", ESK_BOOL, 0, NULL);
-        message_add(&graph, 11, &part);
-    }
-    part = message_value("y", ESK_FLOAT, 2, dims);
-    message_add(&graph, 12, &part);
-    return message_model(&graph);
-}
-
 static bool run_if(struct scene *s, bool on_device) {
     const char *const texts[] = {"float[2,3]=1,-2,3,-4,5,-6",
                                  "float[2,3]=-1,-2,-3,-4,-5,-6"};
-    struct message model = if_model(on_device);
+    struct message model = message_if_model(on_device);
     esk_env *env;
     esk_session *session;
 

@@ -112,9 +112,10 @@ ESK_API const char *esk_session_metadata_key(const esk_session *session, size_t 
 /* Where one node runs in the newest plan. Strings live until esk_placement_destroy. */
 typedef struct esk_node_placement {
     const char *name, *op_type, *domain;
-    const char *home;   /* "GLCompute", "CPU", "known" (computed while planning) */
+    const char *home;   /* "GLCompute", "CPU", "known" (computed while planning), "later"
+                           (behind a size or condition that only a run tells; not planned yet) */
     const char *recipe; /* how, on a device; "" elsewhere */
-    const char *reason; /* why not on the device; "" if it is */
+    const char *reason; /* why not on the device, or why later; "" else */
     bool fallback;      /* strict mode would refuse it */
 } esk_node_placement;
 

@@ -319,6 +319,9 @@ static esk_status make_rest(struct binder *b, struct esk_graph *rest) {
         else
             rest->nodes[id]->dead = true;
     }
+    for (uint32_t i = 0; i < rest->n_nodes; i++)
+        if (rest->nodes[i]->dead)
+            rest->nodes[i]->home = ESK_HOME_EARLIER;
     rest->n_order = order;
     for (uint32_t i = 0; i < cut->n_carry; i++)
         if (!rest_input(rest, cut->carry[i]))
@@ -365,11 +368,18 @@ static esk_status cut(struct binder *b) {
     if (!cut->rest)
         return esk_fail_memory(b->error, "a cut");
     ESK_TRY(make_rest(b, cut->rest));
-    for (uint32_t i = 0; i < b->n_between; i++)
-        graph->nodes[b->between[i]]->dead = true;
+    for (uint32_t i = 0; i < b->n_between; i++) {
+        struct esk_node *node = graph->nodes[b->between[i]];
+        node->dead = true;
+        node->home = ESK_HOME_HOST;
+        node->reason = cut->why;
+    }
     for (uint32_t i = 0; i < graph->n_nodes && i < b->cap_beyond; i++)
-        if (b->beyond[i])
+        if (b->beyond[i] && !graph->nodes[i]->dead) {
             graph->nodes[i]->dead = true;
+            graph->nodes[i]->home = ESK_HOME_LATER;
+            graph->nodes[i]->reason = cut->why;
+        }
     esk_log(b->options->logger, ESK_LOG_INFO, "stage cut: %s", b->why);
     return ESK_OK;
 }

@@ -139,7 +139,15 @@ struct esk_var {
     const struct esk_walk *walk; /* NULL: it is in memory */
 };
 
-enum esk_home { ESK_HOME_NONE, ESK_HOME_DEVICE, ESK_HOME_HOST, ESK_HOME_KNOWN };
+/* EARLIER, LATER: in the plan on the other side of a cut, dead in this one. */
+enum esk_home {
+    ESK_HOME_NONE,
+    ESK_HOME_DEVICE,
+    ESK_HOME_HOST,
+    ESK_HOME_KNOWN,
+    ESK_HOME_EARLIER,
+    ESK_HOME_LATER,
+};
 
 struct esk_node {
     const char *name; /* the model's, or made: "Conv_12"; never empty */

@@ -28,18 +28,27 @@ static esk_status newest(esk_session *session, struct esk_entry **entry, esk_err
     return ESK_OK;
 }
 
-static size_t count_nodes(const struct esk_graph *graph) {
+/* Those of the plan, not of the plans before a cut; with `later` those behind it too. */
+static bool is_counted(const struct esk_node *node, bool later) {
+    return node->home == ESK_HOME_LATER ? later
+                                        : node->home != ESK_HOME_EARLIER &&
+                                              (node->home != ESK_HOME_NONE || !node->dead);
+}
+
+static size_t count_nodes(const struct esk_graph *graph, bool later) {
     size_t count = 0;
     for (uint32_t i = 0; i < graph->n_nodes; i++)
-        count += graph->nodes[i]->home != ESK_HOME_NONE || !graph->nodes[i]->dead;
+        count += is_counted(graph->nodes[i], later);
     return count;
 }
 
-static bool add_nodes(struct esk_placement *placement, const struct esk_plan *plan) {
-    static const char *const homes[] = {"none", "GLCompute", "CPU", "known"};
+/* `later`: nobody planned yet what is behind the plan's cut. */
+static bool add_nodes(struct esk_placement *placement, const struct esk_plan *plan,
+                      bool later) {
+    static const char *const homes[] = {"none", "GLCompute", "CPU", "known", "none", "later"};
     const struct esk_graph *graph = plan->graph;
     esk_node_placement *list = ESK_ARENA_ARRAY(&placement->arena, esk_node_placement,
-                                               placement->count + count_nodes(graph));
+                                               placement->count + count_nodes(graph, later));
     if (!list)
         return false;
     if (placement->count)
@@ -47,7 +56,7 @@ static bool add_nodes(struct esk_placement *placement, const struct esk_plan *pl
     size_t n = placement->count;
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         const struct esk_node *node = graph->nodes[i];
-        if (node->home == ESK_HOME_NONE && node->dead)
+        if (!is_counted(node, later))
             continue;
         esk_node_placement *p = &list[n++];
         struct esk_arena *arena = &placement->arena;
@@ -67,22 +76,25 @@ static bool add_nodes(struct esk_placement *placement, const struct esk_plan *pl
     return true;
 }
 
+/* A plan, and what comes after its cut, as far as it was planned. The entry is held: by a
+ * reference, or the lock of its plans. */
+static bool add_plans(struct esk_placement *placement, const struct esk_entry *entry) {
+    struct esk_exec *rest = entry->rest;
+    if (!rest)
+        return add_nodes(placement, entry->plan, false);
+    pthread_mutex_lock(&rest->lock);
+    bool good = add_nodes(placement, entry->plan, !rest->newest) &&
+                (!rest->newest || add_plans(placement, rest->newest));
+    pthread_mutex_unlock(&rest->lock);
+    return good;
+}
+
 esk_status esk_session_placement(esk_session *session, esk_placement **placement,
                                  esk_error *error) {
     struct esk_entry *entry;
     ESK_TRY(newest(session, &entry, error));
     struct esk_placement *made = esk_calloc(1, sizeof *made);
-    bool good = made && add_nodes(made, entry->plan);
-    /* what comes after a cut, as far as it was planned */
-    struct esk_exec *rest = entry->rest;
-    while (good && rest) {
-        pthread_mutex_lock(&rest->lock);
-        struct esk_entry *next = rest->newest;
-        good = !next || add_nodes(made, next->plan);
-        struct esk_exec *deeper = next ? next->rest : NULL;
-        pthread_mutex_unlock(&rest->lock);
-        rest = deeper;
-    }
+    bool good = made && add_plans(made, entry);
     esk_exec_release(session->exec, entry);
     if (!good) {
         esk_placement_destroy(made);
@@ -108,7 +120,7 @@ void esk_placement_destroy(esk_placement *placement) {
 }
 
 static void add_plan(esk_session_stats *stats, const struct esk_plan *plan) {
-    stats->nodes += (uint32_t)count_nodes(plan->graph);
+    stats->nodes += (uint32_t)count_nodes(plan->graph, false);
     stats->device_nodes += plan->n_device_nodes;
     stats->host_nodes += plan->n_host_nodes + plan->cut.n_between;
     stats->fallbacks += plan->n_fallbacks;

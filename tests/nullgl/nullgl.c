@@ -375,8 +375,9 @@ static void push_group(GLenum source, GLuint id, GLsizei length, const GLchar *m
 }
 
 static void label(GLenum kind, GLuint name, GLsizei length, const GLchar *text) {
-    (void)kind, (void)name, (void)length;
-    count(&seen.labels, text && *text);
+    (void)name, (void)length;
+    if (kind == 0x82E0 || kind == 0x82E2) /* GL_BUFFER_KHR, GL_PROGRAM_KHR */
+        count(kind == 0x82E0 ? &seen.buffer_labels : &seen.program_labels, text && *text);
 }
 
 static void listen(const void *callback, const void *user) {

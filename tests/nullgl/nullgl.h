@@ -38,7 +38,8 @@ struct nullgl_live {
 /* What was called since it was asked last. */
 struct nullgl_seen {
     long dispatches[NULLGL_DEVICES]; /* by device; the default display is the first */
-    long flushes, groups, labels;    /* KHR_debug's groups and labels */
+    long flushes, groups;            /* KHR_debug's */
+    long buffer_labels, program_labels;
     long terminated;                 /* displays */
     int listens;                     /* somebody set a callback for messages */
     struct {

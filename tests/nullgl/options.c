@@ -438,8 +438,9 @@ bool full_validation_talks_to_the_driver(struct scene *s) {
               "%s: %ld groups for %ld dispatches", settings, ran.groups,
               ran.dispatches[0]);
         /* programs when they are made, buffers when a run needs them */
-        CHECK(s, (opened.labels > 1) == full && (ran.labels > 1) == full,
-              "%s: %ld and %ld labels", settings, opened.labels, ran.labels);
+        CHECK(s, (opened.program_labels == 2) == full && (ran.buffer_labels > 1) == full,
+              "%s: %ld labels of programs, %ld of buffers", settings, opened.program_labels,
+              ran.buffer_labels);
     }
     return true;
 }

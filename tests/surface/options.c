@@ -184,6 +184,155 @@ bool a_log_of_its_own(struct scene *s) {
     return true;
 }
 
+struct tail {
+    int count[ESK_LOG_SILENT + 1];
+    char text[4096];
+};
+
+static void keep_line(void *user, esk_log_level level, const char *text) {
+    struct tail *tail = user;
+    size_t at = strlen(tail->text);
+
+    tail->count[level]++;
+    snprintf(tail->text + at, sizeof(tail->text) - at, "%s\n", text);
+}
+
+/* Severities of the env and of a session: the session's wins where it has one. */
+bool lines_of_a_log(struct scene *s) {
+    static const char *const severities[] = {"env",     "verbose", "info",
+                                             "warning", "error",   "silent"};
+    struct op_case *made;
+    esk_error error = ESK_ERROR_INIT;
+
+    MUST(scene_case(s, "Relu(float[2])", &made));
+    for (int of_env = ESK_LOG_VERBOSE; of_env <= ESK_LOG_SILENT; of_env++)
+        for (int own = 0; own < 6; own++) {
+            struct tail tail = {.text = ""};
+            int lowest = own ? own - 1 : of_env;
+            esk_env *env;
+            esk_session *session = NULL;
+            esk_session_options *options;
+
+            GOOD(s, esk_env_create(esk_env_options(.log = keep_line, .log_user = &tail,
+                                                   .log_level = (esk_log_level)of_env),
+                                   &env, &error));
+            GOOD(s, esk_session_options_create(&options, &error));
+            esk_session_options_append_provider(options, "CPU", NULL, NULL, 0, NULL);
+            esk_session_options_set(options, "logSeverity", severities[own], NULL);
+            /* of the WebGPU provider: without meaning, without effect; with one */
+            esk_session_options_set(options, "enablePIXCapture", "1", NULL);
+            esk_session_options_set(options, "enablePIXCapture", "0", NULL);
+            esk_session_options_set(options, "preferredLayout", "NCHW", NULL);
+            esk_session_options_set(options, "enableInt64", "1", NULL);
+            esk_status status = esk_session_create_from_model(env, made->model, options,
+                                                              &session, &error);
+            esk_session_options_destroy(options);
+            esk_session_destroy(session);
+            esk_env_destroy(env);
+            GOOD(s, status);
+            CHECK(s, tail.count[ESK_LOG_WARNING] == (lowest <= ESK_LOG_WARNING ? 2 : 0),
+                  "env %d, session %s: %d warnings", of_env, severities[own],
+                  tail.count[ESK_LOG_WARNING]);
+            if (lowest > ESK_LOG_WARNING)
+                continue;
+            CHECK(s,
+                  strstr(tail.text, "'enablePIXCapture' has no meaning here") &&
+                      strstr(tail.text, "'preferredLayout' is accepted, but has no effect") &&
+                      !strstr(tail.text, "enableInt64"),
+                  "%s", tail.text);
+        }
+    return true;
+}
+
+/* As in ONNX Runtime: strings at the provider's call, with its prefix or without. */
+bool options_of_a_provider_call(struct scene *s) {
+    static const char *const keys[] = {"ep.webgpuexecutionprovider.enableInt64",
+                                       "forceCpuNodeNames",
+                                       "ep.webgpuexecutionprovider.enableGraphCapture"};
+    static const char *const values[] = {"0", "Relu_2", "false"};
+    static const char *const wrong[] = {"enableInt46"};
+    struct op_case *made;
+    esk_env *env;
+    esk_session *session;
+    esk_session_stats stats;
+    esk_error error = ESK_ERROR_INIT;
+
+    MUST(scene_env(s, &env));
+    MUST(scene_case(s, "Add(int64[5], int64[5]) | Cast() to=1 | Relu()", &made));
+    for (int given = 0; given < 2; given++) {
+        esk_session_options *options;
+
+        GOOD(s, esk_session_options_create(&options, &error));
+        MUST(scene_keep(s, options, (void (*)(void *))esk_session_options_destroy));
+        CHECK(s,
+              esk_session_options_append_provider(options, "WebGPU", NULL, NULL, 0, &error) ==
+                      ESK_INVALID_ARGUMENT &&
+                  strstr(esk_error_message(&error), "there are GLCompute and CPU"),
+              "%s", esk_error_message(&error));
+        CHECK(s,
+              esk_session_options_append_provider(options, "GLCompute", wrong, values, 1,
+                                                  &error) == ESK_INVALID_ARGUMENT &&
+                  strstr(esk_error_message(&error), "nearest is 'enableInt64'"),
+              "%s", esk_error_message(&error));
+        esk_error_clear(&error);
+        GOOD(s, esk_session_options_append_provider(options, "GLCompute", keys, values,
+                                                    given ? 3 : 0, &error));
+        GOOD(s, esk_session_create_from_model(env, made->model, options, &session, &error));
+        MUST(scene_keep(s, session, drop_session));
+        MUST(scene_stats(s, session, &stats));
+        CHECK(s, stats.fallbacks == (given ? 2 : 0), "%u fallbacks", stats.fallbacks);
+    }
+    return true;
+}
+
+/* ---- plans ---- */
+
+/* planCacheSize: the plan that was used longest ago makes room, and its buffers go. */
+bool plans_kept(struct scene *s) {
+    static const struct {
+        int rows, binds; /* of a run's input; binds since the first with two plans kept */
+    } runs[] = {{3, 1}, {4, 2}, {3, 2}, {5, 3}, {3, 3}, {5, 3}, {4, 4}, {5, 4}, {3, 5}};
+    struct op_case *made;
+    esk_session_stats stats, one = {0}, many = {0};
+
+    MUST(scene_case(s, "MatMul(float[4,8], float[8,8]!) | Softmax() free=1", &made));
+    for (int kept = 1; kept <= 3; kept++) {
+        char settings[64];
+        esk_env *env;
+        esk_session *session, *cpu;
+
+        snprintf(settings, sizeof(settings), "strict=1,planCacheSize=%d", kept);
+        MUST(scene_env(s, &env));
+        MUST(scene_session(s, env, made->model, "GLCompute", settings, &session));
+        MUST(scene_session(s, env, made->model, "CPU", NULL, &cpu));
+        for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
+            char text[32];
+            esk_value *x, *y, *expected;
+
+            snprintf(text, sizeof(text), "float[%d,8]", runs[i].rows);
+            MUST(scene_value(s, text, &x));
+            MUST(scene_run(s, session, &y, 1, x));
+            MUST(scene_run(s, cpu, &expected, 1, x));
+            MUST(scene_near(s, settings, y, expected));
+            MUST(scene_stats(s, session, &stats));
+            CHECK(s, stats.plans <= (uint64_t)kept, "%s: %llu plans", settings,
+                  (unsigned long long)stats.plans);
+            if (kept == 2)
+                CHECK(s, stats.binds == (uint64_t)runs[i].binds, "run %zu: %llu binds, not %d",
+                      i, (unsigned long long)stats.binds, runs[i].binds);
+        }
+        CHECK(s, kept == 2 || stats.binds == (kept == 1 ? 9 : 3), "%s: %llu binds", settings,
+              (unsigned long long)stats.binds);
+        if (kept == 1)
+            one = stats;
+        many = stats;
+    }
+    CHECK(s, many.buffers_created - many.buffers_destroyed >
+                 one.buffers_created - one.buffers_destroyed,
+          "three plans hold no more buffers than one");
+    return true;
+}
+
 /* ---- free dimensions ---- */
 
 /* y = Relu(x), x [batch, 3 CHANNEL, width DATA_WIDTH]; z = Relu(w), w [batch, 3, width]. */

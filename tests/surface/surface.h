@@ -57,7 +57,18 @@ bool a_log_of_its_own(struct scene *s);
 bool overrides_of_free_dimensions(struct scene *s);
 bool int64_off_goes_to_the_cpu(struct scene *s);
 bool threads_of_the_blas(struct scene *s);
+bool lines_of_a_log(struct scene *s);
+bool options_of_a_provider_call(struct scene *s);
+bool plans_kept(struct scene *s);
 bool a_binding_too_small_is_a_reason(struct scene *s);
+
+/* places.c: where nodes run */
+bool placement_says_where_and_why(struct scene *s);
+bool forced_nodes_run_on_the_cpu(struct scene *s);
+
+/* optimizers.c: passes and levels */
+bool each_optimizer_can_be_left_out(struct scene *s);
+bool a_known_branch_is_inlined_at_all_levels(struct scene *s);
 
 /* weights.c: given as memory, shared */
 bool external_data_from_memory(struct scene *s);

@@ -1,0 +1,175 @@
+/* Where nodes run: the placement as an API, names that are kept on the CPU. In: small
+ * models; out: homes, recipes, reasons, errors of strict sessions. */
+#include "surface.h"
+
+#include "message.h"
+
+#include <stdio.h>
+
+#define GOOD(s, call)                                     \
+    do {                                                  \
+        if ((call) != ESK_OK)                             \
+            return fault_take((s)->fault, #call, &error); \
+    } while (0)
+
+static bool placement_of(struct scene *s, esk_session *session,
+                         esk_placement **placement) {
+    esk_error error = ESK_ERROR_INIT;
+
+    GOOD(s, esk_session_placement(session, placement, &error));
+    return scene_keep(s, *placement, (void (*)(void *))esk_placement_destroy);
+}
+
+/* What the placement says of a node; `recipe` and `reason` are words of it, "" for
+ * nothing at all. */
+static bool is_at(struct scene *s, const esk_placement *placement, const char *name,
+                  const char *home, const char *recipe, const char *reason,
+                  bool fallback) {
+    for (size_t i = 0; i < esk_placement_count(placement); i++) {
+        const esk_node_placement *p = esk_placement_get(placement, i);
+
+        if (strcmp(p->name, name))
+            continue;
+        CHECK(s,
+              !strcmp(p->home, home) && !*p->recipe == !*recipe &&
+                  strstr(p->recipe, recipe) && !*p->reason == !*reason &&
+                  strstr(p->reason, reason) && p->fallback == fallback && !*p->domain &&
+                  !strncmp(name, p->op_type, strlen(p->op_type)),
+              "%s (%s) is at %s, recipe '%s', reason '%s', fallback %d", p->name,
+              p->op_type, p->home, p->recipe, p->reason, p->fallback);
+        return true;
+    }
+    return fault_set(s->fault, "nobody says where %s is", name);
+}
+
+bool placement_says_where_and_why(struct scene *s) {
+    struct op_case *made;
+    esk_env *env;
+    esk_session *session;
+    esk_placement *placement;
+    esk_session_stats stats;
+    esk_value *y;
+    esk_error error = ESK_ERROR_INIT;
+
+    MUST(scene_env(s, &env));
+    MUST(scene_case(s,
+                    "MatMul(float[4,8], float[8,8]!) | Relu() | Softmax() | Shape() | "
+                    "Cast() to=1 | Add(float[2])",
+                    &made));
+    MUST(scene_session(s, env, made->model, "GLCompute", "forceCpuNodeNames=Softmax_2",
+                       &session));
+    MUST(placement_of(s, session, &placement));
+    MUST(is_at(s, placement, "Cast_4", "known", "", "", false));
+    MUST(is_at(s, placement, "Add_5", "GLCompute", "elementwise", "", false));
+    CHECK(s, !esk_placement_get(placement, esk_placement_count(placement)), "no end");
+    MUST(scene_session(s, env, made->model, "CPU", NULL, &session));
+    MUST(placement_of(s, session, &placement));
+    MUST(is_at(s, placement, "Add_5", "CPU", "", "no device", false));
+    MUST(scene_case(s, "MatMul(float[4,8], float[8,8]!) | Relu() | Softmax() | Exp()",
+                    &made));
+    MUST(scene_session(s, env, made->model, "GLCompute", "forceCpuNodeNames=Softmax_2",
+                       &session));
+    MUST(placement_of(s, session, &placement));
+    MUST(is_at(s, placement, "MatMul_0", "GLCompute", "gemm", "", false));
+    MUST(is_at(s, placement, "Relu_1", "GLCompute", "in 'MatMul_0'", "", false));
+    MUST(is_at(s, placement, "Softmax_2", "CPU", "", "forceCpuNodeNames", true));
+    MUST(is_at(s, placement, "Exp_3", "GLCompute", "elementwise", "", false));
+    /* behind a cut once it was planned; with free dimensions nothing before a run */
+    MUST(scene_case(s, "Relu(float[2,4]) | NonZero() | Cast() to=1 | Exp() free=1",
+                    &made));
+    MUST(scene_session(s, env, made->model, "GLCompute", NULL, &session));
+    CHECK(s, esk_session_placement(session, &placement, &error) == ESK_NOT_FOUND,
+          "a placement before the first run");
+    esk_error_clear(&error);
+    for (int run = 0; run < 2; run++) {
+        if (run)
+            MUST(scene_run(s, session, &y, 1, made->inputs.values[0]));
+        else
+            GOOD(s, esk_session_plan(session, 3, &error));
+        MUST(placement_of(s, session, &placement));
+        CHECK(s, esk_placement_count(placement) == 4, "%zu nodes, each once",
+              esk_placement_count(placement));
+        MUST(is_at(s, placement, "Relu_0", "GLCompute", "elementwise", "", false));
+        MUST(is_at(s, placement, "NonZero_1", "CPU", "", "depend on data", false));
+        MUST(is_at(s, placement, "Exp_3", run ? "GLCompute" : "later",
+                   run ? "elementwise" : "", run ? "" : "depend on data", false));
+        MUST(scene_stats(s, session, &stats));
+        CHECK(s,
+              stats.nodes == (run ? 4 : 2) && stats.host_nodes == 1 && !stats.known_nodes,
+              "%u nodes, %u on the CPU, %u known", stats.nodes, stats.host_nodes,
+              stats.known_nodes);
+    }
+    return true;
+}
+
+/* One name a line; members of fused groups too; each counts as a fallback. */
+bool forced_nodes_run_on_the_cpu(struct scene *s) {
+    static const char text[] =
+        "MatMul(float[4,8], float[8,8]!) | Relu() | Softmax() | Exp()";
+    static const struct {
+        const char *names;
+        unsigned fallbacks;
+        const char *homes[4];
+    } rows[] = {
+        {"", 0, {"GLCompute", "GLCompute", "GLCompute", "GLCompute"}},
+        {"Relu_1", 1, {"GLCompute", "CPU", "GLCompute", "GLCompute"}},
+        {"MatMul_0\nExp_3", 2, {"CPU", "GLCompute", "GLCompute", "CPU"}},
+        {"\nSoftmax_2\n\nnobody\n", 1, {"GLCompute", "GLCompute", "CPU", "GLCompute"}},
+        {"MatMul_0\nRelu_1\nSoftmax_2\nExp_3", 4, {"CPU", "CPU", "CPU", "CPU"}},
+    };
+    static const char *const nodes[] = {"MatMul_0", "Relu_1", "Softmax_2", "Exp_3"};
+    struct op_case *made;
+    esk_env *env, *other;
+    esk_session *cpu;
+    esk_value *expected, *y;
+
+    MUST(scene_env(s, &env));
+    MUST(scene_env(s, &other)); /* whose device has no options of this program's */
+    MUST(scene_case(s, text, &made));
+    MUST(scene_session(s, env, made->model, "CPU", NULL, &cpu));
+    MUST(scene_run(s, cpu, &expected, 1, made->inputs.values[0]));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char settings[128], message[600];
+        esk_session *session;
+        esk_placement *placement;
+        esk_session_stats stats;
+        esk_session_options *options;
+        esk_error error = ESK_ERROR_INIT;
+
+        snprintf(settings, sizeof(settings), "forceCpuNodeNames=%s", rows[i].names);
+        MUST(scene_session(s, env, made->model, "GLCompute", settings, &session));
+        MUST(scene_run(s, session, &y, 1, made->inputs.values[0]));
+        MUST(scene_near(s, settings, y, expected));
+        MUST(scene_stats(s, session, &stats));
+        CHECK(s, stats.fallbacks == rows[i].fallbacks, "%s: %u fallbacks", settings,
+              stats.fallbacks);
+        MUST(placement_of(s, session, &placement));
+        for (int n = 0; n < 4; n++) {
+            bool cpu_node = !strcmp(rows[i].homes[n], "CPU");
+            const esk_node_placement *p = esk_placement_get(placement, (size_t)n);
+
+            CHECK(s,
+                  p && !strcmp(p->name, nodes[n]) && !strcmp(p->home, rows[i].homes[n]) &&
+                      p->fallback == cpu_node,
+                  "%s: %s is at %s", settings, nodes[n], p ? p->home : "none");
+        }
+        /* a strict session lists them all */
+        GOOD(s, esk_session_options_create(&options, &error));
+        MUST(scene_keep(s, options, (void (*)(void *))esk_session_options_destroy));
+        GOOD(s, esk_session_options_set(options, "forceCpuNodeNames", rows[i].names,
+                                        &error));
+        GOOD(s, esk_session_options_set(options, "strict", "1", &error));
+        session = NULL;
+        esk_status status =
+            esk_session_create_from_model(other, made->model, options, &session, &error);
+        snprintf(message, sizeof(message), "%s", esk_error_message(&error));
+        esk_error_clear(&error);
+        esk_session_destroy(session);
+        CHECK(s, status == (rows[i].fallbacks ? ESK_FALLBACK : ESK_OK),
+              "strict, %s: %s: %s", settings, esk_status_name(status), message);
+        for (int n = 0; n < 4; n++)
+            CHECK(s, !strstr(message, nodes[n]) == !!strcmp(rows[i].homes[n], "CPU"),
+                  "strict, %s: '%s'", settings, message);
+    }
+    return true;
+}
