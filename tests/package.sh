@@ -1,8 +1,9 @@
 #!/bin/bash
 # The installed tree as a user finds it: find_package(esker) and pkg-config each build
-# tests/package/main.c, shared and static, and what they build runs. In: BUILD VERSION CC.
+# tests/package/main.c, shared and static, and what they build runs. In: BUILD VERSION CC and
+# the GENERATOR that CMake is to use: a machine may have no other.
 set -euo pipefail
-build=$1 version=$2 cc=$3
+build=$1 version=$2 cc=$3 generator=$4
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 command -v pkg-config >/dev/null || { echo "skipped: no pkg-config"; exit 77; }
 dir=$(mktemp -d)
@@ -19,7 +20,7 @@ try() {
     got=$(LD_LIBRARY_PATH=$lib "$2" 2>&1) || { echo "$1: fails: $got"; exit 1; }
     [ "$got" = "$wanted" ] || { echo "$1: prints '$got', not '$wanted'"; exit 1; }
 }
-cmake -S "$here/package" -B "$dir/user" -DCMAKE_PREFIX_PATH="$dir/moved" \
+cmake -G "$generator" -S "$here/package" -B "$dir/user" -DCMAKE_PREFIX_PATH="$dir/moved" \
     -DCMAKE_C_COMPILER="$cc" >"$dir/log" 2>&1 &&
     cmake --build "$dir/user" >"$dir/log" 2>&1 || { cat "$dir/log"; exit 1; }
 try "find_package, shared" "$dir/user/user_shared"
