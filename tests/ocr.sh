@@ -4,7 +4,7 @@
 # without the models or a device.
 set -u
 ocr=$1 models=$2
-for name in det.onnx rec.onnx cls.onnx keys.txt; do
+for name in det.onnx rec.onnx cls.onnx; do
     [ -f "$models/$name" ] || { echo "skipped: no $models/$name"; exit 77; }
 done
 out=$(mktemp -d)
