@@ -88,8 +88,9 @@ void main() {
             put((plane + y0 * ow + x0 + t) * c4 + c, c, sum[t]);
 #else
     vec4 b[KH * KW];
-    for (int k = 0; k < KH * KW; k++)
-        b[k] = LOAD_W(k * c4 + c);
+    for (int ky = 0; ky < KH; ky++) // nested: Mesa unrolls no loop of more than 32 turns
+        for (int kx = 0; kx < KW; kx++)
+            b[ky * KW + kx] = LOAD_W((ky * KW + kx) * c4 + c);
     int column[NX];
     for (int j = 0; j < NX; j++) {
         int x = (x0 * SX + j) * dx + left - p_px;
@@ -103,21 +104,23 @@ void main() {
     int pitch = w * c4, image = n * h * pitch;
     int out_pitch = dy * ow * c4, out_image = (plane + top * ow) * c4 + c;
     vec4 sum[(OPEN + 1) * TX]; // of the next row that becomes whole, the one behind it, …
-    for (int t = 0; t < OPEN * TX; t++)
-        sum[t] = bias;
+    for (int a = 0; a < OPEN; a++)
+        for (int t = 0; t < TX; t++)
+            sum[a * TX + t] = bias;
     // the first rows begin as if those above the tile were computed, but these are not stored
     int last = min(y0 + p_rows, (oh - top + dy - 1) / dy);
     int y = ((y0 - OPEN) * SY + KH - SY) * dy + top - p_py;
     for (int ty = y0 - OPEN; ty < last; ty++) {
         int to = out_image + ty * out_pitch;
-        for (int t = OPEN * TX; t < (OPEN + 1) * TX; t++)
-            sum[t] = bias;
+        for (int t = 0; t < TX; t++)
+            sum[OPEN * TX + t] = bias;
         ROW(0)
 #if SY > 1
         ROW(1)
 #endif
-        for (int t = 0; t < OPEN * TX; t++)
-            sum[t] = sum[t + TX];
+        for (int a = 0; a < OPEN; a++)
+            for (int t = 0; t < TX; t++)
+                sum[a * TX + t] = sum[(a + 1) * TX + t];
     }
 #endif
 }

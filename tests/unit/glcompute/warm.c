@@ -187,3 +187,37 @@ Test(warm, compiles_what_is_not) {
     for (int i = 1; i < 4; i++)
         cr_assert(!programs[i].source && programs[i].pending);
 }
+
+static char lines[4][256];
+static int n_lines;
+
+static void take_line(void *user, esk_log_level level, const char *text) {
+    (void)user;
+    if (level == ESK_LOG_VERBOSE && n_lines < 4)
+        snprintf(lines[n_lines++], sizeof lines[0], "%s", text);
+}
+
+/* A line a program for those who ask where a cold start's time goes: kernel, defines, ms. */
+Test(warm, says_what_each_program_took) {
+    struct esk_gl_program program = {
+        .id = 1,
+        .key = text_of("conv+hAX @A 4i1 @\n#define TILE 14\n#define MASK\n"
+                       "#define EPILOGUE(v, at) epilogue(v, at)\n")};
+    struct esk_gl_command command = {.program = &program, .param_bytes = 16};
+    struct esk_gl_record record = {.commands = &command, .n_commands = 1};
+    struct esk_logger logger = {.callback = take_line, .level = ESK_LOG_VERBOSE};
+    struct esk_gl_warm warm;
+    formats = 1;
+    esk_gl_warm_init(&warm, NULL, &gl, &logger);
+    esk_gl_warm_up(&warm, &gl, &record);
+    cr_assert_eq(n_lines, 1);
+    cr_assert(strncmp(lines[0], "program conv TILE=14 MASK EPILOGUE: ", 36) == 0 &&
+                  strstr(lines[0], " ms to compile, ") &&
+                  strstr(lines[0], " ms for machine code"),
+              "'%s'", lines[0]);
+    program.warm = false;
+    logger.level = ESK_LOG_INFO;
+    esk_gl_warm_up(&warm, &gl, &record);
+    cr_assert_eq(n_lines, 1, "only for those who ask");
+    esk_free(program.key);
+}
