@@ -1,6 +1,6 @@
 // The only file that knows how elements are stored. A program is: the version line, the
 // extensions, the kernel's defines, section "common" below, one section an operand, one line
-// a parameter, then the kernel's template. lib/glcompute/program.c picks the sections by name
+// a parameter, then the kernel's template, then section "main". lib/glcompute/program.c picks the sections by name
 // and replaces:  @X the operand's name  @B its binding (storage block or image unit)
 // @O its base, a parameter word  @N how a stored value is narrowed  @V @C word of a parameter
 // @K @J @S see "segment 0 read".
@@ -29,7 +29,13 @@ precision highp imageBuffer;
 precision highp uimageBuffer;
 precision highp iimageBuffer;
 #endif
-layout(std140, binding = 0) uniform Params { ivec4 w_[PARAM_VEC4S]; };
+layout(std140, binding = 0) uniform Params { ivec4 params_[PARAM_VEC4S]; };
+#if READ_IMAGE
+ivec4 w_[PARAM_VEC4S]; // see "main"
+#define main kernel_main
+#else
+#define w_ params_
+#endif
 #define GROUP (ivec3(gl_WorkGroupID) + w_[0].xyz)
 #define LOCAL int(gl_LocalInvocationIndex & 0xffffu)
 #define LOCAL_ID ivec3(gl_LocalInvocationID & 0xffffu)
@@ -67,9 +73,20 @@ int pitched_or_none(int i, float inverse, int gap) { // -2^28 is nowhere and sta
 //: param float
 #define p_@X intBitsToFloat(w_[@V].@C)
 //: param ints
-#define p_@X(i) w_[(@V + (i)) >> 2][(@V + (i)) & 3]
+#define p_@X(i) params_[(@V + (i)) >> 2][(@V + (i)) & 3]
 //: param floats
-#define p_@X(i) intBitsToFloat(w_[(@V + (i)) >> 2][(@V + (i)) & 3])
+#define p_@X(i) intBitsToFloat(params_[(@V + (i)) >> 2][(@V + (i)) & 3])
+
+// Behind the template. llvmpipe reads a uniform in a loop, or under a mask, lane by lane (60
+// instructions a word): all are read here, once.
+//: main
+#if READ_IMAGE
+#undef main
+void main() {
+    w_ = params_;
+    kernel_main();
+}
+#endif
 
 //: operand
 #ifndef AT_@X

@@ -319,6 +319,8 @@ esk_status esk_gl_source_make(const struct esk_shader *shaders,
     for (uint32_t i = 0; i < kernel->n_operands && status == ESK_OK; i++)
         status = add_operand(shaders, kernel, i, reach, text, error);
     esk_text_append(text, esk_text_str(&body), body.length);
+    if (status == ESK_OK)
+        status = add_section(shaders, "main", NULL, text, error);
     if (status == ESK_OK && (body.failed || text->failed || kernel->defines.failed))
         status = esk_fail_memory(error, "the source of a program");
     esk_text_finish(&body);

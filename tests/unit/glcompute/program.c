@@ -100,8 +100,8 @@ Test(program, source_ssbo) {
     has(&text, "PUT_Y(w_[1].y + AT_Y(i), as_uint8(v));");
     has(&text, "return GET_X(w_[1].x + AT_X(i));");
     has(&text, "#define p_count w_[1].w\n");
-    has(&text, "#define p_dims(i) w_[(8 + (i)) >> 2][(8 + (i)) & 3]\n");
-    has(&text, "#define p_one(i) w_[(11 + (i)) >> 2][(11 + (i)) & 3]\n");
+    has(&text, "#define p_dims(i) params_[(8 + (i)) >> 2][(8 + (i)) & 3]\n");
+    has(&text, "#define p_one(i) params_[(11 + (i)) >> 2][(11 + (i)) & 3]\n");
     has(&text, "#define p_scale intBitsToFloat(w_[3].x)\n");
     has_not(&text, "@");
     has_not(&text, "//:");
@@ -119,6 +119,8 @@ Test(program, source_image) {
                  ESK_OK);
     has(&text, "#version 310 es\n#extension GL_EXT_texture_buffer : enable\n");
     has(&text, "#define READ_IMAGE 1\n");
+    cr_assert_lt(strstr(text.data, "int loop()"), strstr(text.data, "w_ = params_;"),
+                 "words are read by the main function behind the template's");
     has(&text, "layout(rgba32f, binding = 0) readonly uniform highp imageBuffer d_X;");
     has(&text, "layout(std430, binding = 0) writeonly buffer Buffer_Y { E_Y d_Y[]; };");
     has(&text, "layout(rgba32ui, binding = 1) readonly uniform highp uimageBuffer d_I;");
