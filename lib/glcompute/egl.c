@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "glcompute/egl_api.h"
 #include "glcompute/limits.h"
@@ -581,16 +582,6 @@ static esk_status filter_check(const char *filter, esk_error *error) {
 
 static const char lp_variable[] = "LP_NUM_THREADS";
 
-static bool process_has_one_thread(void) {
-    DIR *tasks = opendir("/proc/self/task");
-    int count = 0;
-    for (struct dirent *entry; tasks && (entry = readdir(tasks));)
-        count += entry->d_name[0] != '.';
-    if (tasks)
-        closedir(tasks);
-    return count == 1;
-}
-
 static bool has_one_software_device(const struct walk *walk) {
     EGLDeviceEXT devices[2];
     EGLint count = 0;
@@ -637,7 +628,7 @@ static EGLDisplay twin_display(const struct walk *walk, const char **why) {
         *why = "no surfaceless display";
     else if (walk->api.QueryString(display, EGL_VERSION))
         return display; /* initialised already: its threads are what they are */
-    else if (!options->force_setenv && !process_has_one_thread())
+    else if (!options->force_setenv && !esk_process_has_one_thread())
         *why = "LP_NUM_THREADS cannot be set: the process has other threads (option "
                "allowSetenv)";
     else if (!initialize_inline(&walk->api, display))

@@ -1,10 +1,9 @@
-/* OpenBLAS, loaded when the first large product comes. In: matrices; out: sums. Must not
- * know tensors. Linked in, its threads would start with the process. */
+/* OpenBLAS, where it is there, for large products. In: matrices; out: sums. Must not know
+ * tensors. */
 #include "recipes/blas.h"
 
-#ifdef ESK_OPENBLAS
+#include "base/process.h"
 
-#include <dlfcn.h>
 #include <limits.h>
 #include <string.h>
 
@@ -21,27 +20,11 @@ bool esk_blas_sgemm(bool a_t, bool b_t, int64_t m, int64_t n, int64_t k, const f
         lda > INT_MAX || ldb > INT_MAX || ldc > INT_MAX ||
         (double)m * (double)n * (double)k <= SMALL)
         return false;
-    /* a library that is there already costs a look by name */
-    void *library = dlopen(ESK_OPENBLAS, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    void *symbol = library ? dlsym(library, "cblas_sgemm") : NULL;
+    void *symbol = esk_openblas("cblas_sgemm");
     sgemm_fn *sgemm;
     memcpy(&sgemm, &symbol, sizeof sgemm); /* ISO C has no cast for it */
     if (symbol)
         sgemm(ROW_MAJOR, a_t ? TRANS : NO_TRANS, b_t ? TRANS : NO_TRANS, (int)m, (int)n,
               (int)k, 1, a, (int)lda, b, (int)ldb, beta, c, (int)ldc);
-    if (library)
-        dlclose(library);
     return symbol;
 }
-
-#else
-
-bool esk_blas_sgemm(bool a_t, bool b_t, int64_t m, int64_t n, int64_t k, const float *a,
-                    int64_t lda, const float *b, int64_t ldb, float beta, float *c,
-                    int64_t ldc) {
-    (void)a_t, (void)b_t, (void)m, (void)n, (void)k, (void)a, (void)lda, (void)b;
-    (void)ldb, (void)beta, (void)c, (void)ldc;
-    return false;
-}
-
-#endif
