@@ -13,7 +13,8 @@ extern "C" {
  * them as inputs and outputs like any value; sessions on the same device (same env, same
  * deviceId) use them without a copy, others by one through the host. ---- */
 
-/* A tensor in the memory of the session's device; its content is undefined. A session
+/* A tensor of zeros in the memory of the session's device, which is taken when the first run
+ * or copy needs it. A session
  * without a device gives one in host memory. Errors: INVALID_ARGUMENT (as
  * esk_value_create), UNSUPPORTED (a type that devices do not store, or larger than one
  * binding), OUT_OF_MEMORY, DEVICE_LOST. */

@@ -106,6 +106,17 @@ static esk_status make_buffer(struct esk_device_tensor *tensor, struct at *at,
                : ESK_OK;
 }
 
+/* Zeros, for who reads it before anybody wrote. With the screen current. */
+static esk_status clear(struct esk_device_tensor *tensor, struct at *at, esk_error *error) {
+    void *zeros = esk_calloc(1, tensor->bytes);
+    if (!zeros)
+        return esk_fail_memory(error, "a tensor's first content");
+    esk_status status = esk_gl_buffer_write(&at->screen->memory, at->buffer, 0, tensor->bytes,
+                                            zeros, error);
+    esk_free(zeros);
+    return status;
+}
+
 /* The other screen's bytes, as they are, over the host. */
 static esk_status bring(struct esk_device_tensor *tensor, struct at *from, struct at *to,
                         esk_error *error) {
@@ -152,13 +163,17 @@ esk_status esk_gl_tensor_at(struct esk_device_tensor *tensor, struct esk_gl_scre
     struct at *at = place(tensor, screen), *from = fresh(tensor);
     if (!write && !at->fresh && from)
         status = bring(tensor, from, at, error);
-    else if (!at->buffer) {
+    else if (!at->buffer || !from) {
         struct esk_egl_saved saved;
         status = enter(screen, &saved, error);
-        if (status == ESK_OK)
-            status = leave(screen, &saved, make_buffer(tensor, at, error));
+        if (status == ESK_OK) {
+            status = make_buffer(tensor, at, error);
+            if (status == ESK_OK && !write)
+                status = clear(tensor, at, error);
+            status = leave(screen, &saved, status);
+        }
     }
-    if (status == ESK_OK && write)
+    if (status == ESK_OK && (write || !from))
         set_fresh(tensor, at);
     *buffer = at->buffer;
     pthread_mutex_unlock(&tensor->lock);

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum type { TYPE_BOOL, TYPE_INT, TYPE_ENUM, TYPE_TEXT };
 enum scope { SCOPE_DEVICE, SCOPE_SESSION, SCOPE_LATER, SCOPE_NONE };
@@ -101,10 +102,17 @@ bool esk_settings_copy(struct esk_settings *to, const struct esk_settings *from)
     return good;
 }
 
+/* How far what was given is from a word; the beginning of one is that word. */
+static size_t distance(const char *given, const char *word) {
+    size_t length = strlen(given);
+    return length && strncasecmp(given, word, length) == 0 ? 0
+                                                           : esk_text_distance(given, word);
+}
+
 static const char *nearest_key(const char *key) {
     const char *best = rows[0].key;
     for (int i = 1; i < ESK_OPTION_COUNT; i++)
-        if (esk_text_distance(key, rows[i].key) < esk_text_distance(key, best))
+        if (distance(key, rows[i].key) < distance(key, best))
             best = rows[i].key;
     return best;
 }
@@ -116,8 +124,8 @@ static void nearest_value(const struct row *row, const char *value, char *best, 
         size_t n = strcspn(at, "|");
         char word[64];
         snprintf(word, sizeof word, "%.*s", (int)n, at);
-        if (esk_text_distance(value, word) < least) {
-            least = esk_text_distance(value, word);
+        if (distance(value, word) < least) {
+            least = distance(value, word);
             snprintf(best, size, "%s", word);
         }
         at += n + (at[n] == '|');

@@ -101,6 +101,7 @@
     X(DAWN_TABLE, "dawnProcTable", TEXT, "", "", NONE, "Dawn only")                         \
     X(INSTANCE, "webgpuInstance", TEXT, "", "", NONE, "Dawn only")                          \
     X(DEVICE, "webgpuDevice", TEXT, "", "", NONE, "Dawn only")                              \
+    X(FP32, "enableMatmulFp32Accumulation", TEXT, "", "", NONE, "sums are always float")    \
     X(PIX, "enablePIXCapture", TEXT, "", "", NONE, "Windows only")                          \
     X(MEM_PATTERN, "enableMemPattern", TEXT, "", "", NONE, "plans always reuse memory")     \
     X(CPU_ARENA, "enableCpuMemArena", TEXT, "", "", NONE, "plans keep their memory")        \

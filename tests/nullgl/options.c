@@ -555,6 +555,10 @@ bool poison_is_in_every_buffer(struct scene *s) {
         GIVES(s, esk_value_create_on_device(session, ESK_FLOAT, 2, dims, &there, error),
               ESK_OK, "");
         MUST(scene_keep(s, there, (void (*)(void *))esk_value_destroy));
+        GIVES(s, esk_value_copy(there, y, error), ESK_OK, "");
+        CHECK(s, !((const uint32_t *)esk_value_const_data(y))[0],
+              "%s: a value that nobody wrote is %08x", settings,
+              ((const uint32_t *)esk_value_const_data(y))[0]);
         GIVES(s, esk_binding_create(session, &binding, error), ESK_OK, "");
         MUST(scene_keep(s, binding, (void (*)(void *))esk_binding_destroy));
         GIVES(s,

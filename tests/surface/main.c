@@ -61,6 +61,8 @@ static const struct table_test tests[] = {
     ROW(shapes_that_are_not_as_declared),
     ROW(placement_says_where_and_why),
     ROW(forced_nodes_run_on_the_cpu),
+    ROW(device_settings_are_followed),
+    ROW(values_begin_as_zeros),
     ROW(lines_of_a_log),
     ROW(options_of_a_provider_call),
     ROW(plans_kept),

@@ -173,3 +173,68 @@ bool forced_nodes_run_on_the_cpu(struct scene *s) {
     }
     return true;
 }
+
+/* Settings that change how a device is used, not what comes out. */
+bool device_settings_are_followed(struct scene *s) {
+    static const char product[] = "MatMul(float[64,64], float[64,64]!)";
+    static const char conv[] = "Conv(float[1,8,16,16], float[8,8,3,3]!) pads=1,1,1,1";
+    static const struct {
+        const char *settings, *text, *dump, *word;
+        bool there;
+    } rows[] = {
+        {"readPath=ssbo", product, "commands", ":rgba32f", false},
+        {"readPath=image,clamp=none", product, "commands", ":rgba32f", true},
+        {"readPath=auto,clamp=es31", product, "commands", ":rgba32f", false},
+        {"clamp=es31", product, "limits", "clamped: yes", true},
+        {"clamp=es31", product, "limits", "max invocations: 128\n", true},
+        {"clamp=none", product, "limits", "clamped: yes", false},
+        {"winograd=always", conv, "commands", "conv_winograd", true},
+        {"winograd=never", conv, "commands", "conv_winograd", false},
+        {"sharedTiles=always", product, "commands", "gemm_shared", true},
+        {"sharedTiles=never", product, "commands", "gemm_shared", false},
+        {"maxStorageBufferBindingSize=8192", product, "limits", "max binding: 8192\n",
+         true},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char *text;
+        struct op_case *made;
+        esk_env *env;
+        esk_session *session, *cpu;
+        esk_value *expected, *y;
+
+        MUST(scene_env(s, &env));
+        MUST(scene_case(s, rows[i].text, &made));
+        MUST(scene_session(s, env, made->model, "CPU", NULL, &cpu));
+        MUST(scene_run(s, cpu, &expected, 1, made->inputs.values[0]));
+        MUST(scene_session(s, env, made->model, "GLCompute", rows[i].settings, &session));
+        MUST(scene_run(s, session, &y, 1, made->inputs.values[0]));
+        MUST(scene_near(s, rows[i].settings, y, expected));
+        MUST(scene_dump(s, session, rows[i].dump, &text));
+        CHECK(s, !strstr(text, rows[i].word) == !rows[i].there, "%s: '%s' is %s in:\n%s",
+              rows[i].settings, rows[i].word, rows[i].there ? "not" : "", text);
+    }
+    return true;
+}
+
+/* A value on the device that nobody wrote is zeros for a run too, whatever lay there. */
+bool values_begin_as_zeros(struct scene *s) {
+    static const int64_t dims[] = {4, 8};
+    struct op_case *made;
+    esk_env *env;
+    esk_session *session;
+    esk_value *y, *zeros, *expected;
+    esk_error error = ESK_ERROR_INIT;
+
+    MUST(scene_env(s, &env));
+    MUST(scene_case(s, "Exp(float[4,8])", &made));
+    MUST(scene_session(s, env, made->model, "GLCompute", "strict=1,poison=1", &session));
+    GOOD(s, esk_value_create_on_device(session, ESK_FLOAT, 2, dims, &zeros, &error));
+    MUST(scene_keep(s, zeros, (void (*)(void *))esk_value_destroy));
+    MUST(scene_value(s, "float[4,8]=1", &expected));
+    MUST(scene_run(s, session, &y, 1, zeros));
+    MUST(scene_same_bytes(s, "of zeros", y, expected));
+    MUST(scene_value(s, "float[4,8]=0", &expected));
+    GOOD(s, esk_value_copy(zeros, y, &error));
+    return scene_same_bytes(s, "zeros", y, expected);
+}

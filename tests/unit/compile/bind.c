@@ -47,6 +47,28 @@ Test(bind, shape_chains_are_known) {
     esk_model_destroy(model);
 }
 
+/* Nodes that nobody needs go before others are computed. */
+Test(bind, drop_unused_comes_first) {
+    static const char *const off[] = {"drop_unused", NULL};
+    for (int k = 0; k < 2; k++) {
+        struct esk_compile_options now = options;
+        now.disabled = k ? off : NULL;
+        esk_model *model = new_model();
+        INPUT(model, "x", ESK_FLOAT, 3, 4);
+        INTS(model, "one", 1);
+        add_node(model, "Neg", "one", "unused");
+        add_node(model, "Relu", "x", "dead");
+        add_node(model, "Exp", "x", "y");
+        add_output(model, "y");
+        prepare(model, &now);
+        cr_assert_eq(model->graph->n_order, k ? 3 : 1, "%u nodes", model->graph->n_order);
+        struct esk_plan *plan = bind(model, &now);
+        cr_assert_eq(plan->n_device_nodes, 1);
+        esk_plan_destroy(plan);
+        esk_model_destroy(model);
+    }
+}
+
 Test(bind, a_graph_takes_many_binds) {
     esk_model *model = shape_chain();
     for (int64_t size = 0; size < 4; size++) {
