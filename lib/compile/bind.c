@@ -320,7 +320,7 @@ static esk_status make_rest(struct binder *b, struct esk_graph *rest) {
             rest->nodes[id]->dead = true;
     }
     for (uint32_t i = 0; i < rest->n_nodes; i++)
-        if (rest->nodes[i]->dead)
+        if (rest->nodes[i]->dead && rest->nodes[i]->home != ESK_HOME_HEIR)
             rest->nodes[i]->home = ESK_HOME_EARLIER;
     rest->n_order = order;
     for (uint32_t i = 0; i < cut->n_carry; i++)

@@ -267,9 +267,13 @@ uint32_t *esk_count_uses(const struct esk_graph *graph, const bool *keep) {
     return uses;
 }
 
-/* The node and those that only it needed go. */
-static void retire(struct rewriter *r, struct esk_node *node) {
+/* The node and those that only it needed go; `heir` stands for them, if there is one. */
+static void retire(struct rewriter *r, struct esk_node *node, esk_id heir) {
     node->dead = true;
+    if (heir != ESK_NONE) {
+        node->home = ESK_HOME_HEIR;
+        node->heir = heir;
+    }
     for (uint32_t i = 0; i < node->n_in; i++) {
         esk_id id = node->in[i];
         if (id == ESK_NONE || --r->uses[id])
@@ -280,7 +284,7 @@ static void retire(struct rewriter *r, struct esk_node *node) {
         for (uint32_t o = 0; producer && o < producer->n_out; o++)
             needed |= producer->out[o] != ESK_NONE && r->uses[producer->out[o]];
         if (!needed)
-            retire(r, producer);
+            retire(r, producer, heir);
     }
 }
 
@@ -320,7 +324,7 @@ static esk_status take_same(struct rewriter *r, struct esk_match *m, uint32_t *m
     esk_graph_replace_uses(graph, out, same);
     r->uses[same] += r->uses[out];
     r->uses[out] = 0;
-    retire(r, m->root);
+    retire(r, m->root, ESK_NONE);
     *made = 0;
     r->changed = true;
     return ESK_OK;
@@ -345,8 +349,10 @@ static esk_status apply(struct rewriter *r, struct esk_match *m,
         return esk_fail(r->error, ESK_INTERNAL, "pass %s changes the shape of '%s'",
                         pattern->pass, before.name);
     if (!done) {
-        for (uint32_t i = first; i < graph->n_order; i++)
+        for (uint32_t i = first; i < graph->n_order; i++) {
             graph->nodes[graph->order[i]]->dead = true;
+            graph->nodes[graph->order[i]]->home = ESK_HOME_UNDONE;
+        }
         graph->n_order = first;
         *graph->vars[out] = before;
         graph->vars[out]->producer = root;
@@ -360,7 +366,7 @@ static esk_status apply(struct rewriter *r, struct esk_match *m,
             if (node->in[k] != ESK_NONE)
                 r->uses[node->in[k]]++;
     }
-    retire(r, m->root);
+    retire(r, m->root, graph->vars[out]->producer);
     *made = graph->n_order - first;
     r->changed = true;
     esk_graph_order_move(graph, first, at + 1);

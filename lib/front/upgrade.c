@@ -252,6 +252,10 @@ static esk_status upgrade_node(struct upgrader *u, struct esk_graph *graph,
     if (!node->dead)
         ESK_TRY(settle(u, graph, node));
     uint32_t added = graph->n_order - from;
+    if (node->dead && added) {
+        node->home = ESK_HOME_HEIR;
+        node->heir = graph->order[graph->n_order - 1];
+    }
     esk_graph_order_move(graph, from, *at);
     *at += added;
     return ESK_OK;

@@ -139,12 +139,16 @@ struct esk_var {
     const struct esk_walk *walk; /* NULL: it is in memory */
 };
 
-/* EARLIER, LATER: in the plan on the other side of a cut, dead in this one. */
+/* Of dead nodes: KNOWN: computed while planning; HEIR: a pattern put others in its place;
+ * UNDONE: of a pattern that was given up; EARLIER, LATER: in the plan on the other side of a
+ * cut. */
 enum esk_home {
     ESK_HOME_NONE,
     ESK_HOME_DEVICE,
     ESK_HOME_HOST,
     ESK_HOME_KNOWN,
+    ESK_HOME_HEIR,
+    ESK_HOME_UNDONE,
     ESK_HOME_EARLIER,
     ESK_HOME_LATER,
 };
@@ -165,6 +169,7 @@ struct esk_node {
                                    in clones, which share bodies */
     bool dead;          /* dropped by a pass */
     enum esk_home home; /* where it runs; set by compile/place */
+    esk_id heir;        /* of home HEIR: the node that makes its output, or takes it in */
     bool fallback;      /* on the host, and strict mode would refuse it */
     const char *reason; /* why not on the device; NULL if it is */
     const char *label;  /* the recipe that was chosen */

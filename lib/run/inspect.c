@@ -28,46 +28,70 @@ static esk_status newest(esk_session *session, struct esk_entry **entry, esk_err
     return ESK_OK;
 }
 
-/* Those of the plan, not of the plans before a cut; with `later` those behind it too. */
-static bool is_counted(const struct esk_node *node, bool later) {
-    return node->home == ESK_HOME_LATER ? later
-                                        : node->home != ESK_HOME_EARLIER &&
-                                              (node->home != ESK_HOME_NONE || !node->dead);
+/* The node that stands for it, itself if nobody took its place. */
+static const struct esk_node *heir_of(const struct esk_graph *graph,
+                                      const struct esk_node *node) {
+    while (node->home == ESK_HOME_HEIR)
+        node = graph->nodes[node->heir];
+    return node;
 }
 
-static size_t count_nodes(const struct esk_graph *graph, bool later) {
+/* The model's nodes that the plan knows about, not those of the plans before a cut; with
+ * `later` those behind it too. What a pattern made of a node has the node's name, or is
+ * asked about besides. */
+static bool is_listed(const struct esk_graph *graph, const struct esk_node *node, bool later) {
+    const struct esk_node *heir = heir_of(graph, node);
+    if (heir != node && strcmp(heir->name, node->name) == 0)
+        return false;
+    switch (heir->home) {
+    case ESK_HOME_LATER:
+        return later;
+    case ESK_HOME_EARLIER:
+    case ESK_HOME_UNDONE:
+        return false;
+    default:
+        return heir->home != ESK_HOME_NONE || !heir->dead;
+    }
+}
+
+static size_t count_nodes(const struct esk_graph *graph, bool heirs_alone, bool later) {
     size_t count = 0;
     for (uint32_t i = 0; i < graph->n_nodes; i++)
-        count += is_counted(graph->nodes[i], later);
+        count += is_listed(graph, graph->nodes[i], later) &&
+                 !(heirs_alone && graph->nodes[i]->home == ESK_HOME_HEIR);
     return count;
 }
 
 /* `later`: nobody planned yet what is behind the plan's cut. */
 static bool add_nodes(struct esk_placement *placement, const struct esk_plan *plan,
                       bool later) {
-    static const char *const homes[] = {"none", "GLCompute", "CPU", "known", "none", "later"};
+    static const char *const homes[] = {
+        [ESK_HOME_NONE] = "none",   [ESK_HOME_DEVICE] = "GLCompute", [ESK_HOME_HOST] = "CPU",
+        [ESK_HOME_KNOWN] = "known", [ESK_HOME_LATER] = "later"};
     const struct esk_graph *graph = plan->graph;
     esk_node_placement *list = ESK_ARENA_ARRAY(&placement->arena, esk_node_placement,
-                                               placement->count + count_nodes(graph, later));
+                                               placement->count + count_nodes(graph, false, later));
     if (!list)
         return false;
     if (placement->count)
         memcpy(list, placement->nodes, placement->count * sizeof *list);
     size_t n = placement->count;
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
-        const struct esk_node *node = graph->nodes[i];
-        if (!is_counted(node, later))
+        const struct esk_node *node = graph->nodes[i], *heir = heir_of(graph, node);
+        if (!is_listed(graph, node, later))
             continue;
         esk_node_placement *p = &list[n++];
         struct esk_arena *arena = &placement->arena;
+        const char *recipe = heir->home == ESK_HOME_DEVICE && heir->label ? heir->label : "";
         p->name = esk_arena_strdup(arena, node->name);
         p->op_type = esk_arena_strdup(arena, node->op_type);
         p->domain = esk_arena_strdup(arena, node->domain);
-        p->home = homes[node->home];
-        p->recipe = esk_arena_strdup(
-            arena, node->home == ESK_HOME_DEVICE && node->label ? node->label : "");
-        p->reason = esk_arena_strdup(arena, node->reason ? node->reason : "");
-        p->fallback = node->fallback;
+        p->home = homes[heir->home];
+        p->recipe = heir != node && *recipe
+                        ? esk_arena_printf(arena, "in '%s'", heir->name)
+                        : esk_arena_strdup(arena, recipe);
+        p->reason = esk_arena_strdup(arena, heir->reason ? heir->reason : "");
+        p->fallback = heir->fallback;
         if (!p->name || !p->op_type || !p->domain || !p->recipe || !p->reason)
             return false;
     }
@@ -120,7 +144,7 @@ void esk_placement_destroy(esk_placement *placement) {
 }
 
 static void add_plan(esk_session_stats *stats, const struct esk_plan *plan) {
-    stats->nodes += (uint32_t)count_nodes(plan->graph, false);
+    stats->nodes += (uint32_t)count_nodes(plan->graph, true, false);
     stats->device_nodes += plan->n_device_nodes;
     stats->host_nodes += plan->n_host_nodes + plan->cut.n_between;
     stats->fallbacks += plan->n_fallbacks;

@@ -60,6 +60,7 @@ static const struct table_test tests[] = {
     ROW(nan_is_let_through_elsewhere),
     ROW(shapes_that_are_not_as_declared),
     ROW(placement_says_where_and_why),
+    ROW(placement_knows_the_models_nodes),
     ROW(forced_nodes_run_on_the_cpu),
     ROW(device_settings_are_followed),
     ROW(values_begin_as_zeros),

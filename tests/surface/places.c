@@ -102,6 +102,66 @@ bool placement_says_where_and_why(struct scene *s) {
     return true;
 }
 
+/* Nodes that patterns or the newest opset write otherwise: each of the model's is told
+ * once, with what became of it, and nobody else; nothing of patterns that were given up.
+ */
+bool placement_knows_the_models_nodes(struct scene *s) {
+    static const struct {
+        const char *text, *names[8], *in; /* `in`: the recipe of the first; at home */
+        const char *home;
+    } rows[] = {
+        {"MatMul(float[2,3,9,8], float[2,3,8,13]) | Softmax() axis=-1 | "
+         "MatMul(float[2,3,13,8])",
+         {"MatMul_0", "Softmax_1", "MatMul_2"},
+         "in 'MatMul_2'",
+         "GLCompute"},
+        {"ReduceMean(float[5,24]) axes=-1 opset=13 | Sub(~@0, $0) | Mul($1, $1) | "
+         "ReduceMean() axes=-1 | Add(float[]!=0.00001) | Sqrt() | Div(~$1, $5)",
+         {"ReduceMean_0", "Sub_1", "Mul_2", "ReduceMean_3", "Add_4", "Sqrt_5", "Div_6"},
+         "in 'Div_6'",
+         "GLCompute"},
+        {"Conv(float[1,3,6,6], float[6,3,1,1]!) | BatchNormalization(float[6]!, "
+         "float[6]!, "
+         "float[6]!, float[6]!) range=0.1,1",
+         {"BatchNormalization_1", "Conv_0"},
+         "in 'Conv_0'",
+         "GLCompute"},
+        {"Exp(float[600]!) | Mul($, float[600])", {"Exp_0", "Mul_1"}, "", "known"},
+        /* a product by patterns of products that do not fit */
+        {"Mul(float[9,8], float[9,1]) | MatMul(float[8,13])",
+         {"Mul_0", "MatMul_1"},
+         "elementwise",
+         "GLCompute"},
+    };
+    esk_env *env;
+
+    MUST(scene_env(s, &env));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct op_case *made;
+        esk_session *session;
+        esk_placement *placement;
+        size_t names = 0;
+
+        MUST(scene_case(s, rows[i].text, &made));
+        MUST(scene_session(s, env, made->model, "GLCompute", "strict=1", &session));
+        MUST(placement_of(s, session, &placement));
+        while (names < 8 && rows[i].names[names])
+            names++;
+        for (size_t n = 0; n < names; n++) {
+            size_t found = 0;
+
+            for (size_t p = 0; p < esk_placement_count(placement); p++)
+                found += !strcmp(esk_placement_get(placement, p)->name, rows[i].names[n]);
+            CHECK(s, found == 1, "%s: %s is told %zu times", rows[i].text,
+                  rows[i].names[n], found);
+        }
+        CHECK(s, esk_placement_count(placement) == names, "%s: %zu nodes", rows[i].text,
+              esk_placement_count(placement));
+        MUST(is_at(s, placement, rows[i].names[0], rows[i].home, rows[i].in, "", false));
+    }
+    return true;
+}
+
 /* One name a line; members of fused groups too; each counts as a fallback. */
 bool forced_nodes_run_on_the_cpu(struct scene *s) {
     static const char text[] =

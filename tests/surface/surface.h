@@ -64,6 +64,7 @@ bool a_binding_too_small_is_a_reason(struct scene *s);
 
 /* places.c: where nodes run */
 bool placement_says_where_and_why(struct scene *s);
+bool placement_knows_the_models_nodes(struct scene *s);
 bool forced_nodes_run_on_the_cpu(struct scene *s);
 bool device_settings_are_followed(struct scene *s);
 bool values_begin_as_zeros(struct scene *s);
