@@ -57,4 +57,9 @@ bool a_preserved_device_stays(struct scene *s);
 bool device_wide_options_must_agree(struct scene *s);
 bool a_callers_display_and_context(struct scene *s);
 
+/* runs.c */
+bool terminated_within_a_flush(struct scene *s);
+bool bound_values_are_not_copied(struct scene *s);
+bool threads_on_two_devices(struct scene *s);
+
 #endif

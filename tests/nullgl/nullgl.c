@@ -5,6 +5,7 @@
 #include "nullgl.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -273,6 +274,7 @@ static void buffer_sub_data(GLenum target, GLintptr offset, GLsizeiptr size,
 
 static void copy_buffer(GLenum from, GLenum to, GLintptr read, GLintptr write,
                         GLsizeiptr size) {
+    count(&seen.copies, 1);
     memmove(at(to)->data + write, at(from)->data + read, (size_t)size);
 }
 
@@ -282,6 +284,7 @@ static void *map(GLenum target, GLintptr offset, GLsizeiptr size, GLbitfield acc
         error = GL_INVALID_OPERATION;
         return NULL;
     }
+    count(&seen.maps, 1);
     at(target)->mapped = 1;
     return at(target)->data + offset;
 }
@@ -336,7 +339,11 @@ static void dispatch(GLuint x, GLuint y, GLuint z) {
         error = GL_INVALID_OPERATION;
     if (faults.lose_after && !--faults.lose_after)
         faults.lost = 1;
+    struct nullgl_faults f = faults;
+    bool calls = faults.call_after && !--faults.call_after;
     pthread_mutex_unlock(&lock);
+    if (calls)
+        f.call(f.user);
 }
 
 static GLsync fence(GLenum condition, GLbitfield flags) {

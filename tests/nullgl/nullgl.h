@@ -16,6 +16,9 @@ struct nullgl_faults {
     int bad_dispatch; /* each dispatch is GL_INVALID_OPERATION */
     int no_display;   /* no display can be initialised */
     int no_robust;    /* no robust context is made, though the extension is there */
+    long call_after;  /* dispatches, then `call` is called, without a lock; 0: never */
+    void (*call)(void *user);
+    void *user;
 };
 
 /* The devices that EGL lists, once asked for; without any there is the default display
@@ -40,6 +43,7 @@ struct nullgl_seen {
     long dispatches[NULLGL_DEVICES]; /* by device; the default display is the first */
     long flushes, groups;            /* KHR_debug's */
     long buffer_labels, program_labels;
+    long copies, maps; /* of buffers */
     long terminated;                 /* displays */
     int listens;                     /* somebody set a callback for messages */
     struct {

@@ -411,6 +411,7 @@ bool odd_outputs_on_the_device(struct scene *s) {
         "Identity(float[4,4])",
         "Transpose(float[4,4]) | Reshape($, int64[2]!=4,4)",
         "Softmax(float[4,4]) | Transpose()",
+        "Transpose(float[96,96])",
         "Split(float[8,4]) num_outputs=2 out=2",
     };
 
@@ -527,7 +528,7 @@ struct asked {
     esk_session *session; /* NULL: host */
     esk_value *value;
     int calls;
-    bool refuse;
+    bool refuse, wrong; /* gives no value; one of another shape */
 };
 
 static esk_value *give(void *user, const char *name, esk_dtype dtype, int rank,
@@ -540,6 +541,10 @@ static esk_value *give(void *user, const char *name, esk_dtype dtype, int rank,
         return NULL;
     esk_value_destroy(asked->value);
     asked->value = NULL;
+    if (asked->wrong) {
+        esk_value_create(dtype, 1, &(int64_t){7}, &asked->value, NULL);
+        return asked->value;
+    }
     if (asked->session)
         esk_value_create_on_device(asked->session, dtype, rank, dims, &asked->value, NULL);
     else
@@ -565,6 +570,12 @@ bool an_output_by_callback(struct scene *s) {
         GOOD(s, esk_session_run_binding(p.device, NULL, p.binding, &error));
         CHECK(s, asked.calls == 1, "%d calls", asked.calls);
         same = same_as(s, "callback", asked.value, p.expected);
+        asked.wrong = true;
+        esk_status wrong = esk_session_run_binding(p.device, NULL, p.binding, &error);
+        bool named = strstr(esk_error_message(&error), "float[7]");
+        CHECK(s, wrong == ESK_INVALID_ARGUMENT && named, "a value of another shape: %s",
+              esk_status_name(wrong));
+        esk_error_clear(&error);
         asked.refuse = true;
         CHECK(s, esk_session_run_binding(p.device, NULL, p.binding, &error) == ESK_CANCELLED,
               "a run went on without a value");

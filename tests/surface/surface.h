@@ -42,12 +42,23 @@ bool a_subset_of_outputs(struct scene *s);
 bool a_value_on_two_screens(struct scene *s);
 bool copies_by_the_queue(struct scene *s);
 
+/* values.c: bindings and values over time */
+bool bindings_follow_shapes(struct scene *s);
+bool bindings_can_be_cleared(struct scene *s);
+bool outputs_by_name(struct scene *s);
+bool values_of_another_device(struct scene *s);
+bool copies_stand_in_the_queue(struct scene *s);
+bool copies_end_with_their_session(struct scene *s);
+
 /* capture.c: capture and replay */
 bool replay_equals_a_run(struct scene *s);
 bool replays_allocate_nothing(struct scene *s);
 bool what_changed_is_an_error(struct scene *s);
 bool replay_sees_new_content(struct scene *s);
 bool replay_after_an_output_was_taken(struct scene *s);
+bool what_else_changed_is_an_error(struct scene *s);
+bool only_what_was_asked_for_is_captured(struct scene *s);
+bool replay_sees_late_parameters(struct scene *s);
 bool capture_lists_every_reason(struct scene *s);
 
 /* options.c: options of sessions */
