@@ -1,6 +1,6 @@
-/* The models that README.md's programs open, for tests/readme.sh. In: a folder. Out: model.onnx
- * (y = mean over the picture + 7) and state.onnx (next = state + mean of the frame; score =
- * its mean). */
+/* The models that README.md's programs open, for tests/readme.sh. In: a folder. Out:
+ * model.onnx (y = mean over the picture + 7) and state.onnx (next = state + mean of the
+ * frame; score = its mean). */
 #include "message.h"
 
 #include "esker/tensor.h"

@@ -1,6 +1,7 @@
-/* What a replay of a captured graph costs: a chain of commands that nothing fuses, on the null
- * driver (tests/nullgl). `replay` is what tests/replay_cost.sh counts instructions in. In:
- * nothing. Out: "COMMANDS commands, REPLAYS replays"; 1 if a replay allocates or plans. */
+/* What a replay of a captured graph costs: a chain of commands that nothing fuses, on the
+ * null driver (tests/nullgl). `replay` is what tests/replay_cost.sh counts instructions
+ * in. In: nothing. Out: "COMMANDS commands, REPLAYS replays"; 1 if a replay allocates or
+ * plans. */
 #include "scene.h"
 
 #include "base/mem.h"
@@ -21,8 +22,8 @@ static bool count_allocation(void *user, size_t size) {
 bool replay(esk_session *session, struct op_case *made, esk_value **y, esk_error *error);
 __attribute__((noinline)) bool replay(esk_session *session, struct op_case *made,
                                       esk_value **y, esk_error *error) {
-    return esk_session_run(session, NULL, made->inputs.names, made->inputs.values, 1, NULL, y,
-                           1, error) == ESK_OK;
+    return esk_session_run(session, NULL, made->inputs.names, made->inputs.values, 1,
+                           NULL, y, 1, error) == ESK_OK;
 }
 
 static bool measure(struct scene *s) {
@@ -37,13 +38,14 @@ static bool measure(struct scene *s) {
     bool good = true;
 
     for (int i = 1; i < LINKS; i++)
-        at += (size_t)snprintf(text + at, sizeof(text) - at, " | Softmax() axis=%d", i % 2);
+        at +=
+            (size_t)snprintf(text + at, sizeof(text) - at, " | Softmax() axis=%d", i % 2);
     MUST(scene_env(s, &env));
     MUST(scene_case(s, text, &made));
     MUST(scene_session(s, env, made->model, "GLCompute",
                        "strict=1,enableGraphCapture=1,programCacheDir=none", &session));
-    if (esk_session_run(session, NULL, made->inputs.names, made->inputs.values, 1, NULL, &y, 1,
-                        &error) != ESK_OK)
+    if (esk_session_run(session, NULL, made->inputs.names, made->inputs.values, 1, NULL,
+                        &y, 1, &error) != ESK_OK)
         return fault_take(s->fault, "capture", &error);
     MUST(scene_keep(s, y, (void (*)(void *))esk_value_destroy));
     MUST(scene_stats(s, session, &before));
@@ -60,11 +62,13 @@ static bool measure(struct scene *s) {
     CHECK(s, !atomic_load(&allocations), "%zu allocations in %d replays",
           atomic_load(&allocations), REPLAYS);
     CHECK(s,
-          after.binds == before.binds && after.commands_recorded == before.commands_recorded &&
+          after.binds == before.binds &&
+              after.commands_recorded == before.commands_recorded &&
               after.buffers_created == before.buffers_created,
           "a replay planned, recorded or made buffers");
-    CHECK(s, after.uploads - before.uploads == REPLAYS &&
-                 after.readbacks - before.readbacks == REPLAYS,
+    CHECK(s,
+          after.uploads - before.uploads == REPLAYS &&
+              after.readbacks - before.readbacks == REPLAYS,
           "a replay moved more than its input and its output");
     printf("%d commands, %d replays\n", LINKS, REPLAYS);
     return true;

@@ -609,12 +609,13 @@ Test(args, manual_page_and_short_output) {
 #if ESKER_HAVE_JPEG
 /* ---- setup ---- */
 
-/* A session of y = Relu(x), x [batch, width DATA_WIDTH], with these --dim and --denotation. */
+/* A session of y = Relu(x), x [batch, width DATA_WIDTH], with these --dim and
+ * --denotation. */
 static bool fixed_dims(const char *dim, const char *denotation, int64_t *sizes,
                        struct fault *fault) {
     struct setup setup = {.verbose = 0};
-    struct message graph = {.size = 0}, part, model, shape = {.size = 0}, tensor = {.size = 0},
-                   type = {.size = 0};
+    struct message graph = {.size = 0}, part, model, shape = {.size = 0},
+                   tensor = {.size = 0}, type = {.size = 0};
     esk_session_options *options = NULL;
     esk_session *session = NULL;
     esk_env *env;
@@ -640,7 +641,8 @@ static bool fixed_dims(const char *dim, const char *denotation, int64_t *sizes,
         message_add(&graph, i ? 12 : 11, &part);
     }
     model = message_model(&graph);
-    cr_assert(arg_list_add(&setup.dims, dim) && arg_list_add(&setup.denotations, denotation));
+    cr_assert(arg_list_add(&setup.dims, dim) &&
+              arg_list_add(&setup.denotations, denotation));
     bool good = setup_options(&setup, "CPU", &options, fault);
     setup_finish(&setup);
     cr_assert_eq(esk_env_create(NULL, &env, NULL), ESK_OK);

@@ -30,8 +30,8 @@ bool setup_env(const struct setup *setup, esk_env **env, struct fault *fault) {
     return true;
 }
 
-bool setup_split_dim(const char *option, const char *text, char *name, size_t size, int64_t *value,
-                     struct fault *fault) {
+bool setup_split_dim(const char *option, const char *text, char *name, size_t size,
+                     int64_t *value, struct fault *fault) {
     const char *equal = strrchr(text, '=');
 
     if (!equal || equal == text || (size_t)(equal - text) >= size ||
@@ -80,8 +80,8 @@ static bool apply_provider(esk_session_options *options, const char *provider,
 
 /* --dim or --denotation. */
 static bool apply_dims(const struct arg_list *dims, const char *option,
-                       esk_status (*override)(esk_session_options *, const char *, int64_t,
-                                              esk_error *),
+                       esk_status (*override)(esk_session_options *, const char *,
+                                              int64_t, esk_error *),
                        esk_session_options *options, struct fault *fault) {
     esk_error error = ESK_ERROR_INIT;
     char name[256];

@@ -1,5 +1,6 @@
-/* What the subcommands share: --provider, --set, --dim, --denotation, --strict, --verbose, the env and
- * its log. In: options. Out: env and session options. Must not know any one subcommand.
+/* What the subcommands share: --provider, --set, --dim, --denotation, --strict,
+ * --verbose, the env and its log. In: options. Out: env and session options. Must not
+ * know any one subcommand.
  */
 #ifndef ESKER_TOOLS_SETUP_H
 #define ESKER_TOOLS_SETUP_H
@@ -34,11 +35,10 @@ struct setup {
         "dim", ARG_LIST, &(s).dims, "NAME=N", "fixes a free dimension by its name", 0, \
             0, NULL                                                                    \
     }
-#define SETUP_DENOTATION(s)                                                          \
-    {                                                                                \
-        "denotation", ARG_LIST, &(s).denotations, "NAME=N",                          \
-            "fixes dimensions by their denotation in the model (DATA_BATCH)", 0, 0, \
-            NULL                                                                     \
+#define SETUP_DENOTATION(s)                                                              \
+    {                                                                                    \
+        "denotation", ARG_LIST, &(s).denotations, "NAME=N",                              \
+            "fixes dimensions by their denotation in the model (DATA_BATCH)", 0, 0, NULL \
     }
 #define SETUP_STRICT(s)                                           \
     {                                                             \
@@ -62,8 +62,8 @@ bool setup_options(const struct setup *setup, const char *provider,
                    esk_session_options **options, struct fault *fault);
 
 /* Splits "NAME=N" at the last '='; the name is copied. option: in the fault. */
-bool setup_split_dim(const char *option, const char *text, char *name, size_t size, int64_t *value,
-                     struct fault *fault);
+bool setup_split_dim(const char *option, const char *text, char *name, size_t size,
+                     int64_t *value, struct fault *fault);
 
 /* The size that --dim gives to `name`; -1 if none (or `name` is NULL). */
 int64_t setup_dim(const struct setup *setup, const char *name);

@@ -1,5 +1,5 @@
-/* Runs as only a driver sees them: when a terminated one ends, what is copied, which device
- * works. In: small models; out: calls that the driver counts. */
+/* Runs as only a driver sees them: when a terminated one ends, what is copied, which
+ * device works. In: small models; out: calls that the driver counts. */
 #include "driver.h"
 
 #include <pthread.h>
@@ -28,10 +28,11 @@ static esk_status run_by(enum way way, esk_session *session, struct op_case *mad
     if (way == BY_BINDING)
         return esk_session_run_binding(session, options, binding, NULL);
     if (way != BY_QUEUE)
-        return esk_session_run(session, options, made->inputs.names, made->inputs.values, 1,
-                               NULL, y, 1, NULL);
-    status = esk_session_run_async(session, options, made->inputs.names, made->inputs.values, 1,
-                                   NULL, y, 1, NULL, NULL, &async, NULL);
+        return esk_session_run(session, options, made->inputs.names, made->inputs.values,
+                               1, NULL, y, 1, NULL);
+    status =
+        esk_session_run_async(session, options, made->inputs.names, made->inputs.values,
+                              1, NULL, y, 1, NULL, NULL, &async, NULL);
     if (status == ESK_OK)
         status = esk_async_wait(async, -1, NULL);
     esk_async_destroy(async);
@@ -51,16 +52,19 @@ bool terminated_within_a_flush(struct scene *s) {
     esk_value *y[WAYS] = {NULL};
 
     for (int i = 1; i < LINKS; i++)
-        at += (size_t)snprintf(text + at, sizeof(text) - at, " | Softmax() axis=%d", i % 2);
+        at +=
+            (size_t)snprintf(text + at, sizeof(text) - at, " | Softmax() axis=%d", i % 2);
     (void)at;
-    MUST(driver_open(s, text, "strict=1,enableGraphCapture=1,maxNumPendingDispatches=4", &env,
-                     &made, &session));
+    MUST(driver_open(s, text, "strict=1,enableGraphCapture=1,maxNumPendingDispatches=4",
+                     &env, &made, &session));
     CHECK(s, esk_terminate_create(&terminate, NULL) == ESK_OK, "no switch");
     MUST(scene_keep(s, terminate, (void (*)(void *))esk_terminate_destroy));
     CHECK(s, esk_binding_create(session, &binding, NULL) == ESK_OK, "no binding");
     MUST(scene_keep(s, binding, (void (*)(void *))esk_binding_destroy));
-    CHECK(s, esk_binding_input(binding, made->inputs.names[0], made->inputs.values[0], NULL) ==
-                 ESK_OK, "no input");
+    CHECK(s,
+          esk_binding_input(binding, made->inputs.names[0], made->inputs.values[0],
+                            NULL) == ESK_OK,
+          "no input");
     for (int round = 0; round < 2; round++)
         for (enum way way = AT_ONCE; way < WAYS; way++) {
             esk_status status;
@@ -75,12 +79,12 @@ bool terminated_within_a_flush(struct scene *s) {
                 driver.set(&(struct nullgl_faults){0});
                 esk_terminate_set(terminate, false);
                 driver.see(&seen);
-                CHECK(s, status == (run == 1 ? ESK_CANCELLED : ESK_OK), "way %d, run %d: %s", way,
-                      run, esk_status_name(status));
+                CHECK(s, status == (run == 1 ? ESK_CANCELLED : ESK_OK),
+                      "way %d, run %d: %s", way, run, esk_status_name(status));
                 if (run == 1)
                     CHECK(s, seen.dispatches[0] <= STOP_AT + FLUSH,
-                          "way %d: set after %d dispatches, %ld were issued", way, STOP_AT,
-                          seen.dispatches[0]);
+                          "way %d: set after %d dispatches, %ld were issued", way,
+                          STOP_AT, seen.dispatches[0]);
                 else
                     CHECK(s, seen.dispatches[0] == LINKS, "way %d: %ld dispatches", way,
                           seen.dispatches[0]);
@@ -96,8 +100,8 @@ bool terminated_within_a_flush(struct scene *s) {
 static bool make_value(struct scene *s, esk_session *session, const esk_value *from,
                        esk_value **value) {
     CHECK(s,
-          esk_value_create_on_device(session, ESK_FLOAT, 2, esk_value_dims(from), value, NULL) ==
-              ESK_OK,
+          esk_value_create_on_device(session, ESK_FLOAT, 2, esk_value_dims(from), value,
+                                     NULL) == ESK_OK,
           "no value on the device");
     MUST(scene_keep(s, *value, drop_value));
     CHECK(s, esk_value_copy(from, *value, NULL) == ESK_OK, "no copy");
@@ -109,8 +113,8 @@ static bool calls(struct scene *s, const char *what, long copies, long maps) {
 
     driver.see(&seen);
     CHECK(s, seen.copies == copies && seen.maps == maps,
-          "%s: %ld copies and %ld maps, not %ld and %ld", what, seen.copies, seen.maps, copies,
-          maps);
+          "%s: %ld copies and %ld maps, not %ld and %ld", what, seen.copies, seen.maps,
+          copies, maps);
     return true;
 }
 
@@ -122,16 +126,18 @@ bool bound_values_are_not_copied(struct scene *s) {
     esk_value *x, *on[3];
     const char *in, *out;
 
-    MUST(driver_open(s, "Softmax(float[4,8]) axis=1", "strict=1,threads=pool", &env, &made,
-                     &sessions[0]));
-    MUST(scene_session(s, env, made->model, "GLCompute", "strict=1,threads=pool", &sessions[1]));
+    MUST(driver_open(s, "Softmax(float[4,8]) axis=1", "strict=1,threads=pool", &env,
+                     &made, &sessions[0]));
+    MUST(scene_session(s, env, made->model, "GLCompute", "strict=1,threads=pool",
+                       &sessions[1]));
     x = made->inputs.values[0];
     in = made->inputs.names[0];
     out = esk_session_output(sessions[0], 0)->name;
     for (int i = 0; i < 3; i++)
         MUST(make_value(s, sessions[i % 2], x, &on[i]));
     for (int i = 0; i < 2; i++) {
-        CHECK(s, esk_binding_create(sessions[i], &bindings[i], NULL) == ESK_OK, "no binding");
+        CHECK(s, esk_binding_create(sessions[i], &bindings[i], NULL) == ESK_OK,
+              "no binding");
         MUST(scene_keep(s, bindings[i], (void (*)(void *))esk_binding_destroy));
         CHECK(s,
               esk_binding_input(bindings[i], in, on[i], NULL) == ESK_OK &&
@@ -141,7 +147,9 @@ bool bound_values_are_not_copied(struct scene *s) {
     }
     MUST(calls(s, "the first runs", 0, 3)); /* the values' own bytes */
     for (int i = 0; i < 4; i++) /* what one session made is the other's input */
-        CHECK(s, esk_session_run_binding(sessions[i % 2], NULL, bindings[i % 2], NULL) == ESK_OK,
+        CHECK(s,
+              esk_session_run_binding(sessions[i % 2], NULL, bindings[i % 2], NULL) ==
+                  ESK_OK,
               "run %d", i);
     MUST(calls(s, "runs on bound values", 0, 0));
     CHECK(s, esk_value_copy(on[0], on[2], NULL) == ESK_OK, "copy");
@@ -170,8 +178,8 @@ static void *call_often(void *user) {
     for (int i = 0; i < 40 && c->good; i++) {
         esk_value *y = NULL, *in = i % 4 ? c->made->inputs.values[0] : c->theirs;
 
-        c->good = esk_session_run(c->session, NULL, c->made->inputs.names, &in, 1, NULL, &y, 1,
-                                  NULL) == ESK_OK;
+        c->good = esk_session_run(c->session, NULL, c->made->inputs.names, &in, 1, NULL,
+                                  &y, 1, NULL) == ESK_OK;
         esk_value_destroy(y);
     }
     return NULL;
@@ -180,7 +188,8 @@ static void *call_often(void *user) {
 bool threads_on_two_devices(struct scene *s) {
     enum { THREADS = 6, SESSIONS = 4 };
     static const struct nullgl_devices two = {
-        {{"first", "/dev/dri/renderD128", 0, 0}, {"second", "/dev/dri/renderD129", 0, 0}}, 2};
+        {{"first", "/dev/dri/renderD128", 0, 0}, {"second", "/dev/dri/renderD129", 0, 0}},
+        2};
     esk_env *env;
     struct op_case *made;
     esk_session *sessions[SESSIONS];
@@ -201,7 +210,8 @@ bool threads_on_two_devices(struct scene *s) {
     driver.see(&seen);
     for (int i = 0; i < THREADS; i++) {
         callers[i] = (struct caller){sessions[i % SESSIONS], made, on[1 - i % 2], false};
-        CHECK(s, !pthread_create(&threads[i], NULL, call_often, &callers[i]), "no thread");
+        CHECK(s, !pthread_create(&threads[i], NULL, call_often, &callers[i]),
+              "no thread");
     }
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);

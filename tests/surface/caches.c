@@ -1,5 +1,5 @@
-/* Buffer caches: docs/design.md's tables of modes, exactly; nothing grows. In: these tables, a
- * model of one slab; out: counters after each run and after destroy. */
+/* Buffer caches: docs/design.md's tables of modes, exactly; nothing grows. In: these
+ * tables, a model of one slab; out: counters after each run and after destroy. */
 #include "surface.h"
 
 #include <stdio.h>
@@ -92,7 +92,8 @@ static bool mode_row(struct scene *s, struct scene *own, const char *mode,
     return true;
 }
 
-/* The table of docs/design.md whose header has `columns` besides the mode: one row a mode. */
+/* The table of docs/design.md whose header has `columns` besides the mode: one row a
+ * mode. */
 static bool read_table(struct scene *s, int columns, struct table *table) {
     FILE *file = fopen(SOURCE_DIR "/docs/design.md", "r");
     char line[1024];
@@ -120,7 +121,8 @@ static bool read_table(struct scene *s, int columns, struct table *table) {
         }
     }
     fclose(file);
-    CHECK(s, n == MODES, "docs/design.md: row '%s' of the table of %d columns is not there",
+    CHECK(s, n == MODES,
+          "docs/design.md: row '%s' of the table of %d columns is not there",
           modes[n < MODES ? n : 0], columns);
     return true;
 }
@@ -177,8 +179,7 @@ static bool query_row(struct scene *s, struct scene *own, const char *mode,
         same &= now.created == expected[i].created &&
                 now.destroyed == expected[i].destroyed && now.cached == expected[i].cached;
     }
-    CHECK(s, same, "%s: created, destroyed, bytes cached: %s", mode,
-          got);
+    CHECK(s, same, "%s: created, destroyed, bytes cached: %s", mode, got);
     return true;
 }
 

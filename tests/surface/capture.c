@@ -190,8 +190,8 @@ bool what_else_changed_is_an_error(struct scene *s) {
     MUST(scene_value(s, "int64[2]=6,2", &shape[1]));
     for (int i = 0; i < 3; i++) {
         esk_value *in[] = {made->inputs.values[0], shape[i == 1]};
-        esk_status status = esk_session_run(session, first, made->inputs.names, in, 2, NULL,
-                                            &y[i], 1, &error);
+        esk_status status = esk_session_run(session, first, made->inputs.names, in, 2,
+                                            NULL, &y[i], 1, &error);
 
         if (i != 1) {
             if (status != ESK_OK)
@@ -199,10 +199,12 @@ bool what_else_changed_is_an_error(struct scene *s) {
             MUST(scene_keep(s, y[i], drop_value));
             continue;
         }
-        CHECK(s, status == ESK_INVALID_ARGUMENT &&
-                     strstr(esk_error_message(&error), made->inputs.names[1]) &&
-                     strstr(esk_error_message(&error), "other bytes"),
-              "other bytes: %s, '%s'", esk_status_name(status), esk_error_message(&error));
+        CHECK(s,
+              status == ESK_INVALID_ARGUMENT &&
+                  strstr(esk_error_message(&error), made->inputs.names[1]) &&
+                  strstr(esk_error_message(&error), "other bytes"),
+              "other bytes: %s, '%s'", esk_status_name(status),
+              esk_error_message(&error));
         esk_error_clear(&error);
     }
     MUST(scene_same_bytes(s, "the captured shape again", y[2], y[0]));
@@ -215,14 +217,16 @@ bool what_else_changed_is_an_error(struct scene *s) {
     const char *other = esk_session_output(session, 1)->name;
     for (int i = 0; i < 2; i++)
         y[i] = NULL;
-    GOOD(s, esk_session_run(session, first, made->inputs.names, made->inputs.values, 1, &wanted,
-                            y, 1, &error));
+    GOOD(s, esk_session_run(session, first, made->inputs.names, made->inputs.values, 1,
+                            &wanted, y, 1, &error));
     MUST(scene_keep(s, y[0], drop_value));
-    REFUSED(s, esk_session_run(session, first, made->inputs.names, made->inputs.values, 1,
-                               &other, &y[1], 1, &error),
+    REFUSED(s,
+            esk_session_run(session, first, made->inputs.names, made->inputs.values, 1,
+                            &other, &y[1], 1, &error),
             ESK_INVALID_ARGUMENT, "captured with another output");
-    REFUSED(s, esk_session_run(session, first, made->inputs.names, made->inputs.values, 1, NULL,
-                               y, 2, &error),
+    REFUSED(s,
+            esk_session_run(session, first, made->inputs.names, made->inputs.values, 1,
+                            NULL, y, 2, &error),
             ESK_INVALID_ARGUMENT, "captured with another output");
 
     /* an input with a default */
@@ -252,7 +256,8 @@ bool what_else_changed_is_an_error(struct scene *s) {
     return true;
 }
 
-/* What is captured, and what is not: -1, sessions without the option, runs that failed. */
+/* What is captured, and what is not: -1, sessions without the option, runs that failed.
+ */
 bool only_what_was_asked_for_is_captured(struct scene *s) {
     struct op_case *made;
     esk_env *env;
@@ -275,16 +280,21 @@ bool only_what_was_asked_for_is_captured(struct scene *s) {
     MUST(run_id(s, plain, made, 0, &x[0], &y));
     MUST(scene_keep(s, y, drop_value));
     MUST(run_id(s, session, made, -1, &x[0], &y));
-    REFUSED(s, esk_session_release_graph(session, -1, &error), ESK_NOT_FOUND, "no graph -1");
-    REFUSED(s, esk_session_release_graph(session, 0, &error), ESK_NOT_FOUND, "no graph 0");
+    REFUSED(s, esk_session_release_graph(session, -1, &error), ESK_NOT_FOUND,
+            "no graph -1");
+    REFUSED(s, esk_session_release_graph(session, 0, &error), ESK_NOT_FOUND,
+            "no graph 0");
     REFUSED(s, esk_session_release_graph(plain, 0, &error), ESK_NOT_FOUND, "no graph 0");
     CHECK(s, esk_terminate_create(&stop, NULL) == ESK_OK, "no switch");
     MUST(scene_keep(s, stop, (void (*)(void *))esk_terminate_destroy));
     esk_terminate_set(stop, true);
-    REFUSED(s, esk_session_run(session, esk_run_options(.terminate = stop, .gpu_graph_id = 4),
-                               made->inputs.names, &x[0], 1, NULL, &y, 1, &error),
+    REFUSED(s,
+            esk_session_run(session,
+                            esk_run_options(.terminate = stop, .gpu_graph_id = 4),
+                            made->inputs.names, &x[0], 1, NULL, &y, 1, &error),
             ESK_CANCELLED, "terminated");
-    REFUSED(s, esk_session_release_graph(session, 4, &error), ESK_NOT_FOUND, "no graph 4");
+    REFUSED(s, esk_session_release_graph(session, 4, &error), ESK_NOT_FOUND,
+            "no graph 4");
     /* what is captured stays, though the cache has room for one plan only */
     for (int round = 0; round < 3; round++)
         for (int i = 0; i < 3; i++) {
@@ -325,13 +335,16 @@ bool replay_sees_late_parameters(struct scene *s) {
         if (!i)
             MUST(scene_keep(s, y, drop_value));
         const float *got = esk_value_const_data(y);
-        float most = 0.25f + (float)(i % 3), one = most < 1 ? most : 1, two = most < 2 ? most : 2;
+        float most = 0.25f + (float)(i % 3), one = most < 1 ? most : 1,
+              two = most < 2 ? most : 2;
         CHECK(s, got[0] == 0.125f && got[1] == one && got[2] == -0.5f && got[3] == two,
               "replay %d with %g: %g %g %g %g", i, (double)most, (double)got[0],
               (double)got[1], (double)got[2], (double)got[3]);
     }
     MUST(scene_stats(s, captured, &after));
-    CHECK(s, after.binds == before.binds && after.commands_recorded == before.commands_recorded,
+    CHECK(s,
+          after.binds == before.binds &&
+              after.commands_recorded == before.commands_recorded,
           "another limit of Clip was planned anew");
     return true;
 }
@@ -428,18 +441,19 @@ static esk_status create(esk_env *env, const esk_model *model, const char *key,
     return status;
 }
 
-static esk_status create_from(esk_env *env, const struct message *model, const char *provider,
-                              esk_session **session, esk_error *error) {
+static esk_status create_from(esk_env *env, const struct message *model,
+                              const char *provider, esk_session **session,
+                              esk_error *error) {
     esk_session_options *options;
     esk_status status = esk_session_options_create(&options, error);
 
     if (status == ESK_OK)
         status = esk_session_options_append_provider(
-            options, provider, (const char *[]){"enableGraphCapture"}, (const char *[]){"1"}, 1,
-            error);
+            options, provider, (const char *[]){"enableGraphCapture"},
+            (const char *[]){"1"}, 1, error);
     if (status == ESK_OK)
-        status = esk_session_create_from_memory(env, model->bytes, model->size, false, NULL,
-                                                options, session, error);
+        status = esk_session_create_from_memory(env, model->bytes, model->size, false,
+                                                NULL, options, session, error);
     esk_session_options_destroy(options);
     return status;
 }
@@ -447,7 +461,8 @@ static esk_status create_from(esk_env *env, const struct message *model, const c
 /* y = If(cond) { Exp(x) } else { Neg(x) }, x [n] or [4]. */
 static struct message if_model(bool free) {
     const int64_t dims[] = {free ? -1 : 4};
-    struct message graph = {.size = 0}, part, body, node = message_node("If", "cond", "y");
+    struct message graph = {.size = 0}, part, body,
+                   node = message_node("If", "cond", "y");
 
     for (int i = 0; i < 2; i++) {
         body = (struct message){.size = 0};
@@ -497,19 +512,21 @@ bool capture_lists_every_reason(struct scene *s) {
     /* control flow */
     for (int free = 0; free < 2; free++) {
         struct message model = if_model(free);
-        REFUSED(s, create_from(env, &model, "GLCompute", &session, &error), ESK_UNSUPPORTED,
-                "If 'choice': control flow");
+        REFUSED(s, create_from(env, &model, "GLCompute", &session, &error),
+                ESK_UNSUPPORTED, "If 'choice': control flow");
         REFUSED(s, create_from(env, &model, "CPU", &session, &error), ESK_UNSUPPORTED,
                 "the session has no device");
     }
     /* free dimensions: the first run */
     MUST(scene_case(s, "Relu(float[3,8]) | Exp() free=1", &made));
     GOOD(s, create(env, made->model, "forceCpuNodeNames", "Exp_1", &session, &error));
-    REFUSED(s, esk_session_run(session, NULL, made->inputs.names, made->inputs.values, 1,
-                               NULL, &y, 1, &error),
+    REFUSED(s,
+            esk_session_run(session, NULL, made->inputs.names, made->inputs.values, 1,
+                            NULL, &y, 1, &error),
             ESK_UNSUPPORTED, "Exp 'Exp_1' runs on the CPU: ");
-    REFUSED(s, esk_session_run(session, NULL, made->inputs.names, made->inputs.values, 1,
-                               NULL, &y, 1, &error),
+    REFUSED(s,
+            esk_session_run(session, NULL, made->inputs.names, made->inputs.values, 1,
+                            NULL, &y, 1, &error),
             ESK_UNSUPPORTED, "forceCpuNodeNames");
     esk_session_destroy(session);
     return true;

@@ -1,5 +1,6 @@
-/* What bindings and values do over time: shapes that change, bindings cleared, values of other
- * devices, copies in the queue. In: small models; out: values, errors, transfers. */
+/* What bindings and values do over time: shapes that change, bindings cleared, values of
+ * other devices, copies in the queue. In: small models; out: values, errors, transfers.
+ */
 #include "surface.h"
 
 #include <stdatomic.h>
@@ -15,19 +16,21 @@ static void drop_value(void *value) {
             return fault_take((s)->fault, #call, &error); \
     } while (0)
 
-static bool refused(struct scene *s, const char *what, esk_status status, esk_status expected,
-                    const char *word, esk_error *error) {
+static bool refused(struct scene *s, const char *what, esk_status status,
+                    esk_status expected, const char *word, esk_error *error) {
     bool good = status == expected && strstr(esk_error_message(error), word);
 
     if (!good)
-        fault_set(s->fault, "%s gave %s, not %s with '%s': %s", what, esk_status_name(status),
-                  esk_status_name(expected), word, esk_error_message(error));
+        fault_set(s->fault, "%s gave %s, not %s with '%s': %s", what,
+                  esk_status_name(status), esk_status_name(expected), word,
+                  esk_error_message(error));
     esk_error_clear(error);
     return good;
 }
 
 static bool open_one(struct scene *s, const char *text, const char *settings,
-                     struct op_case **made, esk_session **session, esk_binding **binding) {
+                     struct op_case **made, esk_session **session,
+                     esk_binding **binding) {
     esk_env *env;
     esk_error error = ESK_ERROR_INIT;
 
@@ -42,8 +45,9 @@ static bool on_device(struct scene *s, esk_session *session, const esk_value *fr
                       esk_value **value) {
     esk_error error = ESK_ERROR_INIT;
 
-    GOOD(s, esk_value_create_on_device(session, esk_value_dtype(from), esk_value_rank(from),
-                                       esk_value_dims(from), value, &error));
+    GOOD(s,
+         esk_value_create_on_device(session, esk_value_dtype(from), esk_value_rank(from),
+                                    esk_value_dims(from), value, &error));
     MUST(scene_keep(s, *value, drop_value));
     GOOD(s, esk_value_copy(from, *value, &error));
     return true;
@@ -63,7 +67,8 @@ static bool holds(struct scene *s, const char *what, const esk_value *value,
     return scene_near(s, what, host, expected);
 }
 
-/* The binding's own value is filled again while its shape fits; else the run makes another. */
+/* The binding's own value is filled again while its shape fits; else the run makes
+ * another. */
 bool bindings_follow_shapes(struct scene *s) {
     static const int rows[] = {3, 3, 5, 5, 3};
     struct op_case *made;
@@ -124,14 +129,17 @@ bool bindings_can_be_cleared(struct scene *s) {
     GOOD(s, esk_session_run_binding(session, NULL, binding, &error));
     CHECK(s, memcmp(esk_value_data(mine), esk_value_data(zeros), esk_value_size(mine)),
           "the caller's value was not filled");
-    CHECK(s, esk_binding_value(binding, names[0]) == mine, "the binding has another value");
-    CHECK(s, !esk_binding_take(binding, names[0]), "the caller's own value was given to it");
+    CHECK(s, esk_binding_value(binding, names[0]) == mine,
+          "the binding has another value");
+    CHECK(s, !esk_binding_take(binding, names[0]),
+          "the caller's own value was given to it");
     memset(esk_value_data(mine), 0, esk_value_size(mine));
     esk_binding_clear_outputs(binding);
     CHECK(s, !esk_binding_value(binding, names[0]), "a cleared output has a value");
     GOOD(s, esk_binding_output_at(binding, names[1], ESK_ON_HOST, &error));
     GOOD(s, esk_session_run_binding(session, NULL, binding, &error));
-    CHECK(s, !esk_binding_value(binding, names[0]) && esk_binding_value(binding, names[1]),
+    CHECK(s,
+          !esk_binding_value(binding, names[0]) && esk_binding_value(binding, names[1]),
           "not the output that is bound now");
     MUST(scene_same_bytes(s, "a value that is bound no more", mine, zeros));
     esk_binding_clear_inputs(binding);
@@ -140,8 +148,8 @@ bool bindings_can_be_cleared(struct scene *s) {
                    ESK_INVALID_ARGUMENT, in, &error);
 }
 
-/* Outputs in the order in which they were asked for, filled where values were given, untouched
- * where the run failed. */
+/* Outputs in the order in which they were asked for, filled where values were given,
+ * untouched where the run failed. */
 bool outputs_by_name(struct scene *s) {
     struct op_case *made;
     esk_session *session;
@@ -154,14 +162,16 @@ bool outputs_by_name(struct scene *s) {
     MUST(open_one(s, "Split(float[6,8]) num_outputs=3 out=3", "strict=1", &made, &session,
                   &binding));
     in = made->inputs.names;
-    GOOD(s, esk_session_run(session, NULL, in, made->inputs.values, 1, NULL, all, 0, &error));
+    GOOD(s, esk_session_run(session, NULL, in, made->inputs.values, 1, NULL, all, 0,
+                            &error));
     for (int i = 0; i < 3; i++)
         MUST(scene_keep(s, all[i], drop_value));
     for (size_t i = 0; i < 2; i++)
         names[i] = esk_session_output(session, 2 - i)->name;
     MUST(scene_value(s, "float[2,8]=0", &given));
     two[1] = given;
-    GOOD(s, esk_session_run(session, NULL, in, made->inputs.values, 1, names, two, 2, &error));
+    GOOD(s, esk_session_run(session, NULL, in, made->inputs.values, 1, names, two, 2,
+                            &error));
     MUST(scene_keep(s, two[0], drop_value));
     CHECK(s, two[1] == given, "the value that was given was not taken");
     for (int i = 0; i < 2; i++)
@@ -169,10 +179,10 @@ bool outputs_by_name(struct scene *s) {
     MUST(scene_value(s, "float[2,7]=0", &wrong));
     two[0] = NULL;
     two[1] = wrong;
-    MUST(refused(s, "a value of another shape",
-                 esk_session_run(session, NULL, in, made->inputs.values, 1, names, two, 2,
-                                 &error),
-                 ESK_INVALID_ARGUMENT, "float[2,7]", &error));
+    MUST(refused(
+        s, "a value of another shape",
+        esk_session_run(session, NULL, in, made->inputs.values, 1, names, two, 2, &error),
+        ESK_INVALID_ARGUMENT, "float[2,7]", &error));
     CHECK(s, !two[0] && two[1] == wrong, "a failed run changed the outputs");
     CHECK(s, esk_terminate_create(&stop, NULL) == ESK_OK, "no switch");
     MUST(scene_keep(s, stop, (void (*)(void *))esk_terminate_destroy));
@@ -185,17 +195,17 @@ bool outputs_by_name(struct scene *s) {
     CHECK(s, !two[0] && two[1] == given, "a terminated run changed the outputs");
     names[1] = names[0];
     two[1] = NULL;
-    MUST(refused(s, "an output asked for twice",
-                 esk_session_run(session, NULL, in, made->inputs.values, 1, names, two, 2,
-                                 &error),
-                 ESK_INVALID_ARGUMENT, names[0], &error));
+    MUST(refused(
+        s, "an output asked for twice",
+        esk_session_run(session, NULL, in, made->inputs.values, 1, names, two, 2, &error),
+        ESK_INVALID_ARGUMENT, names[0], &error));
     return refused(s, "a run without its input",
                    esk_session_run(session, NULL, NULL, NULL, 0, names, two, 1, &error),
                    ESK_INVALID_ARGUMENT, in[0], &error);
 }
 
-/* Values of one device are inputs on another, and copied there, by the host; what they hold now
- * counts, not what they held before. */
+/* Values of one device are inputs on another, and copied there, by the host; what they
+ * hold now counts, not what they held before. */
 bool values_of_another_device(struct scene *s) {
     struct op_case *made;
     esk_session *sessions[2], *cpu;
@@ -213,8 +223,8 @@ bool values_of_another_device(struct scene *s) {
     in = made->inputs.names[0];
     out = esk_session_output(sessions[0], 0)->name;
     MUST(on_device(s, sessions[0], made->inputs.values[0], &here));
-    GOOD(s, esk_value_create_on_device(sessions[1], ESK_FLOAT, 2, esk_value_dims(here), &there,
-                                       &error));
+    GOOD(s, esk_value_create_on_device(sessions[1], ESK_FLOAT, 2, esk_value_dims(here),
+                                       &there, &error));
     MUST(scene_keep(s, there, drop_value));
     GOOD(s, esk_value_copy(here, there, &error));
     MUST(holds(s, "copied to another device", there, made->inputs.values[0]));
@@ -257,13 +267,13 @@ struct landed {
     atomic_int good, cancelled, other;
 };
 
-static void land(void *user, esk_status status, const esk_error *error, esk_value **outputs,
-                 size_t n_outputs) {
+static void land(void *user, esk_status status, const esk_error *error,
+                 esk_value **outputs, size_t n_outputs) {
     struct landed *landed = user;
     bool mine = n_outputs == 1 && outputs[0] == landed->to;
 
     (void)error;
-    atomic_fetch_add(!mine                    ? &landed->other
+    atomic_fetch_add(!mine                     ? &landed->other
                      : status == ESK_OK        ? &landed->good
                      : status == ESK_CANCELLED ? &landed->cancelled
                                                : &landed->other,
@@ -294,7 +304,8 @@ bool copies_stand_in_the_queue(struct scene *s) {
         landed[i] = (struct landed){.to = seen[i]};
         GOOD(s, esk_session_run_async(session, NULL, made->inputs.names, &state, 1, NULL,
                                       &outputs[i], 1, NULL, NULL, NULL, &error));
-        GOOD(s, esk_value_copy_async(session, state, seen[i], land, &landed[i], &copy, &error));
+        GOOD(s, esk_value_copy_async(session, state, seen[i], land, &landed[i], &copy,
+                                     &error));
         if (i < ROUNDS - 1)
             esk_async_destroy(copy);
         else
@@ -332,15 +343,16 @@ bool copies_end_with_their_session(struct scene *s) {
     MUST(scene_value(s, "float[4]=0", &to));
     landed.to = to;
     for (int i = 0; i < RUNS; i++)
-        esk_session_run_async(session, NULL, made->inputs.names, made->inputs.values, 1, NULL,
-                              &outputs[i], 1, NULL, NULL, NULL, NULL);
+        esk_session_run_async(session, NULL, made->inputs.names, made->inputs.values, 1,
+                              NULL, &outputs[i], 1, NULL, NULL, NULL, NULL);
     GOOD(s, esk_value_copy_async(session, from, to, land, &landed, &last, &error));
     esk_session_destroy(session);
     esk_status status = esk_async_wait(last, 0, &error);
     esk_async_destroy(last);
     for (int i = 0; i < RUNS; i++)
         esk_value_destroy(outputs[i]);
-    MUST(refused(s, "a copy whose session is gone", status, ESK_CANCELLED, "destroyed", &error));
+    MUST(refused(s, "a copy whose session is gone", status, ESK_CANCELLED, "destroyed",
+                 &error));
     CHECK(s, landed.cancelled == 1 && !landed.good && !landed.other, "its callback");
     return true;
 }

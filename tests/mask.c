@@ -1,0 +1,74 @@
+/* A test set's picture as PNG, and what a program made of it against the expected mask:
+ * for tests/examples.sh. In: "png INPUT.pb OUT.png" ([1,H,W,3] floats 0..1), or "compare
+ * OUT.png MASK.pb" ([1,H,W,1]). Out: 1 when more than a pixel of 500 has a transparency
+ * that is off by more than 8 of 255 (the picture has 8 bits a colour, the input more). */
+#include "esker/tensor.h"
+
+#include <png.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static esk_value *read_tensor(const char *path) {
+    static unsigned char bytes[4 << 20];
+    FILE *file = fopen(path, "rb");
+    size_t size = file ? fread(bytes, 1, sizeof(bytes), file) : 0;
+    esk_value *value = NULL;
+
+    if (file)
+        fclose(file);
+    if (esk_value_from_onnx(bytes, size, &value, NULL, NULL) != ESK_OK ||
+        esk_value_rank(value) != 4 || esk_value_dtype(value) != ESK_FLOAT) {
+        fprintf(stderr, "%s is no picture\n", path);
+        exit(1);
+    }
+    return value;
+}
+
+static int write_png(const esk_value *value, const char *path) {
+    const float *from = esk_value_const_data(value);
+    size_t n = (size_t)esk_value_count(value);
+    unsigned char *rgb = malloc(n);
+    png_image png = {.version = PNG_IMAGE_VERSION,
+                     .width = (png_uint_32)esk_value_dims(value)[2],
+                     .height = (png_uint_32)esk_value_dims(value)[1],
+                     .format = PNG_FORMAT_RGB};
+    int good;
+
+    for (size_t i = 0; i < n; i++)
+        rgb[i] = (unsigned char)(from[i] * 255 + 0.5f);
+    good = png_image_write_to_file(&png, path, 0, rgb, 0, NULL);
+    free(rgb);
+    return good ? 0 : (fprintf(stderr, "%s: %s\n", path, png.message), 1);
+}
+
+static int compare(const char *path, const esk_value *mask) {
+    const float *expected = esk_value_const_data(mask);
+    png_image png = {.version = PNG_IMAGE_VERSION};
+    size_t n = (size_t)esk_value_count(mask), bad = 0;
+    unsigned char *rgba;
+
+    if (!png_image_begin_read_from_file(&png, path) || png.width * png.height != n)
+        return fprintf(stderr, "%s: not of the mask's size\n", path), 1;
+    png.format = PNG_FORMAT_RGBA;
+    rgba = malloc(PNG_IMAGE_SIZE(png));
+    png_image_finish_read(&png, NULL, rgba, 0, NULL);
+    for (size_t i = 0; i < n; i++) {
+        float off = (float)rgba[4 * i + 3] - 255 * expected[i];
+
+        bad += off > 8 || off < -8;
+    }
+    free(rgba);
+    if (bad > n / 500)
+        fprintf(stderr, "%s: %zu of %zu pixels are not as the mask says\n", path, bad, n);
+    return bad > n / 500;
+}
+
+int main(int argc, char **argv) {
+    if (argc == 4 && !strcmp(argv[1], "png"))
+        return write_png(read_tensor(argv[2]), argv[3]);
+    if (argc == 4 && !strcmp(argv[1], "compare"))
+        return compare(argv[2], read_tensor(argv[3]));
+    return fprintf(stderr, "usage: mask png IN.pb OUT.png | compare OUT.png MASK.pb\n"),
+           2;
+}
