@@ -4,6 +4,7 @@
 // row. 2: windows start at whole vec4s, w and sx count these; 1: X is read by elements; 0: C4.
 // 3: X is dense and a "pixel" is a patch: p_line vec4s, p_gap further the next, p_lines of them,
 // p_jump further those of the next channel; w, sx count vec4s, h the rows of all channels.
+// SCALED: S: vec4 [p_ic4] multiplies each pixel first.
 // One invocation computes TILE pixels in a row and NV vec4s of channels, LO apart.
 // Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles.
 // Defines: TILE (1, 4 or 14) NV (1 to 4); MASK: the last vec4 has pad channels; PUT_AT_ONCE (1);
@@ -87,10 +88,20 @@ void main() {
         vec4 a[DEPTH * TILE];
 #define LOAD_PIXEL(t) a[t] = INPUT(pixel[t], c);
         PIXELS(LOAD_PIXEL)
+#ifdef SCALED
+        vec4 factors = LOAD_S(c);
+        for (int t = 0; t < TILE; t++)
+            a[t] *= factors;
+#endif
 #if DEPTH > 1
         int c1 = c + 1 < ic4 ? c + 1 : NOWHERE; // behind an odd end: zeros
 #define LOAD_NEXT(t) a[TILE + t] = FETCH(pixel[t] + c1);
         PIXELS(LOAD_NEXT)
+#ifdef SCALED
+        factors = LOADZ_S(c1 >= 0, c1);
+        for (int t = 0; t < TILE; t++)
+            a[TILE + t] *= factors;
+#endif
 #endif
         // a vec4 of channels after the other: its weights stay in registers (gemm.glsl)
 #define ADD(s, v, b0, b1, b2, b3) s += v.x * b0, s += v.y * b1, s += v.z * b2, s += v.w * b3;

@@ -1,5 +1,6 @@
 /* Factors before a matrix product go behind it, where they ride in its kernel; a value for
- * each column of a product by known weights goes into their form. */
+ * each column of a product by known weights goes into their form; a factor of each channel
+ * goes into the pointwise convolution behind it. */
 #include "ir/pattern.h"
 
 /* The value inside a factor keeps its shape: the factor's rank adds no axis. */
@@ -51,11 +52,36 @@ static esk_status linear(struct esk_match *m, bool *done) {
     return ESK_OK;
 }
 
+/* Conv(x * s, w, b), w of one item, s [1, C, 1…]: as squeeze-and-excitation blocks end. */
+static esk_status scaled(struct esk_match *m, bool *done) {
+    const struct esk_var *x = esk_match_var(m, 'x'), *s = esk_match_var(m, 's');
+    const struct esk_node *conv = m->root;
+    const struct esk_var *w = m->graph->vars[conv->in[1]];
+    esk_id in[4] = {esk_match_id(m, 'x'), conv->in[1],
+                    conv->n_in > 2 ? conv->in[2] : ESK_NONE, esk_match_id(m, 's')};
+    if (esk_var_count(x) < esk_var_count(s)) {
+        const struct esk_var *larger = s;
+        s = x, x = larger;
+        in[3] = in[0], in[0] = esk_match_id(m, 's');
+    }
+    if (x->dtype != ESK_FLOAT || x->rank < 3 || s->rank != x->rank || x->dim[0] != 1 ||
+        s->dim[1] != x->dim[1] || esk_var_count(s) != s->dim[1] ||
+        esk_var_count(x) == s->dim[1] || w->rank != x->rank || w->dim[1] != x->dim[1] ||
+        esk_var_count(w) != w->dim[0] * w->dim[1])
+        return ESK_OK;
+    struct esk_node *node = esk_match_add(m, "esker", "ScaledConv", 4, in, ESK_NONE);
+    if (!node || !esk_match_copy_attrs(m, node, conv))
+        return esk_fail_memory(m->error, "a convolution");
+    *done = true;
+    return ESK_OK;
+}
+
 const struct esk_pattern esk_patterns_products[] = {
     {"fuse_products", "MatMul(m:Mul*(a,#s),n:Mul*(b,#t))", product},
     {"fuse_products", "MatMul(m:Mul*(a,#s),b)", product},
     {"fuse_products", "MatMul(d:Div(a,#s),b)", product},
     {"fuse_products", "MatMul(a,n:Mul*(b,#t))", product},
     {"fuse_products", "Add*(MatMul(a,$w),$b)", linear},
+    {"fuse_products", "Conv(Mul(x,s),..)", scaled},
     {0},
 };

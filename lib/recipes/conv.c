@@ -157,6 +157,27 @@ static int64_t trim(struct esk_window *w, int axis) {
     return front;
 }
 
+/* One item, always inside, and no strides along three axes. */
+static bool is_pointwise(const struct esk_window *w) {
+    bool inside = esk_window_taps(w) == 1;
+    for (int i = 0; i < 3; i++)
+        inside = inside && w->begin[i] == 0 && (w->out[i] - 1) * w->stride[i] < w->in[i];
+    bool flat = w->in[0] == 1 && w->out[0] == 1 && w->kernel[0] == 1;
+    return inside && (flat || esk_window_out(w) == esk_window_in(w));
+}
+
+esk_status esk_conv_scaled_recipes(struct esk_ctx *c, const struct esk_window *window,
+                                   uint32_t factors) {
+    const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
+    struct esk_window w = esk_window_three(window);
+    if (!esk_vec4_indices(x) || !esk_vec4_indices(y) || !is_pointwise(&w))
+        return esk_unsupported(c, "a kernel of more than one item");
+    struct esk_conv_form f = esk_conv_form(y->dim[1], x->dim[1], 1, 1, 1, ESK_CONV_EVEN);
+    esk_conv_1x1_form(&f, c->limits, esk_window_out(&w));
+    esk_conv_1x1(c, &w, &f, 1, factors);
+    return ESK_OK;
+}
+
 esk_status esk_conv_recipes(struct esk_ctx *c, const struct esk_window *window,
                             int64_t group) {
     const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
@@ -173,12 +194,8 @@ esk_status esk_conv_recipes(struct esk_ctx *c, const struct esk_window *window,
         tap = trim(&w, 1) * pitch;
         tap += trim(&w, 2);
     }
-    bool inside = esk_window_taps(&w) == 1; /* one item, always inside */
-    for (int i = 0; i < 3; i++)
-        inside = inside && w.begin[i] == 0 && (w.out[i] - 1) * w.stride[i] < w.in[i];
     bool flat = w.in[0] == 1 && w.out[0] == 1 && w.kernel[0] == 1;
-    bool pointwise =
-        inside && group == 1 && (flat || esk_window_out(&w) == esk_window_in(&w));
+    bool pointwise = group == 1 && is_pointwise(&w);
     /* depthwise kernels have two axes; those of volumes count as groups */
     bool deep = group == ic && ic == oc && flat;
     struct esk_conv_form f =
@@ -196,7 +213,7 @@ esk_status esk_conv_recipes(struct esk_ctx *c, const struct esk_window *window,
     if (group == 1 && ic <= 4 && esk_conv_dense(c, &w, &f, x->dim[0]))
         return ESK_OK;
     if (pointwise)
-        esk_conv_1x1(c, &w, &f, x->dim[0]);
+        esk_conv_1x1(c, &w, &f, x->dim[0], 0);
     else if (f.depthwise)
         esk_conv_depthwise(c, &w, &f, x->dim[0]);
     else

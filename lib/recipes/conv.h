@@ -41,6 +41,9 @@ struct esk_ref_to esk_conv_weights(struct esk_ctx *c, struct esk_recipe *r,
 
 /* Appends the recipes of Conv; the node's inputs are X, W and, perhaps, B. */
 esk_status esk_conv_recipes(struct esk_ctx *c, const struct esk_window *w, int64_t group);
+/* Of one item, where input `factors` [1, C, 1…] multiplies X [1, C, …] first. */
+esk_status esk_conv_scaled_recipes(struct esk_ctx *c, const struct esk_window *w,
+                                   uint32_t factors);
 esk_status esk_conv_transposed_recipes(struct esk_ctx *c, const struct esk_window *w,
                                        int64_t group);
 

@@ -64,9 +64,10 @@ static const char *label_1x1(bool known) {
     return known ? "conv 1x1" : "conv 1x1, packed";
 }
 
-/* What both kernels share; signal: see the kernel. */
+/* signal: see the kernel; factors: the input that has one for each channel, or 0. */
 static void product(struct esk_ctx *c, struct esk_recipe *r, const struct esk_window *w,
-                    const struct esk_conv_form *f, int64_t batch, int signal) {
+                    const struct esk_conv_form *f, int64_t batch, int signal,
+                    uint32_t factors) {
     int64_t pixels = batch * esk_window_out(w);
     struct esk_ref_to weights = esk_conv_weights(c, r, f, 1, 2);
     struct esk_conv_tiling t = esk_conv_tiling(c->limits, f, false, pixels);
@@ -98,6 +99,10 @@ static void product(struct esk_ctx *c, struct esk_recipe *r, const struct esk_wi
     if (every)
         esk_kernel_step(k, 1, each * f->ic4 * 4, each * f->ic4 * 4);
     esk_kernel_ref(k, "W", r, weights, ESK_READ, ESK_VEC4);
+    if (factors) {
+        esk_kernel_define(k, "SCALED", 1);
+        esk_kernel_in(c, r, k, "S", factors, ESK_VEC4);
+    }
     esk_kernel_out(c, r, k, "Y", 0, ESK_VEC4);
     esk_kernel_step(k, 1, each * f->oc4 * 4, each * f->oc4 * 4);
     esk_kernel_int(k, "pixels", pixels);
@@ -166,16 +171,16 @@ static void shallow(struct esk_ctx *c, const struct esk_window *w,
 }
 
 void esk_conv_1x1(struct esk_ctx *c, const struct esk_window *w,
-                  const struct esk_conv_form *f, int64_t batch) {
+                  const struct esk_conv_form *f, int64_t batch, uint32_t factors) {
     int64_t pixels = batch * esk_window_out(w);
     bool every = esk_window_out(w) == esk_window_in(w);
-    if (c->limits->software && every && is_shallow(f, pixels)) {
+    if (c->limits->software && every && !factors && is_shallow(f, pixels)) {
         shallow(c, w, f, batch);
         return;
     }
     struct esk_recipe *r = esk_add_recipe(c, label_1x1(esk_is_known(c, 1)));
-    r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
-    product(c, r, w, f, batch, 0);
+    r->in_layout[0] = r->in_layout[factors] = r->out_layout[0] = ESK_LAYOUT_C4;
+    product(c, r, w, f, batch, 0, factors);
 }
 
 bool esk_conv_patches(struct esk_ctx *c, const struct esk_window *window, int64_t oc,
@@ -198,7 +203,7 @@ bool esk_conv_patches(struct esk_ctx *c, const struct esk_window *window, int64_
     w.in[2] /= 4, w.stride[2] /= 4;
     int64_t row = w.in[2], line = w.kernel[2] / 4, plane = row * w.in[1];
     w.in[1] *= ic;
-    product(c, r, &w, &f, batch, 3);
+    product(c, r, &w, &f, batch, 3, 0);
     struct esk_kernel *k = &r->kernels[r->n_kernels - 1];
     esk_kernel_int(k, "line", line);
     esk_kernel_int(k, "lines", w.kernel[1]);
@@ -230,6 +235,6 @@ bool esk_conv_signal(struct esk_ctx *c, const struct esk_window *window, int64_t
     bool whole = w.stride[2] % 4 == 0 && (w.in[2] % 4 == 0 || batch * w.in[1] == 1);
     if (whole)
         w.in[2] /= 4, w.stride[2] /= 4;
-    product(c, r, &w, &f, batch, whole ? 2 : 1);
+    product(c, r, &w, &f, batch, whole ? 2 : 1, 0);
     return true;
 }

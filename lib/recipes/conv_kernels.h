@@ -21,11 +21,12 @@ void esk_conv_window_params(struct esk_kernel *k, const struct esk_window *w,
 int64_t esk_conv_form_vec4s(const struct esk_conv_form *f);
 
 /* A kernel of one item that never meets padding; strides along two axes only. On a
- * software renderer the form's blocks are first made to fit so many pixels. */
+ * software renderer the form's blocks are first made to fit so many pixels.
+ * factors: the input that has one for each input channel, or 0. */
 void esk_conv_1x1_form(struct esk_conv_form *f, const struct esk_limits *limits,
                        int64_t pixels);
 void esk_conv_1x1(struct esk_ctx *c, const struct esk_window *w,
-                  const struct esk_conv_form *f, int64_t batch);
+                  const struct esk_conv_form *f, int64_t batch, uint32_t factors);
 /* One channel and a long kernel along one axis that never meets padding, as a Fourier
  * transform of frames is: windows are rows of a matrix. false: it is none. */
 bool esk_conv_signal(struct esk_ctx *c, const struct esk_window *w, int64_t oc,
