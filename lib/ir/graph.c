@@ -326,3 +326,9 @@ struct esk_tensor esk_var_tensor(const struct esk_var *var) {
 int64_t esk_var_count(const struct esk_var *var) {
     return esk_shape_product(var->dim, 0, var->rank);
 }
+
+void esk_graph_set_rotary_split(struct esk_graph *graph, int64_t rows) {
+    graph->rotary_split = rows;
+    for (size_t i = 0; i < graph->n_bodies; i++)
+        esk_graph_set_rotary_split(graph->bodies[i], rows);
+}

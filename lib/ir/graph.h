@@ -190,6 +190,9 @@ struct esk_graph {
     struct esk_graph **bodies; /* owned: those that attributes of its nodes refer to */
     size_t n_bodies, cap_bodies;
     bool open_shapes;  /* a bind: sizes of inputs were free, another run may have others */
+    int64_t rotary_split; /* option multiRotaryCacheConcatOffset: the first so many rows of rotary
+                             tables are for sequences that are no longer; those behind them
+                             for longer ones. 0: tables have one part */
     bool frozen_blobs; /* a clone: blobs and bodies are borrowed from the original, which
                           lives on */
 };
@@ -210,6 +213,7 @@ esk_id esk_graph_add_temp(struct esk_graph *graph, const char *stem); /* a fresh
 esk_id esk_graph_add_node(struct esk_graph *graph, const char *domain, const char *op_type,
                           const char *name, uint32_t n_in, const esk_id *in, uint32_t n_out,
                           const esk_id *out);
+void esk_graph_set_rotary_split(struct esk_graph *graph, int64_t rows); /* bodies too */
 bool esk_graph_add_input(struct esk_graph *graph, esk_id var);
 bool esk_graph_add_output(struct esk_graph *graph, esk_id var);
 bool esk_graph_hold(struct esk_graph *graph, struct esk_blob *blob); /* takes the ref */

@@ -169,6 +169,7 @@ static bool copy_all(struct copier *c) {
             return false;
     }
     to->n_formal = from->n_formal;
+    to->rotary_split = from->rotary_split;
     return copy_ids(&to->order, &to->cap_order, &to->n_order, from->order,
                     from->n_order) &&
            copy_ids(&to->inputs, &to->cap_inputs, &to->n_inputs, from->inputs,

@@ -382,6 +382,7 @@ static esk_status cpu(struct esk_cpu *c) {
     struct esk_facts f = esk_facts_of_tensors(c);
     struct esk_attention a;
     describe(&f, is_group(c->node) ? esk_tensor_int(c->in[6], 0) : 0, &a);
+    a.rotary.split = c->graph->rotary_split;
     return esk_attention_cpu(c, &a);
 }
 
@@ -391,6 +392,7 @@ static esk_status gpu(struct esk_ctx *c) {
     int64_t total;
     ESK_TRY(total_of(c, &total));
     describe(&f, total, &a);
+    a.rotary.split = c->graph->rotary_split;
     /* one small upload serves all layers; words of each kernel's parameters need no binding */
     const struct esk_var *lengths = a.late ? esk_in(c, a.lengths) : NULL;
     a.lengths_late = lengths && f.has[10] && f.has[11] && a.batch <= ESK_LATE_LENGTHS &&

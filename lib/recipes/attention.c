@@ -112,6 +112,8 @@ static esk_status turn(struct esk_cpu *c, const struct esk_attention *a, int64_t
                        int64_t s, double *row, double *spare) {
     const struct esk_rotary *r = &a->rotary;
     int64_t at = position_of(c, a, b, s), half = r->half;
+    if (r->split && position_of(c, a, b, a->length - 1) >= r->split)
+        at += r->split;
     if (at < 0 || at >= r->rows)
         return esk_cpu_fail(c, ESK_INVALID_ARGUMENT,
                             "position %lld of token %lld, the caches have %lld rows",

@@ -39,6 +39,8 @@ struct esk_rotary {
     uint32_t ids;
     int64_t first, plus;
     int64_t rows; /* of the caches */
+    int64_t split; /* rows of the caches for sequences of at most so many tokens, 0: all; for
+                      longer ones those behind them */
     int64_t half; /* the first 2 * half elements of a head are turned */
     bool interleaved;
     float scale; /* 1 */

@@ -109,6 +109,10 @@ static void make_table(struct builder *b) {
     const struct esk_rotary *t = &a->rotary;
     int64_t count = a->batch * a->length * t->half * 2;
     struct esk_kernel *k = esk_recipe_kernel(b->r, "attention_table");
+    if (t->split) {
+        esk_kernel_define(k, "SPLIT", 1);
+        esk_kernel_int(k, "split", t->split);
+    }
     esk_kernel_in(b->c, b->r, k, "C", t->cos, ESK_ELEMENT);
     esk_kernel_in(b->c, b->r, k, "S", t->sin, ESK_ELEMENT);
     esk_kernel_define(k, "POSITIONS", (int64_t)t->positions);

@@ -83,8 +83,9 @@
       "1: the first run with a gpu_graph_id is captured, those after it replay it")         \
     X(INT64, "enableInt64", BOOL, "0,1", "1", SESSION,                                      \
       "0 keeps nodes that make 64-bit integers of 64-bit integers on the CPU")              \
-    X(ROTARY, "multiRotaryCacheConcatOffset", INT, "0..2147483647", "0", LATER,             \
-      "rotary cache layout for long contexts")                                              \
+    X(ROTARY, "multiRotaryCacheConcatOffset", INT, "0..2147483647", "0", SESSION,           \
+      "rows of GroupQueryAttention's rotary tables for sequences up to so long; others read " \
+      "the rows behind them; 0: tables have one part")                                      \
     X(KV_BITS, "kvCacheQuantizationBits", ENUM, "0|4", "0", LATER, "bits of the KV cache")  \
     X(PENDING, "maxNumPendingDispatches", INT, "1..4096", "16", DEVICE,                     \
       "dispatches between flushes; a terminated run ends at the next")                      \

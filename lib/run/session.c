@@ -266,6 +266,8 @@ static esk_status create(struct esk_session *session, const esk_session_options 
     ESK_TRY(esk_model_verify(session->model, error));
     ESK_TRY(esk_model_upgrade(session->model, log, error));
     ESK_TRY(override_dims(session, options, error));
+    esk_graph_set_rotary_split(session->model->graph,
+                               session->settings.number[ESK_OPTION_ROTARY]);
     /* before passes: folding may start the BLAS's threads, after which llvmpipe's inline
      * screen is not to be had */
     ESK_TRY(open_device(session, options, error));

@@ -55,6 +55,7 @@ static const struct table_test tests[] = {
     ROW(wrong_values_are_refused),
     ROW(a_log_of_its_own),
     ROW(overrides_of_free_dimensions),
+    ROW(rotary_tables_of_two_parts),
     ROW(int64_off_goes_to_the_cpu),
     ROW(external_data_from_memory),
     ROW(initializers_from_memory),

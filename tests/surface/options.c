@@ -482,6 +482,62 @@ bool overrides_of_free_dimensions(struct scene *s) {
 
 /* ---- int64 ---- */
 
+/* Rows [first, first + rows) of a table that is the same each time. */
+static bool rotary_rows(struct scene *s, int first, int rows, esk_value **value) {
+    char text[1024];
+    int at = snprintf(text, sizeof(text), "float[%d,4]=", rows);
+
+    for (int i = 4 * first; i < 4 * (first + rows); i++)
+        at += snprintf(text + at, sizeof(text) - (size_t)at, "%d.%d,", i % 3 - 1, i * 7 % 10);
+    text[at - 1] = 0;
+    return scene_value(s, text, value);
+}
+
+/* Six rows for sequences of up to six tokens, eight behind them for longer ones: as if the
+ * model had only those. */
+bool rotary_tables_of_two_parts(struct scene *s) {
+    static const struct {
+        int length, first, rows;
+    } cases[] = {{5, 0, 6}, {6, 0, 6}, {7, 6, 8}, {8, 6, 8}};
+    static const char *const providers[] = {"GLCompute", "CPU"};
+
+    for (int i = 0; i < 16; i++) {
+        int length = cases[i % 4].length, ids = i / 8;
+        const char *provider = providers[i / 4 % 2];
+        char positions[128] = "";
+        esk_value *y[2];
+
+        if (ids)
+            snprintf(positions, sizeof(positions), ", int64[1,%d]=0,1,2,3,4,5,6,7", length);
+        for (int both = 0; both < 2; both++) {
+            int first = both ? 0 : cases[i % 4].first, rows = both ? 14 : cases[i % 4].rows;
+            char text[512];
+            struct op_case *made;
+            esk_env *env;
+            esk_session *session;
+            esk_value *in[6];
+
+            snprintf(text, sizeof(text),
+                     "GroupQueryAttention(float[1,%d,16]=0.5,-1,2,0.25,1, float[1,%d,8]=1,-0.5,2, "
+                     "float[1,%d,8]=1,2,-3, _, _, int32[1]!=%d, int32[]!=%d, float[%d,4], "
+                     "float[%d,4]%s) domain=com.microsoft num_heads=2 kv_num_heads=1 do_rotary=1",
+                     length, length, length, length - 1, length, rows, rows, positions);
+            MUST(scene_env(s, &env));
+            MUST(scene_case(s, text, &made));
+            MUST(scene_session(s, env, made->model, provider,
+                               both ? "multiRotaryCacheConcatOffset=6" : NULL, &session));
+            for (size_t k = 0; k < made->inputs.count; k++)
+                in[k] = made->inputs.values[k];
+            MUST(rotary_rows(s, first, rows, &in[3]));
+            in[4] = in[3];
+            MUST(scene_run(s, session, &y[both], made->inputs.count, in[0], in[1], in[2], in[3],
+                           in[4], ids ? in[5] : NULL));
+        }
+        MUST(scene_near(s, provider, y[1], y[0]));
+    }
+    return true;
+}
+
 bool int64_off_goes_to_the_cpu(struct scene *s) {
     struct op_case *made;
     esk_env *env;

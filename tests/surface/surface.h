@@ -66,6 +66,7 @@ bool every_value_of_every_option(struct scene *s);
 bool wrong_values_are_refused(struct scene *s);
 bool a_log_of_its_own(struct scene *s);
 bool overrides_of_free_dimensions(struct scene *s);
+bool rotary_tables_of_two_parts(struct scene *s);
 bool int64_off_goes_to_the_cpu(struct scene *s);
 bool threads_of_the_blas(struct scene *s);
 bool lines_of_a_log(struct scene *s);
