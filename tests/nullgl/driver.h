@@ -56,6 +56,8 @@ bool poison_is_in_every_buffer(struct scene *s);
 bool a_preserved_device_stays(struct scene *s);
 bool device_wide_options_must_agree(struct scene *s);
 bool a_callers_display_and_context(struct scene *s);
+bool callers_context_comes_back(struct scene *s);
+bool a_forked_child_is_told(struct scene *s);
 
 /* runs.c */
 bool terminated_within_a_flush(struct scene *s);

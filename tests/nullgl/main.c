@@ -191,6 +191,49 @@ static bool out_of_device_memory(struct scene *s) {
     return true;
 }
 
+/* What caches keep goes before the device is said to be full; the error tells the size. */
+static bool caches_make_room(struct scene *s) {
+    esk_env *env;
+    struct op_case *made;
+    esk_session *session;
+    esk_session_stats stats;
+    esk_value *large, *larger;
+
+    MUST(driver_open(s, two_ops, "strict=1,storageBufferCacheMode=simple", &env, &made,
+                     &session));
+    MUST(scene_value(s, "float[4096,8]", &large));
+    MUST(scene_value(s, "float[4100,8]", &larger));
+    GIVES(s, run(session, made, large, error), ESK_OK, "");
+    MUST(scene_stats(s, session, &stats));
+    CHECK(s, stats.cached_bytes > 3u * 4096 * 8 * 4, "%u bytes in caches",
+          (unsigned)stats.cached_bytes);
+    driver.set(&(struct nullgl_faults){.memory_most = (long)stats.device_bytes + 65536});
+    GIVES(s, run(session, made, larger, error), ESK_OK, "");
+    driver.set(&(struct nullgl_faults){.memory_most = 65536});
+    MUST(scene_value(s, "float[5000,8]", &larger));
+    GIVES(s, run(session, made, larger, error), ESK_OUT_OF_MEMORY, "of 160016 bytes");
+    driver.set(&(struct nullgl_faults){0});
+    GIVES(s, run(session, made, larger, error), ESK_OK, "");
+    return true;
+}
+
+/* A reset ends the wait for a fence that will never come, long before its time is up. */
+static bool a_reset_while_waiting(struct scene *s) {
+    esk_env *env;
+    struct op_case *made;
+    esk_session *session;
+    time_t start = time(NULL);
+
+    MUST(driver_open(s, two_ops, "strict=1,fenceTimeoutMs=20000", &env, &made, &session));
+    GIVES(s, run(session, made, made->inputs.values[0], error), ESK_OK, "");
+    driver.set(&(struct nullgl_faults){.hang = 1, .lose_after = 1});
+    GIVES(s, run(session, made, made->inputs.values[0], error), ESK_DEVICE_LOST,
+          "this context caused it");
+    CHECK(s, time(NULL) - start < 15, "it was noticed after %d s", (int)(time(NULL) - start));
+    driver.set(&(struct nullgl_faults){0});
+    return true;
+}
+
 static bool nothing_can_be_mapped(struct scene *s) {
     esk_env *env;
     struct op_case *made;
@@ -445,12 +488,16 @@ static const struct table_test tests[] = {
     ROW(terminated_within_a_flush),
     ROW(bound_values_are_not_copied),
     ROW(threads_on_two_devices),
+    ROW(callers_context_comes_back),
+    ROW(a_forked_child_is_told),
     ROW(a_lost_device_is_named),
     ROW(a_session_recovers),
     ROW(threads_recover),
     ROW(a_fence_that_never_comes),
     ROW(a_hanging_run_can_be_terminated),
     ROW(out_of_device_memory),
+    ROW(caches_make_room),
+    ROW(a_reset_while_waiting),
     ROW(nothing_can_be_mapped),
     ROW(nothing_is_left),
     ROW(threads_times_sessions),

@@ -32,7 +32,7 @@ static struct nullgl_faults faults;
 static struct nullgl_devices devices;
 static struct nullgl_seen seen;
 static struct nullgl_live live; /* but for buffers, which are counted when asked */
-static _Thread_local void *current, *current_display;
+static _Thread_local void *current, *current_display, *current_draw, *current_read;
 static _Thread_local GLenum error;
 static _Thread_local int egl_error = 0x3000; /* EGL_SUCCESS */
 static _Thread_local struct {
@@ -568,9 +568,10 @@ EXPORT unsigned eglDestroySurface(void *display, void *surface) {
 }
 
 EXPORT unsigned eglMakeCurrent(void *display, void *draw, void *read, void *context) {
-    (void)draw, (void)read;
     current = context;
     current_display = context ? display : NULL;
+    current_draw = draw;
+    current_read = read;
     return 1;
 }
 
@@ -583,8 +584,7 @@ EXPORT void *eglGetCurrentDisplay(void) {
 }
 
 EXPORT void *eglGetCurrentSurface(int which) {
-    (void)which;
-    return NULL;
+    return which == 0x3059 ? current_draw : current_read; /* EGL_DRAW */
 }
 
 EXPORT unsigned eglBindAPI(unsigned wanted) {

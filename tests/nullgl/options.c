@@ -3,10 +3,9 @@
  */
 #include "driver.h"
 
-#include <fcntl.h>
+#include <dlfcn.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const char two_ops[] = "MatMul(float[4,8], float[8,8]!) | Softmax()";
@@ -439,8 +438,8 @@ bool full_validation_talks_to_the_driver(struct scene *s) {
               ran.dispatches[0]);
         /* programs when they are made, buffers when a run needs them */
         CHECK(s, (opened.program_labels == 2) == full && (ran.buffer_labels > 1) == full,
-              "%s: %ld labels of programs, %ld of buffers", settings, opened.program_labels,
-              ran.buffer_labels);
+              "%s: %ld labels of programs, %ld of buffers", settings,
+              opened.program_labels, ran.buffer_labels);
     }
     return true;
 }
@@ -741,5 +740,149 @@ bool a_callers_display_and_context(struct scene *s) {
           ESK_INVALID_ARGUMENT, "'eglContext' is given without 'eglDisplay'");
     driver.see(&seen);
     CHECK(s, !seen.terminated, "the caller's display was terminated");
+    return true;
+}
+
+/* ---- the caller's thread ---- */
+
+/* EGL of a caller that has a context of its own. */
+struct caller {
+    void *(*get_display)(void *);
+    unsigned (*bind_api)(unsigned);
+    unsigned (*query_api)(void);
+    unsigned (*make_current)(void *, void *, void *, void *);
+    void *(*context)(void);
+    void *(*display)(void);
+    void *(*surface)(int);
+};
+
+static bool load_caller(struct scene *s, struct caller *c) {
+    void *egl = dlopen("libEGL.so.1", RTLD_NOW);
+    const struct {
+        void *to;
+        const char *name;
+    } rows[] = {
+        {&c->get_display, "eglGetDisplay"},    {&c->bind_api, "eglBindAPI"},
+        {&c->query_api, "eglQueryAPI"},        {&c->make_current, "eglMakeCurrent"},
+        {&c->context, "eglGetCurrentContext"}, {&c->display, "eglGetCurrentDisplay"},
+        {&c->surface, "eglGetCurrentSurface"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        void *symbol = egl ? dlsym(egl, rows[i].name) : NULL;
+
+        CHECK(s, symbol, "no %s", rows[i].name);
+        memcpy(rows[i].to, &symbol, sizeof(symbol));
+    }
+    return true;
+}
+
+struct standing {
+    unsigned api;
+    void *context, *display, *draw, *read;
+};
+
+static struct standing stand(const struct caller *c) {
+    return (struct standing){c->query_api(), c->context(), c->display(),
+                             c->surface(0x3059), c->surface(0x305A)};
+}
+
+#define STANDS(s, after)                                                                 \
+    do {                                                                                 \
+        struct standing now = stand(&c);                                                 \
+        CHECK(s,                                                                         \
+              now.api == was.api && now.context == was.context &&                        \
+                  now.display == was.display && now.draw == was.draw &&                  \
+                  now.read == was.read,                                                  \
+              "caller %d, after %s: api %x, context %p, display %p, surfaces %p, %p", i, \
+              after, now.api, now.context, now.display, now.draw, now.read);             \
+    } while (0)
+
+/* API, context, display and both surfaces of the caller, after each kind of call. */
+bool callers_context_comes_back(struct scene *s) {
+    enum { GLES = 0x30A0, DESKTOP = 0x30A2 };
+    static int context, draw, read;
+    static const struct {
+        unsigned api;
+        void *context, *draw, *read;
+    } rows[] = {{GLES, NULL, NULL, NULL},
+                {DESKTOP, NULL, NULL, NULL},
+                {GLES, &context, &draw, &read},
+                {GLES, &context, NULL, NULL},
+                {DESKTOP, &context, &draw, &read}};
+    static const int64_t dims[] = {4, 8};
+    struct caller c;
+    struct op_case *made;
+
+    MUST(driver_find(s));
+    MUST(load_caller(s, &c));
+    MUST(scene_case(s, two_ops, &made));
+    for (int i = 0; i < 5; i++) {
+        struct scene own = {.fault = s->fault};
+        esk_device_list *list;
+        esk_env *env;
+        esk_session *session;
+        esk_value *y, *there;
+        bool good;
+
+        c.bind_api(rows[i].api);
+        c.make_current(c.get_display(NULL), rows[i].draw, rows[i].read, rows[i].context);
+        struct standing was = stand(&c);
+
+        good = scene_env(&own, &env);
+        GIVES(s, esk_device_list_create(env, &list, NULL, error), ESK_OK, "");
+        esk_device_list_destroy(list);
+        STANDS(s, "a list of devices");
+        good = good && scene_session(&own, env, made->model, "GLCompute",
+                                     "strict=1,enableGraphCapture=1", &session);
+        STANDS(s, "a session's creation");
+        for (int run = 0; good && run < 2; run++)
+            good = scene_run(&own, session, &y, 1, made->inputs.values[0]);
+        STANDS(s, "runs");
+        GIVES(s, esk_value_create_on_device(session, ESK_FLOAT, 2, dims, &there, error),
+              ESK_OK, "");
+        GIVES(s, esk_value_copy(y, there, error), ESK_OK, "");
+        GIVES(s, driver_run(session, made, there, -1, error), ESK_OK, "");
+        GIVES(s, esk_value_copy(there, y, error), ESK_OK, "");
+        STANDS(s, "copies");
+        driver.set(&(struct nullgl_faults){.no_map = 1});
+        GIVES(s, driver_run(session, made, there, -1, error), ESK_DEVICE_ERROR, "");
+        driver.set(&(struct nullgl_faults){0});
+        STANDS(s, "a run that failed");
+        esk_value_destroy(there);
+        STANDS(s, "the end of a value");
+        scene_finish(&own);
+        STANDS(s, "the end of all");
+        MUST(good);
+    }
+    c.make_current(c.get_display(NULL), NULL, NULL, NULL);
+    c.bind_api(GLES);
+    return true;
+}
+
+/* What a child has of its parent's device is gone, and said to be. */
+bool a_forked_child_is_told(struct scene *s) {
+    struct op_case *made;
+    esk_env *env;
+    esk_session *session;
+    int status = 0;
+
+    MUST(driver_open(s, two_ops, "strict=1", &env, &made, &session));
+    GIVES(s, driver_run(session, made, made->inputs.values[0], -1, error), ESK_OK, "");
+    pid_t child = fork();
+    CHECK(s, child >= 0, "no child");
+    if (!child) {
+        esk_error error = ESK_ERROR_INIT;
+        esk_status got = driver_run(session, made, made->inputs.values[0], -1, &error);
+
+        _exit(got == ESK_DEVICE_LOST && strstr(esk_error_message(&error), "forked child")
+                  ? 7
+                  : 8);
+    }
+    CHECK(s,
+          waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+              WEXITSTATUS(status) == 7,
+          "a run in a child ended with %d", status);
+    GIVES(s, driver_run(session, made, made->inputs.values[0], -1, error), ESK_OK, "");
     return true;
 }
