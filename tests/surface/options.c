@@ -4,9 +4,11 @@
 
 #include "message.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static void drop_session(void *session) {
     esk_session_destroy(session);
@@ -330,6 +332,70 @@ bool plans_kept(struct scene *s) {
     CHECK(s, many.buffers_created - many.buffers_destroyed >
                  one.buffers_created - one.buffers_destroyed,
           "three plans hold no more buffers than one");
+    return true;
+}
+
+/* How many files, and a sum that another file of the same name changes. */
+static int files_in(const char *folder, uint64_t *sum) {
+    DIR *list = opendir(folder);
+    int count = 0;
+
+    for (struct dirent *entry; list && (entry = readdir(list));)
+        if (entry->d_name[0] != '.') {
+            count++;
+            *sum += entry->d_ino;
+        }
+    if (list)
+        closedir(list);
+    return count;
+}
+
+static void empty(const char *folder) {
+    DIR *list = opendir(folder);
+    char path[400];
+
+    for (struct dirent *entry; list && (entry = readdir(list));)
+        if (entry->d_name[0] != '.') {
+            snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+            unlink(path);
+        }
+    if (list)
+        closedir(list);
+    rmdir(folder);
+}
+
+/* programCacheDir: another process (here: env) finds the programs; none: nothing is kept. */
+bool programs_are_kept_in_a_folder(struct scene *s) {
+    char root[] = "/tmp/esker-programs-XXXXXX", folder[64], settings[96];
+    struct op_case *made;
+    uint64_t sums[3] = {0};
+    int files[3] = {0};
+    bool good = true;
+
+    MUST(scene_case(s, "MatMul(float[5,8], float[8,9]!) | Softmax()", &made));
+    CHECK(s, mkdtemp(root), "no folder");
+    snprintf(folder, sizeof(folder), "%s/programs", root);
+    for (int i = 0; good && i < 3; i++) {
+        struct scene own = {.fault = s->fault};
+        esk_env *env;
+        esk_session *session;
+        esk_value *y;
+
+        snprintf(settings, sizeof(settings), "strict=1,programCacheDir=%s", i ? root : "none");
+        good = scene_env(&own, &env) &&
+               scene_session(&own, env, made->model, "GLCompute", settings, &session) &&
+               scene_run(&own, session, &y, 1, made->inputs.values[0]);
+        scene_finish(&own);
+        files[i] = files_in(folder, &sums[i]);
+    }
+    empty(folder);
+    rmdir(root);
+    MUST(good);
+    if (!files[1])
+        return scene_skip(s, "the driver gives no programs to keep");
+    CHECK(s, !files[0] && files[1] == 2, "%d files without a folder, %d with one", files[0],
+          files[1]);
+    CHECK(s, files[2] == 2 && sums[2] == sums[1], "programs were written again");
     return true;
 }
 

@@ -72,6 +72,7 @@ bool threads_of_the_blas(struct scene *s);
 bool lines_of_a_log(struct scene *s);
 bool options_of_a_provider_call(struct scene *s);
 bool plans_kept(struct scene *s);
+bool programs_are_kept_in_a_folder(struct scene *s);
 bool a_binding_too_small_is_a_reason(struct scene *s);
 
 /* places.c: where nodes run */
@@ -90,6 +91,7 @@ bool external_data_from_memory(struct scene *s);
 bool initializers_from_memory(struct scene *s);
 bool initializers_of_a_built_model(struct scene *s);
 bool wrong_initializers_are_refused(struct scene *s);
+bool what_is_shared_goes_with_its_sessions(struct scene *s);
 bool sessions_of_a_model_share_weights(struct scene *s);
 bool sessions_of_a_file_share_weights(struct scene *s);
 bool external_data_on_disk_is_shared(struct scene *s);

@@ -3,6 +3,7 @@
 #include "surface.h"
 
 #include "message.h"
+#include "run/env.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -449,5 +450,43 @@ bool folded_weights_are_shared(struct scene *s) {
     MUST(scene_stats(s, kept, &stats));
     CHECK(s, !stats.weight_bytes, "%llu bytes of weights are left",
           (unsigned long long)stats.weight_bytes);
+    return true;
+}
+
+/* What an env keeps of files and constants for sessions to share goes with the last. */
+bool what_is_shared_goes_with_its_sessions(struct scene *s) {
+    char folder[] = "/tmp/esker-shared-XXXXXX", path[64];
+    struct message model = product_model(false);
+    struct scene own[2] = {{.fault = s->fault}, {.fault = s->fault}};
+    struct op_case *made;
+    esk_env *env;
+    bool good;
+
+    MUST(scene_env(s, &env));
+    /* a constant that folding makes */
+    MUST(scene_case(s, "Exp(float[32,32]!) | MatMul(~float[4,32], $0)", &made));
+    CHECK(s, mkdtemp(folder), "no folder");
+    snprintf(path, sizeof(path), "%s/m.onnx", folder);
+    good = write_all(s, path, model.bytes, model.size);
+    for (int i = 0; good && i < 2; i++) {
+        esk_session *session;
+
+        good = scene_load(&own[i], env, path, "GLCompute", NULL, &session) &&
+               scene_session(&own[i], env, made->model, "GLCompute", NULL, &session);
+    }
+    int files = 0, constants = 0;
+    files += env->files != NULL;
+    constants += env->constants != NULL;
+    scene_finish(&own[0]);
+    files += env->files != NULL;
+    constants += env->constants != NULL;
+    scene_finish(&own[1]);
+    unlink(path);
+    rmdir(folder);
+    MUST(good);
+    CHECK(s, files == 2 && constants == 2, "kept while sessions live: %d, %d", files,
+          constants);
+    CHECK(s, !env->files && !env->constants, "kept for no session: %s%s",
+          env->files ? "a file " : "", env->constants ? "a constant" : "");
     return true;
 }
