@@ -224,7 +224,7 @@ static void bind(struct bound *bound, int64_t size) {
                                                bound->forms[i]->buffer->bytes};
     }
     MUST(esk_gl_weights_settle(&house.weights, 1, &error));
-    MUST(esk_gl_record_make(&bound->record, plan, &limits, NULL, places, &error));
+    MUST(esk_gl_record_make(&bound->record, plan, &limits, NULL, places, 1, &error));
     for (uint32_t i = 0; i < bound->record.n_commands; i++) {
         struct esk_gl_command *c = &bound->record.commands[i];
         const struct esk_kernel *k = plan->commands[c->source].kernel;

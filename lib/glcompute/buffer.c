@@ -136,6 +136,7 @@ void esk_gl_cache_empty(struct esk_gl_cache *cache) {
 
 /* All work on contents goes through this target, which no dispatch looks at. */
 #define TARGET GL_COPY_WRITE_BUFFER
+#define PINNED 0x9160 /* GL_EXTERNAL_VIRTUAL_MEMORY_BUFFER_AMD */
 
 bool esk_gl_memory_dropped(const struct esk_gl_memory *memory) {
     bool any = false;
@@ -176,6 +177,20 @@ esk_status esk_gl_buffer_lease(struct esk_gl_memory *memory, enum esk_gl_pool po
                                           label, buffer, error);
 }
 
+/* The bound buffer's memory; errors are GL's. */
+static void allocate(struct esk_gl_memory *memory, struct esk_gl_buffer *buffer) {
+    const GLbitfield access = GL_MAP_READ_BIT | GL_MAP_WRITE_BIT |
+                              GL_MAP_PERSISTENT_BIT_EXT | GL_MAP_COHERENT_BIT_EXT;
+    struct esk_gl *gl = memory->gl;
+    GLsizeiptr size = (GLsizeiptr)buffer->bytes;
+    if (!memory->persistent) {
+        ESK_GL(gl, BufferData(TARGET, size, NULL, buffer->usage));
+        return;
+    }
+    ESK_GL(gl, BufferStorage(TARGET, size, NULL, access | GL_DYNAMIC_STORAGE_BIT_EXT));
+    ESK_GL_SET(gl, buffer->memory, MapBufferRange(TARGET, 0, size, access));
+}
+
 esk_status esk_gl_buffer_create(struct esk_gl_memory *memory, uint64_t bytes,
                                 GLenum usage, const char *label,
                                 struct esk_gl_buffer **result, esk_error *error) {
@@ -193,10 +208,12 @@ esk_status esk_gl_buffer_create(struct esk_gl_memory *memory, uint64_t bytes,
     for (int try = 0; try < 2; try++) {
         ESK_GL(gl, GenBuffers(1, &buffer->id));
         ESK_GL(gl, BindBuffer(TARGET, buffer->id));
-        ESK_GL(gl, BufferData(TARGET, (GLsizeiptr)size, NULL, usage));
+        allocate(memory, buffer);
         status = esk_gl_status(gl, "buffer", error);
         if (status == ESK_OK && !buffer->id)
             status = esk_fail(error, ESK_DEVICE_ERROR, "buffer: glGenBuffers gives none");
+        if (status == ESK_OK && memory->persistent && !buffer->memory)
+            status = esk_fail(error, ESK_DEVICE_ERROR, "buffer: it cannot be mapped");
         if (status == ESK_OK)
             break;
         ESK_GL(gl, DeleteBuffers(1, &buffer->id));
@@ -224,6 +241,8 @@ void esk_gl_buffer_destroy(struct esk_gl_memory *memory, struct esk_gl_buffer *b
     if (!buffer)
         return;
     struct esk_gl *gl = memory->gl;
+    if (buffer->pin)
+        push(&memory->unpinned, buffer->pin);
     for (int i = 0; i < ESK_GL_VIEWS; i++)
         if (buffer->views[i])
             ESK_GL(gl, DeleteTextures(1, &buffer->views[i]));
@@ -277,18 +296,71 @@ esk_status esk_gl_buffer_write(struct esk_gl_memory *memory, struct esk_gl_buffe
     return esk_gl_status(gl, "writing a buffer", error);
 }
 
+esk_status esk_gl_buffer_map(struct esk_gl *gl, const struct esk_gl_buffer *buffer,
+                             uint64_t offset, uint64_t bytes, GLbitfield access,
+                             const char *what, void **mapped, esk_error *error) {
+    *mapped = NULL;
+    if (buffer->memory) {
+        *mapped = buffer->memory + offset;
+        return ESK_OK;
+    }
+    ESK_GL(gl, BindBuffer(TARGET, buffer->id));
+    ESK_GL_SET(gl, *mapped,
+               MapBufferRange(TARGET, (GLintptr)offset, (GLsizeiptr)bytes, access));
+    if (*mapped)
+        return ESK_OK;
+    ESK_TRY(esk_gl_status(gl, what, error));
+    return esk_fail(error, ESK_DEVICE_ERROR, "%s: glMapBufferRange gives nothing", what);
+}
+
+esk_status esk_gl_buffer_unmap(struct esk_gl *gl, const struct esk_gl_buffer *buffer,
+                               const char *what, esk_error *error) {
+    GLboolean kept = GL_TRUE;
+    if (!buffer->memory) {
+        ESK_GL(gl, BindBuffer(TARGET, buffer->id));
+        ESK_GL_SET(gl, kept, UnmapBuffer(TARGET));
+    }
+    if (kept)
+        return ESK_OK;
+    ESK_TRY(esk_gl_status(gl, what, error));
+    return esk_fail(error, ESK_DEVICE_ERROR, "%s: the driver lost the buffer's contents",
+                    what);
+}
+
+esk_status esk_gl_buffer_pin(struct esk_gl_memory *memory, struct esk_gl_buffer *buffer,
+                             esk_error *error) {
+    struct esk_gl *gl = memory->gl;
+    struct esk_gl_buffer *pin = esk_calloc(1, sizeof *pin);
+    if (!pin)
+        return esk_fail_memory(error, "a buffer's pin");
+    pin->bytes = buffer->bytes;
+    pin->usage = buffer->usage;
+    ESK_GL(gl, GenBuffers(1, &pin->id));
+    ESK_GL(gl, BindBuffer(PINNED, pin->id));
+    ESK_GL(gl, BufferData(PINNED, (GLsizeiptr)pin->bytes, buffer->memory, pin->usage));
+    ESK_GL(gl, BindBuffer(PINNED, 0));
+    esk_status status = esk_gl_status(gl, "pinning a buffer", error);
+    if (status != ESK_OK) {
+        ESK_GL(gl, DeleteBuffers(1, &pin->id));
+        esk_free(pin);
+        return status;
+    }
+    struct esk_counters *counters = memory->counters;
+    counters->buffers_created++;
+    counters->buffer_bytes += pin->bytes;
+    buffer->pin = pin;
+    return ESK_OK;
+}
+
 esk_status esk_gl_buffer_poison(struct esk_gl_memory *memory,
                                 struct esk_gl_buffer *buffer, esk_error *error) {
     struct esk_gl *gl = memory->gl;
-    uint32_t *words;
-    ESK_GL(gl, BindBuffer(TARGET, buffer->id));
-    ESK_GL_SET(gl, words,
-               MapBufferRange(TARGET, 0, (GLsizeiptr)buffer->bytes,
-                              GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_BUFFER_BIT));
-    if (words) {
-        for (uint64_t i = 0; i < buffer->bytes / 4; i++)
-            words[i] = i & 1 ? 0xffffffffu : 0x7fc00000u;
-        ESK_GL(gl, UnmapBuffer(TARGET));
-    }
-    return esk_gl_status(gl, "poisoning a buffer", error);
+    void *mapped;
+    ESK_TRY(esk_gl_buffer_map(gl, buffer, 0, buffer->bytes,
+                              GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_BUFFER_BIT,
+                              "poisoning a buffer", &mapped, error));
+    uint32_t *words = mapped;
+    for (uint64_t i = 0; i < buffer->bytes / 4; i++)
+        words[i] = i & 1 ? 0xffffffffu : 0x7fc00000u;
+    return esk_gl_buffer_unmap(gl, buffer, "poisoning a buffer", error);
 }

@@ -19,6 +19,9 @@ struct esk_gl_buffer {
     GLenum usage;               /* GL_DYNAMIC_COPY …: reused for the same only */
     GLuint id;
     GLuint views[ESK_GL_VIEWS]; /* buffer textures; 0 until esk_gl_buffer_view */
+    unsigned char *memory;      /* mapped as long as it lives; NULL: see persistent */
+    struct esk_gl_buffer *pin;  /* the same memory in the second lane's context; NULL until
+                                   a run of it wants that */
 };
 
 /* ---- A cache: pure, no GL. Free buffers by size and usage. ---- */
@@ -72,6 +75,8 @@ struct esk_gl_memory {
     struct esk_counters *counters;   /* borrowed */
     struct esk_gl_cache pools[ESK_GL_POOLS];
     bool labels; /* give objects labels, where KHR_debug is */
+    bool persistent; /* buffers are mapped as long as they live, for pins */
+    struct esk_gl_buffer *unpinned; /* pins of buffers that are gone: the lane destroys them */
 };
 
 void esk_gl_memory_finish(struct esk_gl_memory *memory); /* empties the caches */
@@ -98,6 +103,19 @@ esk_status esk_gl_buffer_view(struct esk_gl_memory *memory, struct esk_gl_buffer
 esk_status esk_gl_buffer_write(struct esk_gl_memory *memory, struct esk_gl_buffer *buffer,
                                uint64_t offset, uint64_t bytes, const void *data,
                                esk_error *error);
+
+/* Where bytes of a buffer lie for the host; unmap it before commands use it. `access` as
+ * glMapBufferRange has it; `what`: for an error, "mapping weights". */
+esk_status esk_gl_buffer_map(struct esk_gl *gl, const struct esk_gl_buffer *buffer,
+                             uint64_t offset, uint64_t bytes, GLbitfield access,
+                             const char *what, void **mapped, esk_error *error);
+esk_status esk_gl_buffer_unmap(struct esk_gl *gl, const struct esk_gl_buffer *buffer,
+                               const char *what, esk_error *error);
+
+/* A buffer of `memory`'s context over the memory of another context's, which is mapped as
+ * long as it lives. It is destroyed as any, and holds no memory of its own. */
+esk_status esk_gl_buffer_pin(struct esk_gl_memory *memory, struct esk_gl_buffer *buffer,
+                             esk_error *error);
 
 /* Fills it with words that are NaN, and no valid index either (tests). */
 esk_status esk_gl_buffer_poison(struct esk_gl_memory *memory,

@@ -110,20 +110,14 @@ static bool look(struct esk_gl_check *check, uint32_t buffer, struct found *foun
     if (!is_float(b, var) || !esk_var_count(var) || !home)
         return true;
     ESK_GL(gl, MemoryBarrier(GL_BUFFER_UPDATE_BARRIER_BIT));
-    ESK_GL(gl, BindBuffer(GL_COPY_WRITE_BUFFER, home->id));
-    ESK_GL_SET(gl, mapped,
-               MapBufferRange(GL_COPY_WRITE_BUFFER, (GLintptr)b->place.offset,
-                              (GLsizeiptr)b->place.bytes, GL_MAP_READ_BIT));
-    if (!mapped) {
-        check->status = esk_gl_status(gl, "looking for NaN", check->error);
-        if (check->status == ESK_OK)
-            check->status = esk_fail(check->error, ESK_DEVICE_ERROR,
-                                     "looking for NaN: glMapBufferRange gives nothing");
+    check->status =
+        esk_gl_buffer_map(gl, home, b->place.offset, b->place.bytes, GL_MAP_READ_BIT,
+                          "looking for NaN", &mapped, check->error);
+    if (check->status != ESK_OK)
         return false;
-    }
     find_nan(b, var, mapped, found);
-    ESK_GL(gl, UnmapBuffer(GL_COPY_WRITE_BUFFER));
-    return true;
+    check->status = esk_gl_buffer_unmap(gl, home, "looking for NaN", check->error);
+    return check->status == ESK_OK;
 }
 
 /* ---- commands ---- */

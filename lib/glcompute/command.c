@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "glcompute/cost.h"
 
 #include <string.h>
 #include <time.h>
@@ -95,6 +96,7 @@ struct recorder {
     const struct esk_limits *limits;
     uint32_t max_groups[3];
     const struct esk_gl_form_place *forms;
+    uint32_t lanes; /* that large commands are parted for */
     esk_error *error;
     bool barrier; /* of a command that has no groups: the next one's */
 };
@@ -155,11 +157,23 @@ struct recording {
     uint32_t *words;
 };
 
+/* Lowers `most` so that lanes share the command. */
+static void part_for_lanes(const struct recorder *r, const struct esk_kernel *k,
+                           uint64_t *most) {
+    int a = 0;
+    uint32_t parts = r->lanes > 1 ? esk_gl_cost_parts(k, r->lanes, &a) : 1;
+    if (parts > 1) {
+        uint64_t each = (k->groups[a] + parts - 1) / parts;
+        most[a] = each < most[a] ? each : most[a];
+    }
+}
+
 static esk_status find_pieces(struct recorder *r, struct recording *c) {
     const struct esk_kernel *k = c->source->kernel;
     uint64_t most[3];
     for (int a = 0; a < 3; a++)
         most[a] = k->split_axes >> a & 1 ? r->max_groups[a] : r->limits->max_groups[a];
+    part_for_lanes(r, k, most);
     for (uint32_t i = 0; i < k->n_operands; i++) {
         c->where[i] = find_operand(r, c->source, i);
         c->ranges[i] = (struct esk_range){
@@ -385,15 +399,26 @@ static esk_status add_command(struct recorder *r, uint32_t index) {
     return status;
 }
 
+/* Which commands of a stage must be over before each: those before the last barrier. */
+static void find_behind(struct esk_gl_command *commands, uint32_t count) {
+    uint32_t behind = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        behind = commands[i].barrier ? i : behind;
+        commands[i].behind = behind;
+    }
+}
+
 esk_status esk_gl_record_make(struct esk_gl_record *result, const struct esk_plan *plan,
                               const struct esk_limits *limits, const uint32_t *max_groups,
-                              const struct esk_gl_form_place *forms, esk_error *error) {
+                              const struct esk_gl_form_place *forms, uint32_t lanes,
+                              esk_error *error) {
     struct esk_gl_record record = {.plan = plan,
                                    .barriers = GL_SHADER_STORAGE_BARRIER_BIT};
     struct recorder r = {.record = &record,
                          .plan = plan,
                          .limits = limits,
                          .forms = forms,
+                         .lanes = lanes,
                          .error = error};
     for (int a = 0; a < 3; a++)
         r.max_groups[a] =
@@ -415,6 +440,7 @@ esk_status esk_gl_record_make(struct esk_gl_record *result, const struct esk_pla
         for (uint32_t i = 0; i < plan->stages[s].n_commands && status == ESK_OK; i++)
             status = add_command(&r, plan->stages[s].first_command + i);
         stage->n_commands = record.n_commands - stage->first_command;
+        find_behind(&record.commands[stage->first_command], stage->n_commands);
         stage->n_late = record.n_late - stage->first_late;
     }
     if (status == ESK_OK)
@@ -549,6 +575,7 @@ esk_status esk_gl_record_late(const struct esk_gl_record *record, uint32_t stage
 /* What is bound: calls that would change nothing are left out. */
 struct bound {
     GLuint program;
+    uint32_t behind; /* barriers up to here */
     struct {
         GLuint buffer;
         uint64_t start;
@@ -590,52 +617,124 @@ static bool stopped(const atomic_bool *stop) {
     return stop && atomic_load_explicit(stop, memory_order_relaxed);
 }
 
+/* One dispatch. */
+static void issue(struct esk_gl *gl, const struct esk_gl_record *record,
+                  const struct esk_gl_command *c, const struct esk_gl_replay *replay,
+                  struct bound *bound) {
+    if (bound->program != c->program->id) {
+        bound->program = c->program->id;
+        ESK_GL(gl, UseProgram(bound->program));
+    }
+    for (uint32_t j = 0; j < c->n_bindings; j++) {
+        const struct esk_gl_binding *b = &record->bindings[c->first_binding + j];
+        bind(gl, b, replay->slots[b->slot], bound);
+    }
+    ESK_GL(gl, BindBufferRange(GL_UNIFORM_BUFFER, 0, replay->params, c->params,
+                               c->param_bytes));
+    if (c->indirect_slot != UINT32_MAX) {
+        ESK_GL(gl, BindBuffer(GL_DISPATCH_INDIRECT_BUFFER,
+                              replay->slots[c->indirect_slot]->id));
+        ESK_GL(gl, DispatchComputeIndirect((GLintptr)c->indirect_offset));
+    } else
+        ESK_GL(gl, DispatchCompute(c->groups[0], c->groups[1], c->groups[2]));
+}
+
+/* The commands from..to of a stage, one after the other; returns where it ended. The first
+ * one's barrier was the caller's. */
+static uint32_t issue_all(struct esk_gl *gl, const struct esk_gl_record *record,
+                          const struct esk_gl_command *commands, uint32_t from, uint32_t to,
+                          const struct esk_gl_replay *replay, struct bound *bound) {
+    for (uint32_t i = from; i < to; i++) {
+        if (i > from && commands[i].barrier)
+            ESK_GL(gl, MemoryBarrier(record->barriers));
+        issue(gl, record, &commands[i], replay, bound);
+        if (replay->flush && (i + 1) % replay->flush == 0)
+            ESK_GL(gl, Flush());
+        if (stopped(replay->stop))
+            return i + 1;
+    }
+    return to;
+}
+
+/* Command i of a course, if it can be had. */
+static bool share(struct esk_gl *gl, const struct esk_gl_record *record,
+                  const struct esk_gl_command *commands, uint32_t i,
+                  const struct esk_gl_replay *replay, struct bound *bound) {
+    const struct esk_gl_command *c = &commands[i];
+    if (!esk_gl_course_take(replay->course, i, c->behind))
+        return false;
+    if (bound->behind != c->behind) {
+        bound->behind = c->behind;
+        ESK_GL(gl, MemoryBarrier(record->barriers));
+    }
+    issue(gl, record, c, replay, bound);
+    esk_gl_course_done(replay->course);
+    return true;
+}
+
+/* The same with another lane: this one takes what the other has not. */
+static uint32_t share_all(struct esk_gl *gl, const struct esk_gl_record *record,
+                          const struct esk_gl_command *commands, uint32_t to,
+                          const struct esk_gl_replay *replay, struct bound *bound) {
+    esk_gl_course_extend(replay->course, to);
+    for (uint32_t i; (i = esk_gl_course_next(replay->course)) < to;) {
+        share(gl, record, commands, i, replay, bound);
+        if (stopped(replay->stop))
+            to = esk_gl_course_end(replay->course);
+    }
+    esk_gl_course_wait(replay->course, to);
+    return to;
+}
+
+uint64_t esk_gl_replay_along(struct esk_gl *gl, const struct esk_gl_record *record,
+                             uint32_t stage, const struct esk_gl_replay *replay) {
+    const struct esk_gl_command *commands =
+        &record->commands[record->stages[stage].first_command];
+    uint32_t n = record->stages[stage].n_commands;
+    uint64_t taken = 0;
+    struct bound bound = {.behind = UINT32_MAX};
+    while (esk_gl_course_more(replay->course)) {
+        uint32_t i = esk_gl_course_next(replay->course);
+        if (i < n)
+            taken += share(gl, record, commands, i, replay, &bound);
+    }
+    return taken;
+}
+
 uint64_t esk_gl_replay(struct esk_gl *gl, const struct esk_gl_record *record,
                        uint32_t stage, const struct esk_gl_replay *replay) {
-    const struct esk_gl_stage *s = &record->stages[stage];
-    struct bound bound = {0};
-    if (stage && s->n_commands) /* plans count barriers anew in each stage */
+    const struct esk_gl_command *commands =
+        &record->commands[record->stages[stage].first_command];
+    uint32_t n = record->stages[stage].n_commands, end, done;
+    bool groups = replay->groups && gl->PushDebugGroup && gl->PopDebugGroup;
+    bool apart = groups || replay->timer || replay->look; /* each command of the plan */
+    struct bound bound = {.behind = UINT32_MAX};
+    if (stage && n) /* plans count barriers anew in each stage */
         ESK_GL(gl, MemoryBarrier(record->barriers));
-    for (uint32_t i = 0; i < s->n_commands; i++) {
-        const struct esk_gl_command *c = &record->commands[s->first_command + i];
-        bool first = !i || c[-1].source != c->source;
-        bool last = i + 1 == s->n_commands || c[1].source != c->source;
-        if (replay->look && first && !replay->look(replay->user, c->source, false))
+    for (uint32_t i = 0; i < n; i = end) {
+        const struct esk_gl_command *c = &commands[i];
+        for (end = apart ? i + 1 : n; end < n && commands[end].source == c->source;)
+            end++;
+        if (replay->look && !replay->look(replay->user, c->source, false))
             return i;
-        bool group = replay->groups && gl->PushDebugGroup && gl->PopDebugGroup;
-        if (group)
+        if (groups)
             ESK_GL(gl, PushDebugGroup(GL_DEBUG_SOURCE_APPLICATION_KHR, i, -1, c->label));
         if (c->barrier)
             ESK_GL(gl, MemoryBarrier(record->barriers));
-        if (bound.program != c->program->id) {
-            bound.program = c->program->id;
-            ESK_GL(gl, UseProgram(bound.program));
-        }
-        for (uint32_t j = 0; j < c->n_bindings; j++) {
-            const struct esk_gl_binding *b = &record->bindings[c->first_binding + j];
-            bind(gl, b, replay->slots[b->slot], &bound);
-        }
-        ESK_GL(gl, BindBufferRange(GL_UNIFORM_BUFFER, 0, replay->params, c->params,
-                                   c->param_bytes));
         if (replay->timer)
             esk_gl_timer_begin(replay->timer);
-        if (c->indirect_slot != UINT32_MAX) {
-            ESK_GL(gl, BindBuffer(GL_DISPATCH_INDIRECT_BUFFER,
-                                  replay->slots[c->indirect_slot]->id));
-            ESK_GL(gl, DispatchComputeIndirect((GLintptr)c->indirect_offset));
-        } else
-            ESK_GL(gl, DispatchCompute(c->groups[0], c->groups[1], c->groups[2]));
+        done = replay->course
+                   ? share_all(gl, record, commands, end, replay, &bound)
+                   : issue_all(gl, record, commands, i, end, replay, &bound);
         if (replay->timer)
             esk_gl_timer_end(replay->timer);
-        if (replay->flush && (i + 1) % replay->flush == 0)
-            ESK_GL(gl, Flush());
-        if (group)
+        if (groups)
             ESK_GL(gl, PopDebugGroup());
-        if (stopped(replay->stop) ||
-            (replay->look && last && !replay->look(replay->user, c->source, true)))
-            return i + 1;
+        if (done < end || stopped(replay->stop) ||
+            (replay->look && !replay->look(replay->user, c->source, true)))
+            return done;
     }
-    return s->n_commands;
+    return n;
 }
 
 /* ---- waiting ---- */

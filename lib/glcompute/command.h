@@ -5,6 +5,7 @@
 #define ESK_GLCOMPUTE_COMMAND_H
 
 #include "glcompute/buffer.h"
+#include "glcompute/course.h"
 #include "glcompute/program.h"
 #include "glcompute/timer.h"
 #include "ir/plan.h"
@@ -41,6 +42,7 @@ struct esk_gl_command {
     uint32_t groups[3];
     struct esk_reach reach;
     bool barrier;
+    uint32_t behind; /* so many commands of its stage must be over first */
     uint32_t indirect_slot; /* UINT32_MAX: none */
     uint64_t indirect_offset;
 };
@@ -83,10 +85,12 @@ struct esk_gl_form_place {
 
 /* Records a plan. `max_groups`: where dispatches are cut, at most limits->max_groups;
  * NULL: there. `forms`: one a form of the plan; entries of forms that are not shared are
- * not looked at. The plan must outlive the record; programs are NULL. Pure. */
+ * not looked at. `lanes`: that will share the commands: those with the work for it are cut
+ * in pieces; 1: none is. The plan must outlive the record; programs are NULL. Pure. */
 esk_status esk_gl_record_make(struct esk_gl_record *record, const struct esk_plan *plan,
                               const struct esk_limits *limits, const uint32_t *max_groups,
-                              const struct esk_gl_form_place *forms, esk_error *error);
+                              const struct esk_gl_form_place *forms, uint32_t lanes,
+                              esk_error *error);
 void esk_gl_record_finish(struct esk_gl_record *record);
 
 /* One line a stage, slot and command; stable. */
@@ -113,12 +117,18 @@ struct esk_gl_replay {
      * looks */
     bool (*look)(void *user, uint32_t source, bool after);
     void *user;
+    struct esk_gl_course *course; /* another lane takes part; NULL: none does */
 };
 
 /* Issues a stage's commands, to its end or until it is stopped; returns how many
  * dispatches. No allocation, no glGet. */
 uint64_t esk_gl_replay(struct esk_gl *gl, const struct esk_gl_record *record,
                        uint32_t stage, const struct esk_gl_replay *replay);
+
+/* The same on another lane, until the course ends; returns how many it took. `record`,
+ * `replay`: with that lane's programs and buffers. */
+uint64_t esk_gl_replay_along(struct esk_gl *gl, const struct esk_gl_record *record,
+                             uint32_t stage, const struct esk_gl_replay *replay);
 
 /* Waits for a new fence, `timeout_ms` at most; `poll`: by asking, not in the driver.
  * ESK_TIMEOUT names the commands of the stage; ESK_DEVICE_LOST; ESK_CANCELLED soon after

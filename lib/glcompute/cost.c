@@ -13,6 +13,12 @@
 #define BYTE             (1 / 5e9)
 #define ITERATION        1e-9 /* of kernels that do not say their work */
 
+#define PIECE            10e-6 /* less is not worth a dispatch of its own */
+#define CALL             20e-6 /* of the other lane to a stage */
+#define ENOUGH           0.95  /* gained with less, lanes are left alone */
+
+enum { LANES = 2 };
+
 static double groups_of(const struct esk_kernel *k) {
     return k->indirect >= 0
                ? 1
@@ -29,6 +35,20 @@ double esk_gl_cost_kernel(const struct esk_kernel *k) {
     return groups * GROUP + invocations * INVOCATION + work;
 }
 
+uint32_t esk_gl_cost_parts(const struct esk_kernel *k, uint32_t lanes, int *axis) {
+    double pieces = esk_gl_cost_kernel(k) / PIECE;
+    if (k->indirect >= 0 || pieces < lanes)
+        return 1;
+    /* more than lanes, so that one that comes late or is put aside leaves them to others */
+    uint32_t parts = pieces < 2 * lanes ? lanes : pieces < 8 * lanes ? 2 * lanes : 4 * lanes;
+    for (int a = 2; a >= 0; a--)
+        if (k->split_axes >> a & 1 && k->groups[a] >= lanes) {
+            *axis = a;
+            return k->groups[a] < parts ? (uint32_t)k->groups[a] : parts;
+        }
+    return 1;
+}
+
 struct esk_gl_cost esk_gl_cost_make(const struct esk_plan *plan, uint32_t threads) {
     struct esk_gl_cost cost = {.threads = threads ? threads : 1};
     for (uint32_t i = 0; i < plan->n_commands; i++) {
@@ -39,13 +59,26 @@ struct esk_gl_cost esk_gl_cost_make(const struct esk_plan *plan, uint32_t thread
         cost.pool += WAKE_UP + WAKE_UP_A_THREAD * cost.threads +
                      (groups > 0 ? work * most / groups : 0);
         cost.inlined += INLINE + work;
+        int axis;
+        uint32_t parts = esk_gl_cost_parts(k, LANES, &axis);
+        cost.lanes += parts > 1 ? (INLINE + work / parts) * ((parts + 1) / LANES)
+                                : INLINE + work;
     }
+    cost.lanes += CALL;
     cost.is_inline = cost.inlined <= cost.pool;
+    cost.by_lanes = cost.lanes < cost.inlined * ENOUGH;
     return cost;
 }
 
 void esk_gl_cost_print(const struct esk_gl_cost *cost, struct esk_text *text) {
-    esk_text_add(text, "screen: %s (estimated %.3f ms inline, %.3f ms with %u threads)\n",
-                 cost->is_inline ? "inline" : "pool", cost->inlined * 1e3,
-                 cost->pool * 1e3, cost->threads);
+    esk_text_add(text, "screen: %s (estimated %.3f ms inline, ",
+                 cost->by_lanes    ? "two lanes"
+                 : cost->is_inline ? "inline"
+                                   : "pool",
+                 cost->inlined * 1e3);
+    if (cost->by_lanes)
+        esk_text_add(text, "%.3f ms by lanes)\n", cost->lanes * 1e3);
+    else
+        esk_text_add(text, "%.3f ms with %u threads)\n", cost->pool * 1e3,
+                     cost->threads);
 }

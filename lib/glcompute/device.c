@@ -6,11 +6,10 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "glcompute/glcompute.h"
+#include "glcompute/proof.h"
 #include "glcompute/tensor.h"
 
-#include <assert.h>
 #include <string.h>
-#include <sys/resource.h>
 
 /* ---- the context ---- */
 
@@ -56,6 +55,10 @@ void esk_gl_screen_restore(struct esk_gl_screen *screen,
 
 /* ---- opening ---- */
 
+static bool wants_lanes(const struct esk_device_options *options) {
+    return options->threads == ESK_THREADS_LANES;
+}
+
 static struct esk_egl_options egl_options(const struct esk_device_options *options,
                                           const struct esk_logger *log) {
     return (struct esk_egl_options){
@@ -67,6 +70,7 @@ static struct esk_egl_options egl_options(const struct esk_device_options *optio
         .display = options->display,
         .share_context = options->share_context,
         .prepare_inline = options->threads != ESK_THREADS_POOL,
+        .all_inline = wants_lanes(options),
         .force_setenv = options->allow_setenv,
     };
 }
@@ -115,6 +119,7 @@ static void close_screen(struct esk_gl_screen *screen) {
         esk_gl_screen_current_to_free(screen, &saved);
         esk_gl_weights_finish(&screen->weights);
         esk_gl_memory_finish(&screen->memory);
+        esk_gl_lane_close(screen->lane); /* behind all that it may have pinned */
         esk_gl_programs_finish(&screen->programs);
         esk_gl_screen_restore(screen, &saved);
     }
@@ -202,6 +207,48 @@ static esk_status make_screen(struct esk_device *device, struct esk_egl *egl,
     return ESK_OK;
 }
 
+/* ---- how the first screen computes ---- */
+
+/* With the screen current and inline. */
+static esk_status open_lane(struct esk_gl_screen *screen, esk_error *error) {
+    struct esk_device *device = screen->device;
+    struct esk_egl_options wanted = egl_options(&device->options, &device->logger);
+    struct esk_egl *egl;
+    ESK_TRY(esk_egl_open_inline(screen->egl, &wanted, &egl, error));
+    return esk_gl_lane_open(egl, &screen->memory, &screen->programs, &device->logger,
+                            &screen->lane, error);
+}
+
+/* Whether the first screen's display has the driver's pool, as it is made, or was made
+ * inline for lanes, by this env or an earlier one; then the second lane. On llvmpipe. */
+static void settle_threads(struct esk_device *device) {
+    struct esk_gl_screen *screen = device->screen;
+    enum esk_threads threads = device->options.threads;
+    struct esk_egl_saved saved;
+    esk_error why = ESK_ERROR_INIT;
+    if ((threads != ESK_THREADS_POOL && !wants_lanes(&device->options)) ||
+        esk_gl_screen_current(screen, &saved, NULL) != ESK_OK)
+        return;
+    screen->is_inline = esk_gl_computes_inline(&screen->gl);
+    if (threads == ESK_THREADS_POOL) {
+        if (screen->is_inline)
+            esk_log(&device->logger, ESK_LOG_WARNING,
+                    "threads=pool: this process's display computes inline already");
+    } else if (!screen->is_inline) {
+        esk_log(&device->logger,
+                threads == ESK_THREADS_LANES ? ESK_LOG_WARNING : ESK_LOG_INFO,
+                "no second lane: the display has a pool of %u threads",
+                device->limits.pool_threads);
+    } else if (open_lane(screen, &why) != ESK_OK) {
+        esk_log(&device->logger, ESK_LOG_WARNING,
+                "no second lane, all is computed by the calling thread: %s",
+                esk_error_message(&why));
+    } else
+        esk_log(&device->logger, ESK_LOG_INFO, "a second lane is open");
+    esk_error_clear(&why);
+    esk_gl_screen_restore(screen, &saved);
+}
+
 static void gl_close(struct esk_device *device) {
     if (!device)
         return;
@@ -242,6 +289,8 @@ static esk_status gl_open(const struct esk_device_options *options,
         gl_close(device);
         return status;
     }
+    if (device->limits.pool_threads)
+        settle_threads(device);
     device->limits.winograd = options->winograd;
     device->limits.shared_tiles = options->shared_tiles;
     for (int a = 0; a < 3; a++) {
@@ -263,38 +312,6 @@ static esk_status gl_open(const struct esk_device_options *options,
 
 /* ---- the inline screen ---- */
 
-/* Whether dispatches run on this thread: through a pool each makes the caller wait, which
- * the kernel counts. EGL cannot tell, and somebody else may have initialised the display.
- * With the context current. */
-static bool computes_inline(struct esk_gl_screen *screen) {
-    enum { DISPATCHES = 16 };
-    const struct esk_shader *idle = esk_shaders;
-    while (idle->name && strcmp(idle->name, "lib/idle") != 0)
-        idle++;
-    assert(idle->name);
-    const char *text[] = {"#version 310 es\n", idle->text};
-    struct esk_gl *gl = &screen->gl;
-    struct rusage before, after;
-    GLuint shader, program;
-    ESK_GL_SET(gl, shader, CreateShader(GL_COMPUTE_SHADER));
-    ESK_GL_SET(gl, program, CreateProgram());
-    ESK_GL(gl, ShaderSource(shader, 2, text, NULL));
-    ESK_GL(gl, CompileShader(shader));
-    ESK_GL(gl, AttachShader(program, shader));
-    ESK_GL(gl, LinkProgram(program));
-    ESK_GL(gl, UseProgram(program));
-    ESK_GL(gl, DispatchCompute(1, 1, 1)); /* compiles */
-    getrusage(RUSAGE_THREAD, &before);
-    for (int i = 0; i < DISPATCHES; i++)
-        ESK_GL(gl, DispatchCompute(1, 1, 1));
-    getrusage(RUSAGE_THREAD, &after);
-    ESK_GL(gl, UseProgram(0));
-    ESK_GL(gl, DeleteProgram(program));
-    ESK_GL(gl, DeleteShader(shader));
-    return esk_gl_status(gl, "an inline screen", NULL) == ESK_OK &&
-           after.ru_nvcsw - before.ru_nvcsw < DISPATCHES / 4;
-}
-
 static esk_status open_twin(struct esk_device *device, esk_error *error) {
     struct esk_egl_options wanted = egl_options(&device->options, &device->logger);
     struct esk_gl_screen *twin;
@@ -304,7 +321,7 @@ static esk_status open_twin(struct esk_device *device, esk_error *error) {
     struct esk_egl_saved saved = {0};
     esk_status status = esk_gl_screen_current(twin, &saved, error);
     if (status == ESK_OK) {
-        if (!computes_inline(twin))
+        if (!esk_gl_computes_inline(&twin->gl))
             status = esk_fail(error, ESK_UNSUPPORTED,
                               "no inline screen: the display has threads already");
         esk_gl_screen_restore(twin, &saved);
@@ -336,8 +353,9 @@ static uint64_t held_bytes(struct esk_gl_screen *screen, const struct esk_plan *
 /* By the estimates, but weights are held twice only where that gains a third. */
 static bool prefers_inline(struct esk_device *device, const struct esk_plan *plan,
                            const struct esk_gl_cost *cost) {
-    if (device->options.threads != ESK_THREADS_AUTO)
-        return device->options.threads == ESK_THREADS_INLINE;
+    enum esk_threads threads = device->options.threads;
+    if (threads == ESK_THREADS_POOL || threads == ESK_THREADS_INLINE)
+        return threads == ESK_THREADS_INLINE;
     double chosen = cost->is_inline ? cost->inlined : cost->pool;
     double other = cost->is_inline ? cost->pool : cost->inlined;
     if (chosen * 1.5 < other || !plan->n_forms)
@@ -356,6 +374,13 @@ struct esk_gl_screen *esk_gl_device_choose(struct esk_device *device,
     if (!device->limits.pool_threads)
         return device->screen;
     *cost = esk_gl_cost_make(plan, device->limits.pool_threads);
+    if (device->screen->is_inline) { /* there is no pool */
+        cost->is_inline = true;
+        cost->by_lanes = device->screen->lane &&
+                         (cost->by_lanes || device->options.threads == ESK_THREADS_LANES);
+        return device->screen;
+    }
+    cost->by_lanes = false;
     cost->is_inline = prefers_inline(device, plan, cost);
     if (!cost->is_inline)
         return device->screen;
@@ -462,7 +487,7 @@ static void add_counters(struct esk_gl_screen *screen, struct esk_counters *sum)
     const struct esk_counters *c = &screen->counters;
     sum->programs += c->programs;
     sum->dispatches += c->dispatches;
-    sum->inline_dispatches += screen->is_inline ? c->dispatches : 0;
+    sum->inline_dispatches += c->inline_dispatches;
     sum->recorded += c->recorded;
     sum->buffers_created += c->buffers_created;
     sum->buffers_destroyed += c->buffers_destroyed;

@@ -8,6 +8,7 @@
 #include "glcompute/command.h"
 #include "glcompute/cost.h"
 #include "glcompute/egl.h"
+#include "glcompute/lane.h"
 #include "glcompute/limits.h"
 #include "glcompute/program.h"
 #include "glcompute/warm.h"
@@ -28,7 +29,8 @@ struct esk_gl_screen {
     struct esk_gl_weights weights;
     struct esk_gl_programs programs;
     struct esk_gl_warm warm;
-    bool is_inline;             /* the calling thread computes: esk_egl_open_inline */
+    struct esk_gl_lane *lane;   /* owned; NULL: there is none */
+    bool is_inline;             /* the calling thread computes, not the driver's pool */
     bool lost;                  /* nothing can be done with it any more but freeing */
 };
 

@@ -594,7 +594,8 @@ static bool has_one_software_device(const struct walk *walk) {
 
 /* Initialises a display with LP_NUM_THREADS=0. Where the variable cannot be put back, it
  * is not changed. */
-static bool initialize_inline(const struct esk_egl_api *api, EGLDisplay display) {
+static bool initialize_inline(const struct esk_egl_api *api, EGLDisplay display,
+                              EGLDisplay other) {
     const char *value = getenv(lp_variable);
     char *before = value ? esk_strdup(value) : NULL;
     if ((value && !before) || setenv(lp_variable, "0", 1) != 0) {
@@ -603,12 +604,23 @@ static bool initialize_inline(const struct esk_egl_api *api, EGLDisplay display)
     }
     EGLint major, minor;
     bool done = api->Initialize(display, &major, &minor);
+    if (done && other)
+        api->Initialize(other, &major, &minor);
     if (before)
         setenv(lp_variable, before, 1);
     else
         unsetenv(lp_variable);
     esk_free(before);
     return done;
+}
+
+/* The display of the device rung's first device. */
+static EGLDisplay first_device_display(const struct walk *walk) {
+    EGLDeviceEXT device;
+    EGLint count = 0;
+    return walk->api.QueryDevices(1, &device, &count) && count
+               ? platform_display(walk, EGL_PLATFORM_DEVICE_EXT, device)
+               : EGL_NO_DISPLAY;
 }
 
 /* The twin's display, initialised inline by this call or an earlier one; else NULL, and
@@ -631,7 +643,8 @@ static EGLDisplay twin_display(const struct walk *walk, const char **why) {
     else if (!options->force_setenv && !esk_process_has_one_thread())
         *why = "LP_NUM_THREADS cannot be set: the process has other threads (option "
                "allowSetenv)";
-    else if (!initialize_inline(&walk->api, display))
+    else if (!initialize_inline(&walk->api, display,
+                                options->all_inline ? first_device_display(walk) : NULL))
         *why = "the surfaceless display does not come up";
     if (*why)
         walk->api.GetError(); /* of the question: it is answered */

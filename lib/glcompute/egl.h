@@ -46,6 +46,7 @@ struct esk_egl_options {
     enum esk_egl_power power; /* among several GPUs: LOW prefers the boot GPU, HIGH one
                                  that is not (sysfs boot_vga); else unchanged */
     bool prepare_inline;  /* prepare for esk_egl_open_inline, before other displays */
+    bool all_inline; /* with it: the device's own display too, where nobody has it yet */
     bool force_setenv; /* for it: change the environment though the process has other
                           threads. Without it that is not done, and logged */
     void *display;           /* the caller's initialised EGLDisplay: the only rung then

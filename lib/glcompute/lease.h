@@ -15,6 +15,7 @@ struct esk_prepared {
     struct esk_gl_buffer *params; /* NULL where late words give each lease its own */
     struct esk_lease *idle;       /* under the screen's lock, as all of it */
     uint32_t n_idle;
+    struct esk_gl_part *part; /* the lane's */
 };
 
 /* A device tensor that stands at a slot, or that is copied to or from one. */

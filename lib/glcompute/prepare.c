@@ -92,7 +92,8 @@ static esk_status prepare_current(struct esk_prepared *p, esk_error *error) {
         esk_gl_weights_forget(&screen->weights);
     if (status == ESK_OK)
         status = esk_gl_record_make(&p->record, plan, &screen->device->limits,
-                                    screen->device->max_groups, places, error);
+                                    screen->device->max_groups, places,
+                                    p->cost.by_lanes ? 2 : 1, error);
     esk_free(places);
     ESK_TRY(status);
     screen->counters.recorded += p->record.n_commands;
@@ -110,12 +111,16 @@ static esk_status prepare_current(struct esk_prepared *p, esk_error *error) {
     }
     if (p->record.n_commands && !p->record.n_late)
         ESK_TRY(make_params(p, GL_STATIC_DRAW, &p->params, error));
+    if (p->cost.by_lanes && p->record.n_commands)
+        p->part = esk_gl_lane_prepare(screen->lane, &p->record);
     return ESK_OK;
 }
 
 /* Under the lock, context current. */
 static void destroy_prepared(struct esk_prepared *p) {
     struct esk_gl_screen *screen = p->screen;
+    if (p->part)
+        esk_gl_lane_unprepare(screen->lane, p->part);
     for (uint32_t i = 0; p->forms && i < p->plan->n_forms; i++)
         esk_gl_form_unref(&screen->weights, p->forms[i]);
     esk_gl_buffer_destroy(&screen->memory, p->constants);
@@ -350,35 +355,21 @@ void esk_gl_release(struct esk_lease *lease) {
 
 /* ---- runs ---- */
 
-/* Where a transfer's bytes lie, mapped; NULL with an error. The device is idle with
- * respect to this lease: each stage was waited for. */
-static void *map(struct esk_lease *lease, const struct esk_buffer *buffer,
-                 GLbitfield access, esk_error *error, esk_status *status) {
-    struct esk_gl *gl = &lease->prepared->screen->gl;
+/* Where a transfer's bytes lie. The device is idle with respect to this lease: each stage
+ * was waited for. */
+static esk_status map(struct esk_lease *lease, const struct esk_buffer *buffer,
+                      GLbitfield access, struct esk_gl_buffer **home, void **mapped,
+                      esk_error *error) {
     const struct esk_place *place = &buffer->place;
-    struct esk_gl_buffer *b =
-        lease->slots[esk_gl_record_slot(&lease->prepared->record, place)];
-    void *mapped = NULL;
-    ESK_GL(gl, BindBuffer(GL_COPY_WRITE_BUFFER, b->id));
-    ESK_GL_SET(gl, mapped,
-               MapBufferRange(GL_COPY_WRITE_BUFFER, (GLintptr)place->offset,
-                              (GLsizeiptr)buffer->bytes, access));
-    if (!mapped) {
-        *status = esk_gl_status(gl, "mapping a buffer", error);
-        if (*status == ESK_OK)
-            *status = esk_fail(error, ESK_DEVICE_ERROR, "glMapBufferRange gives nothing");
-    }
-    return mapped;
+    *home = lease->slots[esk_gl_record_slot(&lease->prepared->record, place)];
+    return esk_gl_buffer_map(&lease->prepared->screen->gl, *home, place->offset,
+                             buffer->bytes, access, "mapping a buffer", mapped, error);
 }
 
-static esk_status unmap(struct esk_gl *gl, esk_error *error) {
-    GLboolean kept;
-    ESK_GL_SET(gl, kept, UnmapBuffer(GL_COPY_WRITE_BUFFER));
-    if (kept)
-        return ESK_OK;
-    ESK_TRY(esk_gl_status(gl, "unmapping a buffer", error));
-    return esk_fail(error, ESK_DEVICE_ERROR,
-                    "the driver lost a mapped buffer's contents");
+static esk_status unmap(struct esk_lease *lease, const struct esk_gl_buffer *home,
+                        esk_error *error) {
+    return esk_gl_buffer_unmap(&lease->prepared->screen->gl, home, "unmapping a buffer",
+                               error);
 }
 
 /* The host tensor of a transfer; NULL: nothing to move. */
@@ -414,17 +405,15 @@ static esk_status upload(struct esk_lease *lease, const struct esk_transfer *tra
     ESK_TRY(check(p, transfer, host, "upload", &tensor, error));
     if (!tensor)
         return ESK_OK;
-    esk_status status = ESK_OK;
-    void *to =
-        map(lease, buffer,
-            GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_RANGE_BIT | GL_MAP_UNSYNCHRONIZED_BIT,
-            error, &status);
-    if (!to)
-        return status;
+    struct esk_gl_buffer *home;
+    void *to;
+    ESK_TRY(map(lease, buffer,
+                GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_RANGE_BIT | GL_MAP_UNSYNCHRONIZED_BIT,
+                &home, &to, error));
     esk_storage_pack(to, buffer->bytes, buffer->storage, ESK_LAYOUT_DENSE, tensor);
     p->screen->counters.uploads++;
     p->screen->counters.upload_bytes += buffer->bytes;
-    return unmap(&p->screen->gl, error);
+    return unmap(lease, home, error);
 }
 
 static esk_status read_back(struct esk_lease *lease, const struct esk_transfer *transfer,
@@ -437,15 +426,14 @@ static esk_status read_back(struct esk_lease *lease, const struct esk_transfer *
     ESK_TRY(check(p, transfer, host, "readback", &tensor, error));
     if (!tensor)
         return ESK_OK;
-    esk_status status = ESK_OK;
-    const void *from = map(lease, buffer, GL_MAP_READ_BIT, error, &status);
-    if (!from)
-        return status;
+    struct esk_gl_buffer *home;
+    void *from;
+    ESK_TRY(map(lease, buffer, GL_MAP_READ_BIT, &home, &from, error));
     struct esk_tensor to = *tensor;
     esk_storage_unpack(from, buffer->storage, &to);
     p->screen->counters.readbacks++;
     p->screen->counters.readback_bytes += buffer->bytes;
-    return unmap(&p->screen->gl, error);
+    return unmap(lease, home, error);
 }
 
 static esk_status write_late(struct esk_lease *lease, uint32_t stage,
@@ -455,18 +443,13 @@ static esk_status write_late(struct esk_lease *lease, uint32_t stage,
     if (!p->record.stages[stage].n_late)
         return ESK_OK;
     /* words that are const stay: the range is not invalidated */
-    unsigned char *to;
-    ESK_GL(gl, BindBuffer(GL_COPY_WRITE_BUFFER, lease->params->id));
-    ESK_GL_SET(gl, to,
-               MapBufferRange(GL_COPY_WRITE_BUFFER, 0, (GLsizeiptr)p->record.param_bytes,
-                              GL_MAP_WRITE_BIT | GL_MAP_UNSYNCHRONIZED_BIT));
-    if (!to) {
-        ESK_TRY(esk_gl_status(gl, "mapping parameters", error));
-        return esk_fail(error, ESK_DEVICE_ERROR, "glMapBufferRange gives nothing");
-    }
+    void *to;
+    ESK_TRY(esk_gl_buffer_map(gl, lease->params, 0, p->record.param_bytes,
+                              GL_MAP_WRITE_BIT | GL_MAP_UNSYNCHRONIZED_BIT,
+                              "mapping parameters", &to, error));
     esk_status status = esk_gl_record_late(&p->record, stage, host, to, error);
     p->screen->counters.upload_bytes += 4ull * p->record.stages[stage].n_late;
-    esk_status unmapped = unmap(gl, status == ESK_OK ? error : NULL);
+    esk_status unmapped = unmap(lease, lease->params, status == ESK_OK ? error : NULL);
     return status == ESK_OK ? unmapped : status;
 }
 
@@ -485,9 +468,11 @@ static esk_status ready_timer(struct esk_lease *lease, esk_error *error) {
     return ESK_OK;
 }
 
-/* Adds a stage's spans to what watches the lease; pieces of a command are one. */
+/* Adds a stage's spans to what watches the lease: one a command of the plan, in whatever
+ * pieces. */
 static esk_status take_times(struct esk_lease *lease, uint32_t stage, esk_error *error) {
     const struct esk_gl_record *record = &lease->prepared->record;
+    const struct esk_gl_stage *s = &record->stages[stage];
     struct esk_gl_timer *timer = lease->timer;
     struct esk_times *times = lease->times;
     struct esk_gl_span *spans = esk_calloc(timer->count + 1u, sizeof *spans);
@@ -497,36 +482,35 @@ static esk_status take_times(struct esk_lease *lease, uint32_t stage, esk_error 
     esk_status status = esk_gl_timer_collect(timer, spans, &disjoint, error);
     times->clock = disjoint ? "GPU clock that jumped: times mean nothing"
                             : esk_gl_clock_name(timer->clock);
+    uint32_t piece = 0;
     for (uint32_t i = 0; status == ESK_OK && i < timer->count; i++) {
-        uint32_t command =
-            record->commands[record->stages[stage].first_command + i].source;
-        struct esk_command_time *last =
-            times->count ? &times->items[times->count - 1] : NULL;
-        if (last && last->command == command) {
-            last->ns = spans[i].start_ns + spans[i].ns - last->start_ns;
-            last->dispatches++;
-        } else if (times->count < times->capacity)
-            times->items[times->count++] =
-                (struct esk_command_time){command, 1, spans[i].start_ns, spans[i].ns};
+        const struct esk_gl_command *commands = &record->commands[s->first_command];
+        uint32_t command = commands[piece].source, pieces = 0;
+        for (; piece < s->n_commands && commands[piece].source == command; piece++)
+            pieces++;
+        if (times->count < times->capacity)
+            times->items[times->count++] = (struct esk_command_time){
+                command, pieces, spans[i].start_ns, spans[i].ns};
     }
     esk_free(spans);
     return status;
+}
+
+static struct esk_gl_buffer *params_of(const struct esk_lease *lease) {
+    return lease->params ? lease->params : lease->prepared->params;
 }
 
 void esk_gl_watch(struct esk_lease *lease, struct esk_times *times) {
     lease->times = times;
 }
 
-static esk_status run_current(struct esk_lease *lease, uint32_t stage,
-                              const struct esk_tensor *host, const struct esk_run_call *call,
-                              esk_error *error) {
+/* Uploads, and the commands as far as they go: *issued. */
+static esk_status issue(struct esk_lease *lease, uint32_t stage,
+                        const struct esk_tensor *host, const struct esk_run_call *call,
+                        struct esk_gl_course *course, uint64_t *issued, esk_error *error) {
     struct esk_prepared *p = lease->prepared;
-    struct esk_gl_screen *screen = p->screen;
-    const struct esk_device *device = screen->device;
-    struct esk_gl *gl = &screen->gl;
+    const struct esk_device *device = p->screen->device;
     const struct esk_stage *s = &p->plan->stages[stage];
-    if (!lease->ready)
-        ESK_TRY(esk_gl_lease_ready(lease, error));
     if (!stage && lease->n_bound)
         esk_gl_lease_copy(lease, false);
     for (uint32_t i = 0; i < s->n_uploads; i++)
@@ -539,11 +523,10 @@ static esk_status run_current(struct esk_lease *lease, uint32_t stage,
         esk_gl_check_begin(lease->check, stage, error);
     if (lease->times)
         ESK_TRY(ready_timer(lease, error));
+    const struct esk_gl_buffer *params = params_of(lease);
     const struct esk_gl_replay replay = {
         .slots = lease->slots,
-        .params = lease->params ? lease->params->id
-                  : p->params   ? p->params->id
-                                : 0,
+        .params = params ? params->id : 0,
         .groups = device->options.debug,
         .timer = lease->times ? lease->timer : NULL,
         /* a software renderer has done a dispatch when the call returns */
@@ -553,9 +536,51 @@ static esk_status run_current(struct esk_lease *lease, uint32_t stage,
         .stop = call->stop,
         .look = lease->check ? esk_gl_check_command : NULL,
         .user = lease->check,
+        .course = course,
     };
-    uint64_t issued = esk_gl_replay(gl, &p->record, stage, &replay);
-    screen->counters.dispatches += issued;
+    *issued = esk_gl_replay(&p->screen->gl, &p->record, stage, &replay);
+    return ESK_OK;
+}
+
+/* The same with the second lane, where there is one. It wakes up while inputs are packed. */
+static esk_status issue_by_lanes(struct esk_lease *lease, uint32_t stage,
+                                 const struct esk_tensor *host,
+                                 const struct esk_run_call *call, uint64_t *issued,
+                                 esk_error *error) {
+    struct esk_prepared *p = lease->prepared;
+    struct esk_gl_screen *screen = p->screen;
+    struct esk_gl_course *course =
+        p->part ? esk_gl_lane_begin(screen->lane, p->part, stage, lease->slots,
+                                    params_of(lease))
+                : NULL;
+    uint64_t taken = 0;
+    esk_status status = issue(lease, stage, host, call, course, issued, error);
+    if (course) {
+        esk_error other = ESK_ERROR_INIT;
+        esk_status lane = esk_gl_lane_end(screen->lane, &taken, &other);
+        if (status == ESK_OK && lane != ESK_OK) {
+            esk_error_move(error, &other);
+            status = lane;
+        }
+        esk_error_clear(&other);
+    }
+    screen->counters.dispatches += *issued;
+    if (screen->is_inline)
+        screen->counters.inline_dispatches += *issued - taken;
+    return status;
+}
+
+static esk_status run_current(struct esk_lease *lease, uint32_t stage,
+                              const struct esk_tensor *host, const struct esk_run_call *call,
+                              esk_error *error) {
+    struct esk_prepared *p = lease->prepared;
+    const struct esk_device *device = p->screen->device;
+    struct esk_gl *gl = &p->screen->gl;
+    const struct esk_stage *s = &p->plan->stages[stage];
+    uint64_t issued = 0;
+    if (!lease->ready)
+        ESK_TRY(esk_gl_lease_ready(lease, error));
+    ESK_TRY(issue_by_lanes(lease, stage, host, call, &issued, error));
     bool copied = lease->n_bound && stage + 1 == p->plan->n_stages &&
                   esk_gl_lease_copy(lease, true);
     if (issued || copied) {

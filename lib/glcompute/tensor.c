@@ -51,21 +51,13 @@ static esk_status leave(struct esk_gl_screen *screen, const struct esk_egl_saved
 
 static esk_status map(struct esk_gl *gl, struct esk_gl_buffer *buffer, uint64_t bytes,
                       GLbitfield access, void **mapped, esk_error *error) {
-    ESK_GL(gl, BindBuffer(GL_COPY_WRITE_BUFFER, buffer->id));
-    ESK_GL_SET(gl, *mapped,
-               MapBufferRange(GL_COPY_WRITE_BUFFER, 0, (GLsizeiptr)bytes, access));
-    if (*mapped)
-        return ESK_OK;
-    ESK_TRY(esk_gl_status(gl, "mapping a device tensor", error));
-    return esk_fail(error, ESK_DEVICE_ERROR, "glMapBufferRange gives nothing");
+    return esk_gl_buffer_map(gl, buffer, 0, bytes, access, "mapping a device tensor",
+                             mapped, error);
 }
 
-static esk_status unmap(struct esk_gl *gl, esk_error *error) {
-    GLboolean kept;
-    ESK_GL_SET(gl, kept, UnmapBuffer(GL_COPY_WRITE_BUFFER));
-    ESK_TRY(esk_gl_status(gl, "unmapping a device tensor", error));
-    return kept ? ESK_OK
-                : esk_fail(error, ESK_DEVICE_ERROR, "the driver lost a mapped tensor");
+static esk_status unmap(struct esk_gl *gl, struct esk_gl_buffer *buffer,
+                        esk_error *error) {
+    return esk_gl_buffer_unmap(gl, buffer, "unmapping a device tensor", error);
 }
 
 /* ---- places; under the tensor's lock ---- */
@@ -132,7 +124,7 @@ static esk_status bring(struct esk_device_tensor *tensor, struct at *from, struc
             memcpy(bytes, mapped, tensor->bytes);
             from->screen->counters.readbacks++;
             from->screen->counters.readback_bytes += tensor->bytes;
-            status = unmap(gl, error);
+            status = unmap(gl, from->buffer, error);
         }
         status = leave(from->screen, &saved, status);
     }
@@ -302,7 +294,7 @@ esk_status esk_gl_tensor_write(struct esk_device_tensor *tensor, const struct es
         esk_storage_pack(mapped, tensor->bytes, tensor->storage, ESK_LAYOUT_DENSE, from);
         screen->counters.uploads++;
         screen->counters.upload_bytes += tensor->bytes;
-        status = unmap(&screen->gl, error);
+        status = unmap(&screen->gl, buffer, error);
     }
     return leave(screen, &saved, status);
 }
@@ -327,7 +319,7 @@ esk_status esk_gl_tensor_read(struct esk_device_tensor *tensor, struct esk_tenso
             esk_storage_unpack(mapped, tensor->storage, to);
             at->screen->counters.readbacks++;
             at->screen->counters.readback_bytes += tensor->bytes;
-            status = unmap(gl, error);
+            status = unmap(gl, at->buffer, error);
         }
         status = leave(at->screen, &saved, status);
     }

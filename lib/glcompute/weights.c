@@ -118,26 +118,15 @@ static esk_status pack_mapped(struct esk_gl_weights *weights, uint32_t first,
         start = packs[i].offset < start ? packs[i].offset : start;
         end = last > end ? last : end;
     }
-    unsigned char *mapped;
-    ESK_GL(gl, BindBuffer(GL_COPY_WRITE_BUFFER, packs->buffer->id));
+    void *mapped;
     /* what lies between them is other forms': the range is not invalidated */
-    ESK_GL_SET(gl, mapped,
-               MapBufferRange(GL_COPY_WRITE_BUFFER, (GLintptr)start,
-                              (GLsizeiptr)(end - start),
-                              GL_MAP_WRITE_BIT | GL_MAP_UNSYNCHRONIZED_BIT));
-    if (!mapped) {
-        ESK_TRY(esk_gl_status(gl, "mapping weights", error));
-        return esk_fail(error, ESK_DEVICE_ERROR, "glMapBufferRange gives nothing");
-    }
+    ESK_TRY(esk_gl_buffer_map(gl, packs->buffer, start, end - start,
+                              GL_MAP_WRITE_BIT | GL_MAP_UNSYNCHRONIZED_BIT,
+                              "mapping weights", &mapped, error));
     for (uint32_t i = 0; i < count; i++)
-        packs[i].to = mapped + (packs[i].offset - start);
+        packs[i].to = (unsigned char *)mapped + (packs[i].offset - start);
     pack_all(packs, count, threads);
-    GLboolean kept;
-    ESK_GL_SET(gl, kept, UnmapBuffer(GL_COPY_WRITE_BUFFER));
-    ESK_TRY(esk_gl_status(gl, "uploading weights", error));
-    return kept
-               ? ESK_OK
-               : esk_fail(error, ESK_DEVICE_ERROR, "the driver lost a buffer's contents");
+    return esk_gl_buffer_unmap(gl, packs->buffer, "uploading weights", error);
 }
 
 /* One after the other, over the heap: a packing may read what it wrote, and a device's

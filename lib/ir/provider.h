@@ -25,7 +25,7 @@ struct esk_device_facts {
 };
 
 /* Where a software renderer computes: auto is by the plan's estimated work. */
-enum esk_threads { ESK_THREADS_AUTO, ESK_THREADS_POOL, ESK_THREADS_INLINE };
+enum esk_threads { ESK_THREADS_AUTO, ESK_THREADS_POOL, ESK_THREADS_INLINE, ESK_THREADS_LANES };
 
 /* What becomes of a buffer that a run gives back: destroyed at once; at the end of the next
  * run; kept for the same size; kept by size classes with a cap each. */

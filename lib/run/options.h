@@ -43,8 +43,9 @@
       "matrix products in tiles of shared memory; auto: on GPUs where it is near")          \
     X(POISON, "poison", BOOL, "0,1", "0", DEVICE,                                           \
       "1 fills buffers with NaN before a run gets them")                                    \
-    X(THREADS, "threads", ENUM, "auto|pool|inline", "auto", DEVICE,                         \
-      "llvmpipe: the driver's pool, or inline on the caller; auto is by estimated work")    \
+    X(THREADS, "threads", ENUM, "auto|pool|inline|lanes", "auto", DEVICE,                   \
+      "llvmpipe: the driver's pool; inline on the caller; two lanes, the caller's thread "  \
+      "and one more, each inline; auto is by estimated work")                               \
     X(ALLOW_SETENV, "allowSetenv", BOOL, "0,1", "0", DEVICE,                                \
       "1: set LP_NUM_THREADS for a moment even if the process has threads already")         \
     X(CACHE_DIR, "programCacheDir", TEXT, "", "", DEVICE,                                   \

@@ -100,7 +100,7 @@ static void check_print(const struct esk_gl_record *record, const char *want) {
 
 Test(command, record) {
     struct esk_gl_record r;
-    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, NULL, places, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, NULL, places, 1, NULL), ESK_OK);
     check_print(&r, "record: 2 commands, 5 slots, 96 bytes of parameters\n"
                     "slot 0: activation 0, 512 bytes element\n"
                     "slot 1: input 0, 256 bytes vec4\n"
@@ -121,14 +121,14 @@ Test(command, record_ssbo) {
     struct esk_limits l = limits;
     struct esk_gl_record r;
     l.read_path = ESK_READ_SSBO;
-    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &l, NULL, places, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &l, NULL, places, 1, NULL), ESK_OK);
     for (uint32_t i = 0; i < r.n_bindings; i++)
         cr_assert(!r.bindings[i].image);
     cr_assert_eq(r.bindings[2].index, 2);
     esk_gl_record_finish(&r);
     l = limits;
     l.max_texels = 16; /* 256 bytes of vec4s, 64 of floats */
-    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &l, NULL, places, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &l, NULL, places, 1, NULL), ESK_OK);
     cr_assert(r.commands[0].reach.path == ESK_READ_SSBO, "the form is out of an image's reach");
     esk_gl_record_finish(&r);
 }
@@ -139,7 +139,7 @@ Test(command, cut) {
         const uint32_t caps[3] = {most, most, most};
         struct esk_gl_record r;
         int seen[5][3] = {{0}};
-        cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, caps, places, NULL),
+        cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, caps, places, 1, NULL),
                      ESK_OK);
         for (uint32_t i = 0; i < r.n_commands; i++) {
             const struct esk_gl_command *c = &r.commands[i];
@@ -167,13 +167,13 @@ Test(command, cut_not_allowed) {
     esk_error error = ESK_ERROR_INIT;
     fix.recipe.kernels[0].split_axes = 6;
     cr_assert_eq(
-        esk_gl_record_make(&r, &fix.plan, &l, (const uint32_t[]){2, 2, 2}, places, NULL),
+        esk_gl_record_make(&r, &fix.plan, &l, (const uint32_t[]){2, 2, 2}, places, 1, NULL),
         ESK_OK);
     cr_assert(r.commands[0].groups[0] == 5 && r.commands[0].groups[1] == 2,
               "a cap for tests cuts only where it may");
     esk_gl_record_finish(&r);
     l.max_groups[0] = 4;
-    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &l, NULL, places, &error),
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &l, NULL, places, 1, &error),
                  ESK_UNSUPPORTED);
     cr_assert(strstr(esk_error_message(&error), "'one': 5 groups on axis 0"), "%s",
               esk_error_message(&error));
@@ -185,7 +185,7 @@ Test(command, no_groups) {
     fix.commands[0].barrier = true;
     fix.commands[1].barrier = false;
     fix.recipe.kernels[0].groups[1] = 0;
-    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, NULL, places, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, NULL, places, 1, NULL), ESK_OK);
     cr_assert(r.n_commands == 1 && r.commands[0].barrier, "its barrier is kept");
     esk_gl_record_finish(&r);
 }
@@ -199,7 +199,7 @@ Test(command, window) {
     l.ssbo_align = 256;
     fix.slab_bytes[0] = 4096;
     fix.buffers[1].place.offset = 3 * 1024 + 128;
-    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &l, NULL, places, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &l, NULL, places, 1, NULL), ESK_OK);
     const struct esk_gl_binding *b = &r.bindings[2];
     uint32_t word;
     memcpy(&word, r.params + r.commands[0].params + (ESK_GL_BASE_WORD + 2) * 4, 4);
@@ -219,7 +219,7 @@ Test(command, segments) {
     fix.buffers[1].place = (struct esk_place){.offset = 1024 + 128, .bytes = 2560};
     for (uint32_t i = 0; i < k->n_operands; i++)
         k->operands[i].offset = 0;
-    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &l, NULL, places, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &l, NULL, places, 1, NULL), ESK_OK);
     const struct esk_gl_command *c = &r.commands[0];
     const struct esk_gl_binding *b = &r.bindings[c->first_binding + 2];
     cr_assert(c->reach.segments[2] == 3 && c->n_bindings == 5 && c->reach.segment == 1024);
@@ -229,7 +229,7 @@ Test(command, segments) {
     esk_gl_record_finish(&r);
     /* Five groups of 512 bytes: one a piece. */
     k->operands[2].step[0] = k->operands[2].reach = 512;
-    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &l, NULL, places, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &l, NULL, places, 1, NULL), ESK_OK);
     cr_assert_eq(r.commands[0].groups[0], 1);
     for (uint32_t i = 0; i < 5; i++) {
         c = &r.commands[i];
@@ -255,7 +255,7 @@ Test(command, late) {
                               .data = values,
                               .bytes = sizeof values};
     fix.plan.graph = &graph;
-    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, NULL, places, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, NULL, places, 1, NULL), ESK_OK);
     cr_assert_eq(esk_gl_record_late(&r, 0, &host, r.params, NULL), ESK_OK);
     int32_t word;
     memcpy(&word, r.params + r.late[0].offset, 4);
@@ -354,7 +354,7 @@ Test(command, replay) {
     struct esk_gl_record r;
     struct esk_gl_program programs[2] = {{.id = 1}, {.id = 2}};
     struct esk_gl_buffer buffers[5], *slots[5];
-    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, caps, places, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, caps, places, 1, NULL), ESK_OK);
     for (uint32_t i = 0; i < r.n_commands; i++)
         r.commands[i].program = &programs[r.commands[i].source];
     for (GLuint i = 0; i < 5; i++) {
@@ -381,7 +381,7 @@ Test(command, wait) {
     for (int poll = 0; poll < 2; poll++) {
         struct esk_gl_record r;
         esk_error error = ESK_ERROR_INIT;
-        cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, NULL, places, NULL),
+        cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, NULL, places, 1, NULL),
                      ESK_OK);
         gl.GetGraphicsResetStatus = NULL;
         cr_assert_eq(esk_gl_wait(&gl, &r, 0, 5, poll, NULL, &error), ESK_TIMEOUT);

@@ -63,6 +63,39 @@ Test(cost, groups_are_dealt_out_evenly) {
     cr_assert_float_eq(three, four, four * 0.01);
 }
 
+/* By two lanes: half of what can be shared, no wake-ups, and nothing of small plans. */
+Test(cost, lanes_share_the_work) {
+    struct esk_gl_cost big = cost(50, 64, 50e6, 2), small = cost(20, 16, 10e3, 2);
+    cr_assert(big.by_lanes && big.lanes > big.inlined * 0.5);
+    cr_assert_lt(big.lanes, big.inlined * 0.52);
+    cr_assert_not(small.by_lanes);
+    cr_assert_not(cost(4, 1, 500e6, 2).by_lanes, "one group cannot be shared");
+}
+
+Test(cost, pieces_for_lanes) {
+    static const struct {
+        uint64_t groups[3];
+        uint32_t axes, parts;
+        double flops;
+        int axis;
+    } rows[] = {
+        {{64, 1, 1}, 7, 1, 1e3, -1},   {{64, 1, 1}, 7, 8, 50e6, 0},
+        {{64, 3, 1}, 7, 3, 50e6, 1},   {{64, 3, 2}, 7, 2, 50e6, 2},
+        {{64, 3, 2}, 1, 8, 50e6, 0},   {{64, 3, 2}, 0, 1, 50e6, -1},
+        {{64, 1, 1}, 7, 4, 1e6, 0},    {{1, 1, 1}, 7, 1, 50e6, -1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        plan(1, 1, rows[i].flops);
+        struct esk_kernel *k = fix.recipe.kernels;
+        memcpy(k->groups, rows[i].groups, sizeof k->groups);
+        k->split_axes = rows[i].axes;
+        int axis = -1;
+        cr_assert_eq(esk_gl_cost_parts(k, 2, &axis), rows[i].parts, "row %zu", i);
+        cr_assert_eq(axis, rows[i].axis, "row %zu: axis %d", i, axis);
+        finish();
+    }
+}
+
 Test(cost, of_an_empty_plan) {
     struct esk_gl_cost made = cost(0, 1, 0, 2);
     cr_assert(made.is_inline && made.pool == 0 && made.inlined == 0);
@@ -85,5 +118,11 @@ Test(cost, print) {
         &text);
     cr_assert_str_eq(esk_text_str(&text), "screen: inline (estimated 0.100 ms inline, "
                                           "4.200 ms with 2 threads)\n");
+    esk_text_finish(&text);
+    esk_gl_cost_print(&(struct esk_gl_cost){.lanes = 0.003, .inlined = 0.005, .by_lanes = true,
+                                            .is_inline = true},
+                      &text);
+    cr_assert_str_eq(esk_text_str(&text), "screen: two lanes (estimated 5.000 ms inline, "
+                                          "3.000 ms by lanes)\n");
     esk_text_finish(&text);
 }
