@@ -5,6 +5,8 @@
 // 3: X is dense and a "pixel" is a patch: p_line vec4s, p_gap further the next, p_lines of them,
 // p_jump further those of the next channel; w, sx count vec4s, h the rows of all channels.
 // SCALED: S: vec4 [p_ic4] multiplies each pixel first.
+// GROUPED: p_ocg4 vec4s of outputs in p_blocks blocks see p_span of the inputs, the next so many
+// the next; W has group after group.
 // One invocation computes TILE pixels in a row and NV vec4s of channels, LO apart.
 // Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles.
 // Defines: TILE (1, 4 or 14) NV (1 to 4); MASK: the last vec4 has pad channels; PUT_AT_ONCE (1);
@@ -49,7 +51,14 @@ vec4 window(int i) {
 
 void main() {
     int lane = LANE, lo = LO;
-    int oc = GROUP.x * (lo * NV) + lane;
+#ifdef GROUPED
+    int group = GROUP.x / p_blocks, steps = p_span, from = group * steps;
+    int oc = (GROUP.x - group * p_blocks) * (lo * NV) + lane;
+    int ocs = p_ocg4, to = group * ocs;
+#else
+    int steps = p_ic4, oc = GROUP.x * (lo * NV) + lane, ocs = p_oc4;
+    const int from = 0, to = 0;
+#endif
     int first = (GROUP.y * ACROSS + LANE_ACROSS) * TILE;
     int pixels = p_pixels, ic4 = p_ic4, oc4 = p_oc4;
     if (first >= pixels)
@@ -58,7 +67,7 @@ void main() {
 #ifdef STRIDED
     int row = first / p_ow, x = first - row * p_ow, n = row / p_oh, y = row - n * p_oh;
     for (int t = 0; t < TILE; t++) {
-        pixel[t] = ((n * p_h + y * p_sy) * p_w + x * p_sx) * PITCH;
+        pixel[t] = ((n * p_h + y * p_sy) * p_w + x * p_sx) * PITCH + from;
         x += first + t + 1 < pixels ? 1 : 0;
         bool over = x >= p_ow;
         x = over ? 0 : x;
@@ -69,14 +78,14 @@ void main() {
     }
 #else
     for (int t = 0; t < TILE; t++)
-        pixel[t] = min(first + t, pixels - 1) * ic4;
+        pixel[t] = min(first + t, pixels - 1) * ic4 + from;
 #endif
     // From the bias on, as gemm.glsl: the same product rounds alike in both.
     vec4 sum[TILE * NV];
     int column[NV];
     for (int j = 0; j < NV; j++) {
         column[j] = oc + j * lo;
-        vec4 bias = LOAD_W(p_bias + column[j]);
+        vec4 bias = LOAD_W(p_bias + GROUP.x * (lo * NV) + lane + j * lo);
         for (int t = 0; t < TILE; t++)
             sum[t * NV + j] = bias;
     }
@@ -84,7 +93,7 @@ void main() {
 #if SIGNAL == 3
     int offset = 0, line = p_line, lines = p_lines, in_line = 0, of_lines = 0;
 #endif
-    for (int c = 0; c < ic4; c += DEPTH) {
+    for (int c = 0; c < steps; c += DEPTH) {
         vec4 a[DEPTH * TILE];
 #define LOAD_PIXEL(t) a[t] = INPUT(pixel[t], c);
         PIXELS(LOAD_PIXEL)
@@ -153,14 +162,14 @@ void main() {
     }
     // PUT_AT_ONCE pixels a turn (lib/turns.glsl), 1 or 2.
     int end = min(first + TILE, pixels) * oc4;
-    for (int pixel_at = first * oc4; pixel_at < end; pixel_at += PUT_AT_ONCE * oc4) {
+    for (int pixel_at = first * oc4 + to; pixel_at < end; pixel_at += PUT_AT_ONCE * oc4) {
         for (int j = 0; j < NV; j++)
-            if (column[j] < oc4)
+            if (column[j] < ocs)
                 put(pixel_at + column[j], column[j], sum[j]);
 #if PUT_AT_ONCE > 1
         int second = pixel_at + oc4;
         for (int j = 0; j < NV; j++)
-            if (column[j] < oc4 && second < end)
+            if (column[j] < ocs && second < end)
                 put(second + column[j], column[j], sum[NV + j]);
 #endif
         MOVE_UP

@@ -1,6 +1,6 @@
-/* esker.ScaledConv: a convolution of one item whose input's channels have a factor each, as
- * squeeze-and-excitation blocks end. In: X [1, C, spatial…], W [M, C, 1…], B [M] or absent,
- * S [1, C, 1…]; out: Y [1, M, spatial…] = Conv(X * S, W, B). Patterns make it. */
+/* esker.ScaledConv: a convolution of one item whose input's channels have a factor each,
+ * as squeeze-and-excitation blocks end. In: X [1, C, spatial…], W [M, C, 1…], B [M] or
+ * absent, S [1, C, 1…]; out: Y [1, M, spatial…] = Conv(X * S, W, B). Patterns make it. */
 #include "recipes/conv.h"
 #include "recipes/conv_cpu.h"
 
@@ -18,7 +18,8 @@ static esk_status infer(struct esk_ctx *c) {
     if (!fits)
         return esk_node_fail(c, ESK_INVALID_MODEL,
                              "X must be floats [1, C, …], W [M, C, 1…] and S [1, C, 1…]");
-    ESK_TRY(esk_window_read(c->node, c->error, x->rank - 2, x->dim + 2, w->dim + 2, &window));
+    ESK_TRY(
+        esk_window_read(c->node, c->error, x->rank - 2, x->dim + 2, w->dim + 2, &window));
     int64_t dims[ESK_MAX_RANK] = {1, w->dim[0]};
     memcpy(dims + 2, window.out, sizeof(int64_t) * (size_t)window.dims);
     return esk_set_out(c, 0, x->dtype, x->rank, dims);
@@ -39,7 +40,8 @@ static esk_status cpu(struct esk_cpu *c) {
     conv.in = in;
     conv.n_in = 3;
     struct esk_window window;
-    ESK_TRY(esk_window_read(c->node, c->error, x.rank - 2, x.dim + 2, in[W]->dim + 2, &window));
+    ESK_TRY(esk_window_read(c->node, c->error, x.rank - 2, x.dim + 2, in[W]->dim + 2,
+                            &window));
     return esk_conv_cpu(&conv, &window, 1);
 }
 
@@ -50,7 +52,8 @@ static esk_status gpu(struct esk_ctx *c) {
         return esk_unsupported(c, "%d spatial axes", x->rank - 2);
     if (esk_var_count(x) == 0)
         return esk_unsupported(c, "an empty input");
-    ESK_TRY(esk_window_read(c->node, c->error, x->rank - 2, x->dim + 2, w->dim + 2, &window));
+    ESK_TRY(
+        esk_window_read(c->node, c->error, x->rank - 2, x->dim + 2, w->dim + 2, &window));
     return esk_conv_scaled_recipes(c, &window, S);
 }
 

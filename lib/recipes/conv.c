@@ -212,6 +212,9 @@ esk_status esk_conv_recipes(struct esk_ctx *c, const struct esk_window *window,
         esk_conv_winograd(c, &w, oc, ic, x->dim[0]);
     if (group == 1 && ic <= 4 && esk_conv_dense(c, &w, &f, x->dim[0]))
         return ESK_OK;
+    if (group > 1 && !deep && is_pointwise(&w) &&
+        esk_conv_1x1_groups(c, &w, x->dim[0], group))
+        return ESK_OK;
     if (pointwise)
         esk_conv_1x1(c, &w, &f, x->dim[0], 0);
     else if (f.depthwise)

@@ -9,6 +9,8 @@ enum {
     MOST_TURNS = 4096,
     MANY = 25, /* pixels for which tiles of 14 are taken */
     MOST_TILE = 14,
+    MOST_MERGED = 4, /* groups together cost as many times the products: up to three pay */
+    LEAST_GROUP = 12, /* channels of them */
     FEW = 448 /* pixels that a group's tiles waste too many of, with one lane a tile */
 };
 
@@ -64,12 +66,20 @@ static const char *label_1x1(bool known) {
     return known ? "conv 1x1" : "conv 1x1, packed";
 }
 
-/* signal: see the kernel; factors: the input that has one for each channel, or 0. */
+/* How a product differs from the plain one. */
+struct kind {
+    int signal;             /* see the kernel */
+    uint32_t factors;       /* the input that has one for each channel; 0: none */
+    int64_t groups, merged; /* groups of whole vec4s, each made of so many; 0: one */
+};
+
 static void product(struct esk_ctx *c, struct esk_recipe *r, const struct esk_window *w,
-                    const struct esk_conv_form *f, int64_t batch, int signal,
-                    uint32_t factors) {
-    int64_t pixels = batch * esk_window_out(w);
-    struct esk_ref_to weights = esk_conv_weights(c, r, f, 1, 2);
+                    const struct esk_conv_form *f, int64_t batch, struct kind kind) {
+    int64_t pixels = batch * esk_window_out(w), groups = kind.groups ? kind.groups : 1;
+    int signal = kind.signal;
+    struct esk_ref_to weights =
+        kind.groups ? esk_conv_group_weights(c, r, f, groups, kind.merged)
+                    : esk_conv_weights(c, r, f, 1, 2);
     struct esk_conv_tiling t = esk_conv_tiling(c->limits, f, false, pixels);
     if (pixels < MANY && t.tile > 4)
         t.tile = 4;
@@ -79,7 +89,8 @@ static void product(struct esk_ctx *c, struct esk_recipe *r, const struct esk_wi
         t.lo = (uint32_t)f->block / t.nv;
     }
     /* deeper steps carry sums over fewer ends of the loop, but long bodies do not gain */
-    int64_t depth = !signal && f->ic4 > 1 && t.tile < MOST_TILE ? 2 : 1;
+    int64_t depth =
+        !signal && !kind.groups && f->ic4 > 1 && t.tile < MOST_TILE ? 2 : 1;
     struct esk_kernel *k = esk_recipe_kernel(r, "conv_1x1");
     esk_kernel_define(k, "TILE", t.tile);
     esk_kernel_define(k, "NV", t.nv);
@@ -99,9 +110,9 @@ static void product(struct esk_ctx *c, struct esk_recipe *r, const struct esk_wi
     if (every)
         esk_kernel_step(k, 1, each * f->ic4 * 4, each * f->ic4 * 4);
     esk_kernel_ref(k, "W", r, weights, ESK_READ, ESK_VEC4);
-    if (factors) {
+    if (kind.factors) {
         esk_kernel_define(k, "SCALED", 1);
-        esk_kernel_in(c, r, k, "S", factors, ESK_VEC4);
+        esk_kernel_in(c, r, k, "S", kind.factors, ESK_VEC4);
     }
     esk_kernel_out(c, r, k, "Y", 0, ESK_VEC4);
     esk_kernel_step(k, 1, each * f->oc4 * 4, each * f->oc4 * 4);
@@ -110,15 +121,22 @@ static void product(struct esk_ctx *c, struct esk_recipe *r, const struct esk_wi
     esk_kernel_int(k, "span", f->span);
     esk_kernel_int(k, "oc", f->oc);
     esk_kernel_int(k, "oc4", f->oc4);
-    esk_kernel_int(k, "bias", esk_conv_bias_at(f));
+    esk_kernel_int(k, "bias", groups * esk_conv_bias_at(f));
+    if (kind.groups) {
+        esk_kernel_define(k, "GROUPED", 1);
+        esk_kernel_int(k, "blocks", f->blocks);
+        esk_kernel_int(k, "ocg4", f->ocg / 4);
+    }
     if (!every)
         esk_conv_window_params(k, w, false);
     esk_epilogue_emit(c, r, k, ESK_VEC4);
     int64_t tiles = esk_divide_up(pixels, t.tile);
-    esk_kernel_groups(k, (uint64_t)f->blocks,
+    esk_kernel_groups(k, (uint64_t)(groups * f->blocks),
                       (uint64_t)esk_divide_up(tiles, t.lanes / t.lo), 1);
     k->loop_iterations = (uint64_t)f->ic4;
     k->flops = 2.0 * (double)pixels * (double)f->icg * (double)f->oc;
+    if (kind.groups)
+        k->flops /= (double)kind.merged;
     double read =
         signal ? (double)(batch * esk_window_in(w)) / 4 : (double)pixels * (double)f->ic4;
     k->bytes =
@@ -180,7 +198,26 @@ void esk_conv_1x1(struct esk_ctx *c, const struct esk_window *w,
     }
     struct esk_recipe *r = esk_add_recipe(c, label_1x1(esk_is_known(c, 1)));
     r->in_layout[0] = r->in_layout[factors] = r->out_layout[0] = ESK_LAYOUT_C4;
-    product(c, r, w, f, batch, 0, factors);
+    product(c, r, w, f, batch, (struct kind){.factors = factors});
+}
+
+bool esk_conv_1x1_groups(struct esk_ctx *c, const struct esk_window *w, int64_t batch,
+                         int64_t group) {
+    int64_t ic = esk_in(c, 0)->dim[1], oc = esk_out(c, 0)->dim[1], merged = 1;
+    while (merged < MOST_MERGED && (group % merged || ic / group * merged % 4 ||
+                                    oc / group * merged % 4))
+        merged++;
+    int64_t groups = group / merged, icg = ic / group * merged, ocg = oc / group * merged;
+    bool known = esk_is_known(c, 1) && (!esk_in(c, 2) || esk_is_known(c, 2));
+    if (merged == MOST_MERGED || groups < 2 || ocg < LEAST_GROUP || !known)
+        return false;
+    struct esk_conv_form f = esk_conv_form(ocg, icg, 1, 1, 1, 0);
+    esk_conv_1x1_form(&f, c->limits, batch * esk_window_out(w));
+    f.ic4 = ic / 4, f.oc4 = oc / 4, f.oc = oc;
+    struct esk_recipe *r = esk_add_recipe(c, "conv 1x1, groups");
+    r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
+    product(c, r, w, &f, batch, (struct kind){.groups = groups, .merged = merged});
+    return true;
 }
 
 bool esk_conv_patches(struct esk_ctx *c, const struct esk_window *window, int64_t oc,
@@ -203,7 +240,7 @@ bool esk_conv_patches(struct esk_ctx *c, const struct esk_window *window, int64_
     w.in[2] /= 4, w.stride[2] /= 4;
     int64_t row = w.in[2], line = w.kernel[2] / 4, plane = row * w.in[1];
     w.in[1] *= ic;
-    product(c, r, &w, &f, batch, 3, 0);
+    product(c, r, &w, &f, batch, (struct kind){.signal = 3});
     struct esk_kernel *k = &r->kernels[r->n_kernels - 1];
     esk_kernel_int(k, "line", line);
     esk_kernel_int(k, "lines", w.kernel[1]);
@@ -235,6 +272,6 @@ bool esk_conv_signal(struct esk_ctx *c, const struct esk_window *window, int64_t
     bool whole = w.stride[2] % 4 == 0 && (w.in[2] % 4 == 0 || batch * w.in[1] == 1);
     if (whole)
         w.in[2] /= 4, w.stride[2] /= 4;
-    product(c, r, &w, &f, batch, whole ? 2 : 1, 0);
+    product(c, r, &w, &f, batch, (struct kind){.signal = whole ? 2 : 1});
     return true;
 }

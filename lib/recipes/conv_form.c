@@ -222,3 +222,42 @@ struct esk_ref_to esk_conv_weights(struct esk_ctx *c, struct esk_recipe *r,
     k->bytes = (double)vec4s * 32;
     return to;
 }
+
+/* Of groups of input and output vec4s: [groups][blocks][span][4][block], then the biases
+ * [groups][blocks * block]. Each is `merged` of the convolution's groups. */
+enum { G_GROUPS, G_MERGED, G_ICG, G_OCG, G_BLOCK, G_BLOCKS, G_HALF, G_COUNT };
+
+static void pack_groups(void *dst, size_t bytes, const struct esk_tensor *const *src,
+                        const int64_t *p) {
+    int64_t channels = p[G_BLOCKS] * p[G_BLOCK] * 4; /* of a group, with what pads blocks */
+    int64_t ic = p[G_ICG] * p[G_MERGED], oc = p[G_OCG] * p[G_MERGED];
+    int64_t bias = p[G_GROUPS] * channels * ic;
+    (void)bytes;
+    for (int64_t g = 0; g < p[G_GROUPS]; g++)
+        for (int64_t o = 0; o < oc; o++) {
+            int64_t from = g * oc + o, lane = o / 4 % p[G_BLOCK] * 4 + o % 4;
+            int64_t to = (g * p[G_BLOCKS] + o / 4 / p[G_BLOCK]) * p[G_BLOCK] * 4 * ic + lane;
+            to += o / p[G_OCG] * p[G_ICG] * 4 * p[G_BLOCK];
+            for (int64_t i = 0; i < p[G_ICG]; i++, to += 4 * p[G_BLOCK])
+                put(dst, p[G_HALF], to, item(src[0], from * p[G_ICG] + i));
+            if (src[1])
+                put(dst, p[G_HALF], bias + g * channels + o, item(src[1], from));
+        }
+}
+
+struct esk_ref_to esk_conv_group_weights(struct esk_ctx *c, struct esk_recipe *r,
+                                         const struct esk_conv_form *f, int64_t groups,
+                                         int64_t merged) {
+    esk_id src[2] = {esk_in_id(c, 1), esk_in(c, 2) ? esk_in_id(c, 2) : ESK_NONE};
+    bool half = esk_in(c, 1)->dtype == ESK_FLOAT16 && !c->limits->software;
+    int64_t params[G_COUNT] = {
+        [G_GROUPS] = groups,      [G_MERGED] = merged,    [G_ICG] = f->icg / merged,
+        [G_OCG] = f->ocg / merged, [G_BLOCK] = f->block, [G_BLOCKS] = f->blocks,
+        [G_HALF] = half,
+    };
+    int64_t vec4s = groups * f->blocks * f->block * (4 * f->span + 1);
+    return esk_recipe_form(r, "conv_groups", pack_groups, 2, src, G_COUNT, params,
+                           (size_t)vec4s * (half ? 8 : 16),
+                           half ? ESK_STORAGE_F16X2 : ESK_STORAGE_F32,
+                           half ? ESK_FLOAT16 : ESK_FLOAT);
+}

@@ -25,6 +25,13 @@ int64_t esk_conv_form_vec4s(const struct esk_conv_form *f);
  * factors: the input that has one for each input channel, or 0. */
 void esk_conv_1x1_form(struct esk_conv_form *f, const struct esk_limits *limits,
                        int64_t pixels);
+/* The same of groups, where few of them together are whole vec4s and weights are known.
+ * false: no kernel. */
+bool esk_conv_1x1_groups(struct esk_ctx *c, const struct esk_window *w, int64_t batch,
+                         int64_t group);
+struct esk_ref_to esk_conv_group_weights(struct esk_ctx *c, struct esk_recipe *r,
+                                         const struct esk_conv_form *f, int64_t groups,
+                                         int64_t merged);
 void esk_conv_1x1(struct esk_ctx *c, const struct esk_window *w,
                   const struct esk_conv_form *f, int64_t batch, uint32_t factors);
 /* One channel and a long kernel along one axis that never meets padding, as a Fourier
