@@ -38,8 +38,10 @@ ESK_API esk_status esk_value_from_gl_buffer(esk_session *session, esk_dtype dtyp
  * device not through the host. Errors: INVALID_ARGUMENT, DEVICE_LOST, TIMEOUT. */
 ESK_API esk_status esk_value_copy(const esk_value *from, esk_value *to, esk_error *error);
 
-/* The same in the session's queue, after the runs that stand there. fn (may be NULL) gets
- * `to` as its one output; async as in esk_session_run_async. */
+/* The same in the session's queue, after the runs that stand there: both values are the
+ * library's until it has ended. Types and shapes are checked at once. fn (may be NULL) gets `to`
+ * as its one output; async as in esk_session_run_async. Errors: as esk_value_copy, at once or by
+ * the handle; CANCELLED when the session is destroyed before its turn. */
 ESK_API esk_status esk_value_copy_async(esk_session *session, const esk_value *from,
                                         esk_value *to, esk_run_fn fn, void *user,
                                         esk_async **async, esk_error *error);

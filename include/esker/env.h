@@ -13,7 +13,13 @@
 extern "C" {
 #endif
 
-/* Thread-safe: any thread may use an env at any time. */
+/* Thread-safe: any thread may use an env at any time.
+ *
+ * Fork: a device is its process's. In a child of fork, calls on devices and on their values give
+ * DEVICE_LOST; sessions without a device run on, as do their queues (runs that stood in a queue
+ * are cancelled in the child); destroying everything is safe, and leaves the parent's devices
+ * alone. No call may be under way in another thread when the process forks. A child should open
+ * a device only if its parent had opened none. */
 typedef struct esk_env esk_env;
 
 typedef struct esk_env_options {

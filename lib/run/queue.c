@@ -1,15 +1,18 @@
-/* A queue of jobs with one thread. */
+/* A queue of jobs with one thread. A forked child has the queue, but not its thread: what stands
+ * in it there is dropped, the next push starts a thread of the child's own. */
 #include "run/queue.h"
 
 #include "base/mem.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 struct esk_queue {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t more;
     struct esk_job *first, **last;
     pthread_t thread;
+    pid_t pid; /* whose thread it is */
     bool started, ending;
     void (*after)(void *user); /* set when a job itself ended the queue */
     void *user;
@@ -63,6 +66,17 @@ static void finish(struct esk_queue *queue) {
     esk_free(queue);
 }
 
+/* In a forked child: a queue without a thread. A condition that a thread waits for, which is
+ * no more, can be neither used nor destroyed. */
+static void take_over(struct esk_queue *queue) {
+    if (!queue->started || queue->pid == getpid())
+        return;
+    pthread_mutex_init(&queue->lock, NULL);
+    pthread_cond_init(&queue->more, NULL);
+    queue->started = false;
+    drop_all(queue);
+}
+
 static void *work(void *user) {
     struct esk_queue *queue = user;
     pthread_mutex_lock(&queue->lock);
@@ -92,10 +106,12 @@ static void *work(void *user) {
 
 esk_status esk_queue_push(struct esk_queue *queue, struct esk_job *job, esk_error *error) {
     esk_status status = ESK_OK;
+    take_over(queue);
     pthread_mutex_lock(&queue->lock);
     if (queue->ending)
         status = esk_fail(error, ESK_CANCELLED, "the session is being destroyed");
     else if (!queue->started) {
+        queue->pid = getpid();
         queue->started = !pthread_create(&queue->thread, NULL, work, queue);
         if (!queue->started)
             status = esk_fail(error, ESK_INTERNAL, "a thread for the queue cannot be made");
@@ -115,6 +131,7 @@ void esk_queue_destroy(struct esk_queue *queue, void (*after)(void *user), void 
             after(user);
         return;
     }
+    take_over(queue);
     pthread_mutex_lock(&queue->lock);
     queue->ending = true;
     if (queue->started && pthread_equal(queue->thread, pthread_self())) {

@@ -69,9 +69,12 @@ bool terminated_within_a_flush(struct scene *s) {
         for (enum way way = AT_ONCE; way < WAYS; way++) {
             esk_status status;
 
-            /* a whole run, then one that is stopped, then a whole one again */
-            for (int run = 0; run < 3; run++) {
+            /* a whole run, one that is stopped, one that is before it begins, a whole one */
+            for (int run = 0; run < 4; run++) {
+                bool stopped = run == 1 || run == 2;
+
                 driver.see(&seen);
+                esk_terminate_set(terminate, run == 2);
                 if (run == 1)
                     driver.set(&(struct nullgl_faults){
                         .call_after = STOP_AT, .call = stop, .user = terminate});
@@ -79,14 +82,15 @@ bool terminated_within_a_flush(struct scene *s) {
                 driver.set(&(struct nullgl_faults){0});
                 esk_terminate_set(terminate, false);
                 driver.see(&seen);
-                CHECK(s, status == (run == 1 ? ESK_CANCELLED : ESK_OK),
+                CHECK(s, status == (stopped ? ESK_CANCELLED : ESK_OK),
                       "way %d, run %d: %s", way, run, esk_status_name(status));
                 if (run == 1)
                     CHECK(s, seen.dispatches[0] <= STOP_AT + FLUSH,
                           "way %d: set after %d dispatches, %ld were issued", way,
                           STOP_AT, seen.dispatches[0]);
                 else
-                    CHECK(s, seen.dispatches[0] == LINKS, "way %d: %ld dispatches", way,
+                    CHECK(s, seen.dispatches[0] == (stopped ? 0 : LINKS),
+                          "way %d, run %d: %ld dispatches", way, run,
                           seen.dispatches[0]);
             }
         }

@@ -14,6 +14,7 @@ static const struct table_test tests[] = {
     ROW(async_argument_errors_come_at_once),
     ROW(destroy_while_runs_are_queued),
     ROW(threads_times_sessions),
+    ROW(a_host_that_forks),
     ROW(profile_of_a_run),
     ROW(profile_on_the_cpu),
     ROW(profile_of_a_session),

@@ -5,6 +5,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { RUNS = 24 };
 
@@ -133,6 +136,98 @@ bool destroy_while_runs_are_queued(struct scene *s) {
               "%d done, %d cancelled of %d", ok, cancelled, RUNS);
         for (int i = 0; i < RUNS; i++)
             esk_value_destroy(outputs[i]);
+    }
+    return true;
+}
+
+/* ---- a host that forks ---- */
+
+/* What the child does: 0, or the number of the line that went wrong. */
+static int in_a_child(struct op_case *made, esk_session **sessions, esk_value *there,
+                      const esk_value *expected) {
+    esk_error error = ESK_ERROR_INIT;
+    esk_value *y[4] = {NULL};
+    esk_async *async = NULL;
+
+    alarm(60); /* what hangs is a failure too */
+    if (esk_session_run(sessions[0], NULL, made->inputs.names, made->inputs.values, 1, NULL,
+                        &y[0], 1, &error) != ESK_DEVICE_LOST ||
+        !strstr(esk_error_message(&error), "forked"))
+        return __LINE__;
+    esk_error_clear(&error);
+    if (esk_value_copy(made->inputs.values[0], there, NULL) != ESK_DEVICE_LOST)
+        return __LINE__;
+    if (esk_session_run(sessions[1], NULL, made->inputs.names, made->inputs.values, 1, NULL,
+                        &y[1], 1, NULL) != ESK_OK)
+        return __LINE__;
+    for (int i = 0; i < 2; i++) {
+        if (esk_session_run_async(sessions[i], NULL, made->inputs.names, made->inputs.values, 1,
+                                  NULL, &y[2 + i], 1, NULL, NULL, &async, NULL) != ESK_OK)
+            return __LINE__;
+        if (esk_async_wait(async, -1, NULL) != (i ? ESK_OK : ESK_DEVICE_LOST))
+            return __LINE__;
+        esk_async_destroy(async);
+    }
+    for (int i = 1; i < 4; i += 2)
+        if (memcmp(esk_value_const_data(y[i]), esk_value_const_data(expected),
+                   esk_value_size(expected)))
+            return __LINE__;
+    for (int i = 0; i < 4; i++)
+        esk_value_destroy(y[i]);
+    return 0;
+}
+
+/* A child can end all that its parent made, queues too, and run what needs no device; the
+ * parent goes on. */
+bool a_host_that_forks(struct scene *s) {
+    struct op_case *made;
+    esk_session *sessions[2];
+    esk_value *expected[2], *there;
+    esk_error error = ESK_ERROR_INIT;
+
+    MUST(open_two(s, &made, sessions));
+    if (esk_value_create_on_device(sessions[0], ESK_FLOAT, 2,
+                                   esk_value_dims(made->inputs.values[0]), &there,
+                                   &error) != ESK_OK)
+        return fault_take(s->fault, "value", &error);
+    MUST(scene_keep(s, there, (void (*)(void *))esk_value_destroy));
+    if (esk_value_copy(made->inputs.values[0], there, &error) != ESK_OK)
+        return fault_take(s->fault, "copy", &error);
+    for (int i = 0; i < 2; i++) { /* their queues have threads, at rest */
+        esk_async *async;
+        esk_value *y = NULL;
+
+        MUST(scene_run(s, sessions[i], &expected[i], 1, made->inputs.values[0]));
+        if (esk_session_run_async(sessions[i], NULL, made->inputs.names, made->inputs.values, 1,
+                                  NULL, &y, 1, NULL, NULL, &async, &error) != ESK_OK)
+            return fault_take(s->fault, "run_async", &error);
+        esk_async_wait(async, -1, NULL);
+        esk_async_destroy(async);
+        esk_value_destroy(y);
+    }
+    fflush(NULL);
+    for (int ends = 0; ends < 2; ends++) { /* the second one only ends */
+        int status = -1;
+        pid_t pid = fork();
+
+        if (!pid) {
+            int line = ends ? 0 : in_a_child(made, sessions, there, expected[1]);
+
+            alarm(60);
+            scene_finish(s);
+            _exit(line % 256);
+        }
+        CHECK(s, pid > 0 && waitpid(pid, &status, 0) == pid, "no child");
+        CHECK(s, WIFEXITED(status) && !WEXITSTATUS(status),
+              "child %d: %s %d (a line of this file, modulo 256)", ends,
+              WIFEXITED(status) ? "exit status" : "signal",
+              WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+    }
+    for (int i = 0; i < 2; i++) {
+        esk_value *y;
+
+        MUST(scene_run(s, sessions[i], &y, 1, made->inputs.values[0]));
+        MUST(scene_same_bytes(s, "the parent", y, expected[i]));
     }
     return true;
 }

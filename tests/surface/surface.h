@@ -19,6 +19,7 @@ bool async_runs_give_the_same(struct scene *s);
 bool async_argument_errors_come_at_once(struct scene *s);
 bool destroy_while_runs_are_queued(struct scene *s);
 bool threads_times_sessions(struct scene *s);
+bool a_host_that_forks(struct scene *s);
 /* profile.c */
 bool profile_of_a_run(struct scene *s);
 bool profile_on_the_cpu(struct scene *s);
