@@ -15,6 +15,8 @@ static const struct table_test tests[] = {
     ROW(destroy_while_runs_are_queued),
     ROW(threads_times_sessions),
     ROW(a_host_that_forks),
+    ROW(handles_wait_as_long_as_told),
+    ROW(an_env_waits_for_its_sessions),
     ROW(profile_of_a_run),
     ROW(profile_on_the_cpu),
     ROW(profile_of_a_session),

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { RUNS = 24 };
@@ -97,6 +98,99 @@ bool async_argument_errors_come_at_once(struct scene *s) {
     return true;
 }
 
+/* ---- handles ---- */
+
+struct gate {
+    atomic_bool open;
+    atomic_int order[RUNS], next;
+};
+
+static void hold(void *user, esk_status status, const esk_error *error,
+                 esk_value **outputs, size_t n_outputs) {
+    struct gate *gate = user;
+
+    (void)status, (void)error, (void)outputs, (void)n_outputs;
+    while (!atomic_load(&gate->open))
+        sched_yield();
+}
+
+struct ticket {
+    struct gate *gate;
+    int number;
+};
+
+static void note(void *user, esk_status status, const esk_error *error,
+                 esk_value **outputs, size_t n_outputs) {
+    struct ticket *ticket = user;
+
+    (void)error, (void)outputs, (void)n_outputs;
+    if (status == ESK_OK)
+        atomic_store(&ticket->gate->order[atomic_fetch_add(&ticket->gate->next, 1)],
+                     ticket->number);
+}
+
+static double seconds(void) {
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* A queue that stands still behind its first run: starting another returns at once,
+ * waiting for it ends when it was told to; then all come in their order. */
+bool handles_wait_as_long_as_told(struct scene *s) {
+    struct op_case *made;
+    esk_session *sessions[2];
+    esk_error error = ESK_ERROR_INIT;
+
+    MUST(open_two(s, &made, sessions));
+    for (int p = 0; p < 2; p++) {
+        struct gate gate = {.open = false};
+        struct ticket tickets[RUNS];
+        esk_value *outputs[RUNS] = {NULL}, *first = NULL;
+        esk_async *last = NULL;
+        esk_status status[3];
+        double start, took;
+
+        if (esk_session_run_async(sessions[p], NULL, made->inputs.names,
+                                  made->inputs.values, 1, NULL, &first, 1, hold, &gate,
+                                  NULL, &error) != ESK_OK)
+            return fault_take(s->fault, "run_async", &error);
+        for (int i = 0; i < RUNS; i++) {
+            tickets[i] = (struct ticket){&gate, i};
+            if (esk_session_run_async(sessions[p], NULL, made->inputs.names,
+                                      made->inputs.values, 1, NULL, &outputs[i], 1, note,
+                                      &tickets[i], i == RUNS - 1 ? &last : NULL,
+                                      &error) != ESK_OK)
+                return fault_take(s->fault, "run_async", &error);
+        }
+        status[0] = esk_async_wait(last, 0, &error);
+        start = seconds();
+        status[1] = esk_async_wait(last, 30, &error);
+        took = seconds() - start;
+        bool said = strstr(esk_error_message(&error), "30 ms");
+        esk_error_clear(&error);
+        int before = atomic_load(&gate.next);
+        atomic_store(&gate.open, true);
+        status[2] = esk_async_wait(last, -1, &error);
+        esk_status again = esk_async_wait(last, 0, NULL);
+        esk_async_destroy(last);
+        esk_value_destroy(first);
+        for (int i = 0; i < RUNS; i++)
+            esk_value_destroy(outputs[i]);
+        CHECK(s, status[0] == ESK_TIMEOUT && status[1] == ESK_TIMEOUT && said && !before,
+              "waiting 0 and 30 ms: %s and %s, %d runs ended", esk_status_name(status[0]),
+              esk_status_name(status[1]), before);
+        CHECK(s, took >= 0.03 && took < 10, "30 ms took %g s", took);
+        CHECK(s, status[2] == ESK_OK && again == ESK_OK, "waiting without end: %s, %s",
+              esk_status_name(status[2]), esk_status_name(again));
+        for (int i = 0; i < RUNS; i++)
+            CHECK(s, atomic_load(&gate.order[i]) == i, "run %d ended as number %d",
+                  atomic_load(&gate.order[i]), i);
+    }
+    return true;
+}
+
 /* Sessions that nothing else owns: these tests destroy them themselves. */
 static bool own_session(struct scene *s, struct op_case **made, esk_session **session) {
     esk_env *env;
@@ -136,6 +230,58 @@ bool destroy_while_runs_are_queued(struct scene *s) {
               "%d done, %d cancelled of %d", ok, cancelled, RUNS);
         for (int i = 0; i < RUNS; i++)
             esk_value_destroy(outputs[i]);
+    }
+    return true;
+}
+
+struct leaving {
+    esk_session *session;
+    atomic_bool begun, ended;
+};
+
+static void leave(void *user, esk_status status, const esk_error *error,
+                  esk_value **outputs, size_t n_outputs) {
+    struct leaving *leaving = user;
+
+    (void)status, (void)error, (void)outputs, (void)n_outputs;
+    esk_session_destroy(leaving->session);
+    atomic_store(&leaving->begun, true);
+    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    atomic_store(&leaving->ended, true);
+}
+
+/* A session that a callback destroys goes on in its own thread; its env waits for it. */
+bool an_env_waits_for_its_sessions(struct scene *s) {
+    for (int p = 0; p < 2; p++) {
+        struct leaving leaving = {.begun = false};
+        struct op_case *made;
+        esk_env *env;
+        esk_session_options *options;
+        esk_error error = ESK_ERROR_INIT;
+        esk_value *y = NULL;
+
+        MUST(scene_case(s, "MatMul(float[8,8], float[8,8]!) | Softmax()", &made));
+        CHECK(s,
+              esk_env_create(NULL, &env, NULL) == ESK_OK &&
+                  esk_session_options_create(&options, NULL) == ESK_OK &&
+                  esk_session_options_append_provider(options, p ? "CPU" : "GLCompute",
+                                                      NULL, NULL, 0, NULL) == ESK_OK,
+              "no env or options");
+        esk_status status = esk_session_create_from_model(env, made->model, options,
+                                                          &leaving.session, &error);
+        esk_session_options_destroy(options);
+        if (status == ESK_OK)
+            status = esk_session_run_async(leaving.session, NULL, made->inputs.names,
+                                           made->inputs.values, 1, NULL, &y, 1, leave,
+                                           &leaving, NULL, &error);
+        while (status == ESK_OK && !atomic_load(&leaving.begun))
+            sched_yield();
+        esk_env_destroy(env);
+        bool ended = atomic_load(&leaving.ended);
+        esk_value_destroy(y);
+        if (status != ESK_OK)
+            return fault_take(s->fault, "a session", &error);
+        CHECK(s, ended, "the env was gone before the thread of its session");
     }
     return true;
 }

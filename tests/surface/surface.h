@@ -20,6 +20,8 @@ bool async_argument_errors_come_at_once(struct scene *s);
 bool destroy_while_runs_are_queued(struct scene *s);
 bool threads_times_sessions(struct scene *s);
 bool a_host_that_forks(struct scene *s);
+bool handles_wait_as_long_as_told(struct scene *s);
+bool an_env_waits_for_its_sessions(struct scene *s);
 /* profile.c */
 bool profile_of_a_run(struct scene *s);
 bool profile_on_the_cpu(struct scene *s);
