@@ -1,5 +1,5 @@
 // Pooling over windows of any kernel, stride and dilation; up to three spatial axes.
-// X: C4 vec4 [N, D, H, W, p_c4]   Y: C4 vec4 [N, OD, OH, OW, p_c4]
+// X: C4 vec4 [N, D, H, W, p_c4]   Y: C4 vec4 [N, OD, OH, OW, p_c4]; or elements of planes, p_c4 = 1
 // One invocation computes one vec4 of Y. Groups: x: LO channel vec4s;
 // y: ACROSS outputs of a row; z: (n * OD + od) * OH + oh.
 // Defines: MAX, or AVERAGE (with PADDED: pads count), or LP: the p_power norm.
@@ -43,7 +43,7 @@ void main() {
                         ivec3(w, h, d) - 1);
     T_X v = LOAD_X((((n * d + start.z) * h + start.y) * w + start.x) * c4 + c);
 #else
-    vec4 v = vec4(0.0);
+    T_X v = T_X(0);
 #endif
     int along = p_dx * c4;
     for (int kz = zs.x; kz < zs.y; kz++)

@@ -1,4 +1,5 @@
-// Resize of spatial axes, up to three. X: C4 vec4 [N, D, H, W, p_c4]   Y: C4, of other sizes
+// Resize of spatial axes, up to three. X: C4 vec4 [N, D, H, W, p_c4]   Y: C4, of other sizes;
+// or elements of planes, p_c4 = 1
 // One invocation computes p_rows rows of PX outputs of one channel vec4, one row after the
 // other in a loop: what a column needs is worked out once for all of them.
 // Groups: x: LO channel vec4s; y: ACROSS times PX outputs of a row;
@@ -64,14 +65,14 @@ void main() {
 #if TAPS == 1
             T_X v = LOAD_X(image + ys[0] + xs[t]);
 #else
-            vec4 v = vec4(0.0);
+            T_X v = T_X(0);
 #ifdef VOLUME
             for (int kz = 0; kz < TAPS; kz++) {
                 image = zs[kz];
 #endif
-            vec4 plane = vec4(0.0);
+            T_X plane = T_X(0);
             for (int ky = 0; ky < TAPS; ky++) {
-                vec4 line = vec4(0.0);
+                T_X line = T_X(0);
                 for (int kx = 0; kx < TAPS; kx++)
                     line += LOAD_X(image + ys[ky] + xs[t * TAPS + kx]) * wx[t * TAPS + kx];
                 plane += line * wy[ky];

@@ -176,7 +176,7 @@ static void print_node(const esk_node_placement *node, bool with_recipe) {
     printf("  %s%s%s '%s': %s", node->domain, *node->domain ? "." : "", node->op_type,
            node->name, node->home);
     if (with_recipe && *node->recipe)
-        printf(", %s", node->recipe);
+        printf(", %s, %s", node->recipe, node->layout);
     if (*node->reason)
         printf(": %s", node->reason);
     if (with_recipe && node->fallback)
@@ -238,10 +238,12 @@ static void print_placement(const struct info *info) {
     for (size_t i = 0; info->nodes && i < count; i++)
         print_node(esk_placement_get(info->placement, i), true);
     printf("plan\n  %u stages, %u commands (%" PRIu64
-           " dispatches), %u barriers, %" PRIu64 " programs\n  activations %" PRIu64
+           " dispatches), %u barriers, %u relayouts, %" PRIu64
+           " programs\n  activations %" PRIu64
            " bytes at most, lower bound %" PRIu64 " (%.2f times)\n  weights %" PRIu64
            " bytes on the device\n",
            stats->stages, stats->commands, stats->commands_recorded, stats->barriers,
+           stats->relayouts,
            stats->programs, stats->activation_peak, stats->activation_lower_bound,
            stats->activation_lower_bound ? (double)stats->activation_peak /
                                                (double)stats->activation_lower_bound
@@ -305,6 +307,7 @@ static json_t *node_tree(const esk_node_placement *node) {
     json_object_set_new(tree, "domain", json_text(node->domain));
     json_object_set_new(tree, "home", json_text(node->home));
     json_object_set_new(tree, "recipe", json_text(node->recipe));
+    json_object_set_new(tree, "layout", json_text(node->layout));
     json_object_set_new(tree, "reason", json_text(node->reason));
     json_object_set_new(tree, "fallback", json_boolean(node->fallback));
     return tree;
@@ -337,6 +340,7 @@ static json_t *plan_tree(const esk_session_stats *stats) {
                         json_integer((json_int_t)stats->commands_recorded));
     json_object_set_new(tree, "programs", json_integer((json_int_t)stats->programs));
     json_object_set_new(tree, "barriers", json_integer(stats->barriers));
+    json_object_set_new(tree, "relayouts", json_integer(stats->relayouts));
     json_object_set_new(tree, "activation_peak",
                         json_integer((json_int_t)stats->activation_peak));
     json_object_set_new(tree, "activation_lower_bound",

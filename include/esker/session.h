@@ -117,6 +117,8 @@ typedef struct esk_node_placement {
     const char *recipe; /* how, on a device; "" elsewhere */
     const char *reason; /* why not on the device, or why later; "" else */
     bool fallback;      /* strict mode would refuse it */
+    const char *layout; /* of what it writes, on a device: "NCHW", as ONNX has it (whatever
+                           the rank), or "NHWC", channels innermost in fours; "" elsewhere */
 } esk_node_placement;
 
 typedef struct esk_placement esk_placement;
@@ -155,6 +157,7 @@ typedef struct esk_session_stats {
     uint64_t cache_hits; /* buffers that a run found in a cache */
     uint64_t upload_bytes, readback_bytes; /* of uploads and readbacks, as the device stores
                                               them; parameters known late count, others not */
+    uint32_t relayouts; /* newest plan: commands that only bring a value into another layout */
 } esk_session_stats;
 
 ESK_API esk_status esk_session_get_stats(esk_session *session, esk_session_stats *stats,

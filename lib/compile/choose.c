@@ -470,6 +470,7 @@ static esk_status relayout(struct chooser *c, esk_id id, esk_id source,
         ESK_TRY(ensure_buffer(c, source, recipe->in_layout[0], &buffer));
         return add_range(c, id, to, buffer, recipe->alias_offset);
     }
+    c->plan->n_relayouts += from != to ? recipe->n_kernels : 0;
     return add_recipe(c, &node, ESK_NONE, recipe);
 }
 
@@ -561,6 +562,7 @@ static esk_status finish_node(struct chooser *c, struct esk_node *node, esk_id n
                               struct esk_recipe *recipe, const struct esk_group *group) {
     node->home = ESK_HOME_DEVICE;
     node->label = recipe->label;
+    node->layout = recipe->out_layout[0];
     esk_id out0 = group ? group->output : node->out[0];
     bool walks = false;
     for (uint32_t i = 0; i < ESK_RECIPE_INPUTS; i++)
@@ -632,6 +634,7 @@ static esk_status try_groups(struct chooser *c, struct esk_node *node, esk_id id
             struct esk_node *member = c->graph->nodes[group->members[i]];
             member->home = ESK_HOME_DEVICE;
             member->label = esk_arena_printf(&c->plan->arena, "in '%s'", node->name);
+            member->layout = node->layout;
             c->fused[group->members[i]] = true;
         }
         *done = true;

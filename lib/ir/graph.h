@@ -173,6 +173,7 @@ struct esk_node {
     bool fallback;      /* on the host, and strict mode would refuse it */
     const char *reason; /* why not on the device; NULL if it is */
     const char *label;  /* the recipe that was chosen */
+    enum esk_layout layout; /* of what it writes, on the device */
 };
 
 struct esk_graph {

@@ -42,4 +42,5 @@ void esk_limits_text(const struct esk_limits *limits, struct esk_text *text) {
     if (l->pool_threads)
         esk_text_add(text, "pool threads: %u\n", l->pool_threads);
     esk_text_add(text, "slow shared: %s\n", l->slow_shared ? "yes" : "no");
+    esk_text_add(text, "layout: %s\n", l->planes ? "NCHW" : "NHWC");
 }

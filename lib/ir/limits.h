@@ -38,6 +38,8 @@ struct esk_limits {
     bool software;             /* a CPU renderer */
     bool slow_shared;          /* shared-memory tiles do not pay (llvmpipe) */
     bool clamped;              /* cut to the ES 3.1 minima by an option */
+    bool planes;               /* where they can, convolutions and their like keep [N, C, …] as
+                                  it is (preferredLayout=NCHW); else channels innermost, C4 */
     enum esk_when winograd;     /* 3x3 convolutions that lose a digit and save time */
     enum esk_when shared_tiles; /* products through shared memory */
 };

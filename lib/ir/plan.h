@@ -117,6 +117,7 @@ struct esk_plan {
     uint64_t constant_bytes;
     uint64_t peak, lower_bound; /* activation bytes: allocated; most alive at one step */
     uint32_t n_barriers;
+    uint32_t n_relayouts; /* commands that only bring a value into another layout */
     uint32_t n_device_nodes, n_host_nodes, n_known_nodes;
     uint32_t n_fallbacks; /* host nodes that strict mode would refuse */
     struct esk_cut cut;

@@ -150,7 +150,7 @@ static esk_status gpu(struct esk_ctx *c) {
     for (uint32_t i = 1; i < 5; i++)
         known = known && esk_is_known(c, i);
     struct esk_recipe *r = esk_add_recipe(c, "batch norm");
-    if (x->rank >= 3)
+    if (x->rank >= 3 && !c->limits->planes)
         r->in_layout[0] = r->out_layout[0] = ESK_LAYOUT_C4;
     struct esk_ref_to params;
     if (known) {

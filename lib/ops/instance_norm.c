@@ -113,6 +113,18 @@ static esk_status gpu(struct esk_ctx *c) {
         return esk_unsupported(c, "type %s", esk_dtype_name(who->dtype));
     if (x->rank < 3)
         return esk_unsupported(c, "rank %d", x->rank);
+    if (c->limits->planes) {
+        struct esk_norm norm = {.rows = x->dim[0] * x->dim[1],
+                                .channels = 1,
+                                .spatial = esk_shape_product(x->dim, 2, x->rank),
+                                .epsilon = esk_attr_float(c->node, "epsilon", 1e-5f),
+                                .affine = ESK_NORM_ROWS,
+                                .turn = x->dim[1]};
+        if (c->group) /* rows take none */
+            return esk_unsupported(c, "a group behind rows");
+        if (esk_norm_gpu(c, &norm) == ESK_OK)
+            return ESK_OK;
+    }
     if (!fits_channels(x))
         return esk_unsupported(c, "a tensor of more than 2^28 vec4s");
     struct esk_recipe *r = esk_add_recipe(c, "instance norm");
@@ -218,7 +230,9 @@ static esk_status group_gpu(struct esk_ctx *c) {
         return esk_unsupported(c, "scale and bias of different lengths");
     if (!esk_all_storable(c, &who))
         return esk_unsupported(c, "type %s", esk_dtype_name(who->dtype));
-    if (fits_channels(x))
+    if (c->limits->planes && c->group)
+        return esk_unsupported(c, "a group behind rows");
+    if (!c->limits->planes && fits_channels(x))
         add_joined(c, groups);
     if (c->group) /* the rows below take none */
         return ESK_OK;
@@ -230,7 +244,11 @@ static esk_status group_gpu(struct esk_ctx *c) {
         .affine = s->dim[0] == x->dim[1] ? ESK_NORM_CHANNELS : ESK_NORM_ROWS,
         .turn = groups,
     };
-    return esk_norm_gpu(c, &norm);
+    esk_status status = esk_norm_gpu(c, &norm);
+    if (!c->limits->planes || !fits_channels(x))
+        return status;
+    add_joined(c, groups);
+    return ESK_OK;
 }
 
 const struct esk_op esk_op_InstanceNormalization = {

@@ -43,10 +43,17 @@ static void define_taps(struct esk_kernel *k, const struct esk_resize *r,
 static void spatial(struct esk_ctx *c, const struct esk_resize *r,
                     enum resize_round round) {
     const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
-    struct esk_recipe *recipe = esk_add_recipe(c, "resize");
-    recipe->in_layout[0] = recipe->out_layout[0] = ESK_LAYOUT_C4;
+    /* planes stay as they are, images of one channel in elements; packed halves are none */
+    bool planes = c->limits->planes &&
+                  esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE) !=
+                      ESK_STORAGE_F16X2;
+    struct esk_recipe *recipe = esk_add_recipe(c, planes ? "resize planes" : "resize");
+    if (!planes)
+        recipe->in_layout[0] = recipe->out_layout[0] = ESK_LAYOUT_C4;
+    enum esk_view view = planes ? ESK_ELEMENT : ESK_VEC4;
     struct esk_kernel *k = esk_recipe_kernel(recipe, "resize");
-    int64_t c4 = esk_divide_up(x->dim[1], 4), out[3];
+    int64_t c4 = planes ? 1 : esk_divide_up(x->dim[1], 4), out[3];
+    int64_t batch = x->dim[0] * (planes ? x->dim[1] : 1);
     uint32_t lanes = esk_lanes(c->limits), lo = esk_channel_lanes(c4);
     enum { PX = 4 };
     int axes[3];
@@ -59,11 +66,11 @@ static void spatial(struct esk_ctx *c, const struct esk_resize *r,
     define_taps(k, r, round);
     if (axes[0] >= 0 && r->axis[axes[0]].moves)
         esk_kernel_define(k, "VOLUME", 1);
-    if (x->dim[1] % 4)
+    if (!planes && x->dim[1] % 4)
         esk_kernel_define(k, "MASK", 1);
     esk_kernel_local(k, lanes, 1, 1);
-    esk_kernel_in(c, recipe, k, "X", 0, ESK_VEC4);
-    esk_kernel_out(c, recipe, k, "Y", 0, ESK_VEC4);
+    esk_kernel_in(c, recipe, k, "X", 0, view);
+    esk_kernel_out(c, recipe, k, "Y", 0, view);
     esk_kernel_int(k, "c", x->dim[1]);
     esk_kernel_int(k, "c4", c4);
     esk_kernel_int(k, "od", out[0]);
@@ -71,7 +78,7 @@ static void spatial(struct esk_ctx *c, const struct esk_resize *r,
     esk_kernel_int(k, "ow", out[2]);
     uint64_t wide = (uint64_t)esk_divide_up(c4, lo),
              across = (uint64_t)esk_divide_up(out[2], PX * (lanes / lo)),
-             images = (uint64_t)(x->dim[0] * out[0]);
+             images = (uint64_t)(batch * out[0]);
     /* A group of a software renderer costs more than a few outputs: long ones, but as many
      * as a pool of threads shares evenly. A GPU wants many. */
     int64_t rows = c->limits->software ? 16 : 1;

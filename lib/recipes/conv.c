@@ -170,6 +170,8 @@ esk_status esk_conv_scaled_recipes(struct esk_ctx *c, const struct esk_window *w
                                    uint32_t factors) {
     const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
     struct esk_window w = esk_window_three(window);
+    if (c->limits->planes)
+        return esk_unsupported(c, "planes, which have no kernel with factors");
     if (!esk_vec4_indices(x) || !esk_vec4_indices(y) || !is_pointwise(&w))
         return esk_unsupported(c, "a kernel of more than one item");
     struct esk_conv_form f = esk_conv_form(y->dim[1], x->dim[1], 1, 1, 1, ESK_CONV_EVEN);
@@ -198,16 +200,23 @@ esk_status esk_conv_recipes(struct esk_ctx *c, const struct esk_window *window,
     bool pointwise = group == 1 && is_pointwise(&w);
     /* depthwise kernels have two axes; those of volumes count as groups */
     bool deep = group == ic && ic == oc && flat;
-    struct esk_conv_form f =
-        esk_conv_form(oc, ic, group, w.kernel[0] * w.kernel[1], w.kernel[2],
-                      deep && group > 1     ? ESK_CONV_DEPTHWISE
-                      : pointwise && ic > 4 ? ESK_CONV_EVEN
-                                            : 0);
-    if (pointwise && ic > 4)
-        esk_conv_1x1_form(&f, c->limits, x->dim[0] * esk_window_out(&w));
-    f.taps = taps;
-    f.tap = tap;
-    f.pitch = pitch;
+    uint32_t kind = deep && group > 1 ? ESK_CONV_DEPTHWISE : 0;
+    struct esk_conv_form f;
+    for (int planes = c->limits->planes; planes >= 0; planes--) {
+        bool even = !planes && pointwise && ic > 4;
+        f = esk_conv_form(oc, ic, group, w.kernel[0] * w.kernel[1], w.kernel[2],
+                          kind   ? kind
+                          : even ? ESK_CONV_EVEN
+                                 : 0);
+        if (even)
+            esk_conv_1x1_form(&f, c->limits, x->dim[0] * esk_window_out(&w));
+        f.taps = taps;
+        f.tap = tap;
+        f.pitch = pitch;
+        if (planes && (f.depthwise ? esk_conv_planes_depthwise(c, &w, &f, x->dim[0])
+                                   : esk_conv_planes(c, &w, &f, x->dim[0], group)))
+            return ESK_OK;
+    }
     if (winograd_window(&w) && taps == 9 && group == 1)
         esk_conv_winograd(c, &w, oc, ic, x->dim[0]);
     if (group == 1 && ic <= 4 && esk_conv_dense(c, &w, &f, x->dim[0]))

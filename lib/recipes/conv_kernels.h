@@ -48,6 +48,11 @@ bool esk_conv_patches(struct esk_ctx *c, const struct esk_window *w, int64_t oc,
                       int64_t batch);
 void esk_conv_depthwise(struct esk_ctx *c, const struct esk_window *w,
                         const struct esk_conv_form *f, int64_t batch);
+/* From planes to planes, as both lie in the model: for limits->planes. false: no kernel. */
+bool esk_conv_planes(struct esk_ctx *c, const struct esk_window *w,
+                     const struct esk_conv_form *f, int64_t batch, int64_t group);
+bool esk_conv_planes_depthwise(struct esk_ctx *c, const struct esk_window *w,
+                               const struct esk_conv_form *f, int64_t batch);
 /* Adds nothing where it does not pay. 3 × 3, strides and dilations 1, two axes, one
  * group. */
 void esk_conv_winograd(struct esk_ctx *c, const struct esk_window *w, int64_t oc,

@@ -4,6 +4,15 @@
 
 #include "recipes/lanes.h"
 #include "recipes/map.h"
+#include "recipes/reduce.h"
+
+/* Planes stay as they are: each is an image of one channel, in elements. Packed halves are no
+ * elements. */
+static bool in_planes(const struct esk_ctx *c) {
+    const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
+    return c->limits->planes && esk_var_count(x) < 1 << 28 && esk_element_indices(y) &&
+           esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE) != ESK_STORAGE_F16X2;
+}
 
 static struct esk_recipe *c4_recipe(struct esk_ctx *c, const char *label) {
     struct esk_recipe *r = esk_add_recipe(c, label);
@@ -50,13 +59,19 @@ esk_status esk_pool_recipes(struct esk_ctx *c, enum esk_pool kind,
      * in parts. */
     if (all && kind != ESK_POOL_AVERAGE && x->dtype != ESK_UINT8 && x->dtype != ESK_INT8)
         return esk_pool_all_recipes(c, kind, power);
-    if (!esk_vec4_indices(x) || !esk_vec4_indices(esk_out(c, 0)))
+    bool planes = in_planes(c) && kind != ESK_POOL_LP;
+    if (!planes && (!esk_vec4_indices(x) || !esk_vec4_indices(esk_out(c, 0))))
         return esk_unsupported(c, "a tensor of more than 2^28 vec4s");
+    int64_t batch = x->dim[0] * (planes ? x->dim[1] : 1);
+    c4 = planes ? 1 : c4;
     double taps = (double)esk_window_taps(&w);
     uint64_t iterations = (uint64_t)(w.kernel[0] * (1 + w.kernel[1] * (1 + w.kernel[2])));
     if (!small && c->limits->max_iterations && iterations > c->limits->max_iterations)
         return esk_unsupported(c, "a window of %.0f items", taps);
-    struct esk_recipe *r = c4_recipe(c, small ? "pool tile" : "pool");
+    struct esk_recipe *r =
+        planes ? esk_add_recipe(c, small ? "pool planes tile" : "pool planes")
+               : c4_recipe(c, small ? "pool tile" : "pool");
+    enum esk_view view = planes ? ESK_ELEMENT : ESK_VEC4;
     struct esk_kernel *k = esk_recipe_kernel(r, small ? "pool" : "pool_any");
     uint32_t lanes = esk_lanes(c->limits), lo = esk_channel_lanes(c4);
     int64_t tx = small ? 4 : 1, ty = small ? 2 : 1, down = esk_divide_up(w.out[1], ty);
@@ -71,8 +86,8 @@ esk_status esk_pool_recipes(struct esk_ctx *c, enum esk_pool kind,
         esk_kernel_define(k, "S", s);
     }
     esk_kernel_local(k, lanes, 1, 1);
-    esk_kernel_in(c, r, k, "X", 0, ESK_VEC4);
-    esk_kernel_out(c, r, k, "Y", 0, ESK_VEC4);
+    esk_kernel_in(c, r, k, "X", 0, view);
+    esk_kernel_out(c, r, k, "Y", 0, view);
     window_params(k, &w);
     esk_kernel_int(k, "c4", c4);
     if (small)
@@ -81,12 +96,13 @@ esk_status esk_pool_recipes(struct esk_ctx *c, enum esk_pool kind,
         esk_kernel_float(k, "power", power);
     esk_kernel_groups(k, (uint64_t)esk_divide_up(c4, lo),
                       (uint64_t)esk_divide_up(esk_divide_up(w.out[2], tx), lanes / lo),
-                      (uint64_t)(x->dim[0] * w.out[0] * down));
+                      (uint64_t)(batch * w.out[0] * down));
     k->loop_iterations = small ? 0 : iterations;
-    double pixels = (double)x->dim[0] * (double)c4 * (double)esk_window_out(&w);
-    k->flops = pixels * 4.0 * taps;
-    k->bytes =
-        16.0 * (pixels + (double)x->dim[0] * (double)c4 * (double)esk_window_in(&w));
+    double pixels = (double)batch * (double)c4 * (double)esk_window_out(&w);
+    double lanes_each = planes ? 1 : 4;
+    k->flops = pixels * lanes_each * taps;
+    k->bytes = 4.0 * lanes_each *
+               (pixels + (double)batch * (double)c4 * (double)esk_window_in(&w));
     return ESK_OK;
 }
 
@@ -126,6 +142,12 @@ static struct esk_kernel *reduce(struct esk_ctx *c, struct esk_recipe *r,
 
 esk_status esk_pool_all_recipes(struct esk_ctx *c, enum esk_pool kind, float power) {
     const struct esk_var *x = esk_in(c, 0);
+    static const struct esk_reduction joins[] = {
+        [ESK_POOL_MAX] = {ESK_MAP_NONE, ESK_JOIN_MAX, ESK_LAST_NONE},
+        [ESK_POOL_AVERAGE] = {ESK_MAP_NONE, ESK_JOIN_ADD, ESK_LAST_MEAN},
+    };
+    if (c->limits->planes && kind != ESK_POOL_LP && x->layout != ESK_LAYOUT_C4)
+        return esk_reduce_gpu(c, &joins[kind], ((1u << x->rank) - 1) & ~3u);
     if (!esk_vec4_indices(x))
         return esk_unsupported(c, "a tensor of more than 2^28 vec4s");
     int64_t pixels = esk_shape_product(x->dim, 2, x->rank),

@@ -173,7 +173,8 @@ void esk_walk_take(struct esk_ctx *c, struct esk_recipe *r, uint32_t i,
         return;
     }
     *copy = *w;
-    copy->prefer = cheap_layout(w, esk_out(c, i));
+    copy->prefer =
+        c->limits->planes ? ESK_LAYOUT_DENSE : cheap_layout(w, esk_out(c, i));
     r->walk[i] = copy;
 }
 

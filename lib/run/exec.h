@@ -12,6 +12,7 @@
 /* What all graphs of a session share. Const once the session stands. */
 struct esk_exec_shared {
     struct esk_compile_options options;
+    struct esk_limits limits;            /* the device's, as the session wants them */
     struct esk_env *env;
     struct esk_open_device *open;        /* NULL: host only, as the next two */
     const struct esk_provider *provider;

@@ -92,6 +92,9 @@ static bool add_nodes(struct esk_placement *placement, const struct esk_plan *pl
                         : esk_arena_strdup(arena, recipe);
         p->reason = esk_arena_strdup(arena, heir->reason ? heir->reason : "");
         p->fallback = heir->fallback;
+        p->layout = heir->home != ESK_HOME_DEVICE   ? ""
+                    : heir->layout == ESK_LAYOUT_C4 ? "NHWC"
+                                                    : "NCHW";
         if (!p->name || !p->op_type || !p->domain || !p->recipe || !p->reason)
             return false;
     }
@@ -151,6 +154,7 @@ static void add_plan(esk_session_stats *stats, const struct esk_plan *plan) {
     stats->stages += plan->n_stages;
     stats->commands += plan->n_commands;
     stats->barriers += plan->n_barriers;
+    stats->relayouts += plan->n_relayouts;
     if (plan->peak > stats->activation_peak)
         stats->activation_peak = plan->peak;
     if (plan->lower_bound > stats->activation_lower_bound)

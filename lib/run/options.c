@@ -181,6 +181,15 @@ void esk_settings_warn(const struct esk_settings *settings, const struct esk_log
                     rows[i].key);
 }
 
+struct esk_limits esk_settings_limits(const struct esk_settings *settings,
+                                      const struct esk_limits *device) {
+    enum { AUTO, NHWC, NCHW };
+    struct esk_limits limits = *device;
+    if (settings->number[ESK_OPTION_LAYOUT] != AUTO)
+        limits.planes = settings->number[ESK_OPTION_LAYOUT] == NCHW;
+    return limits;
+}
+
 bool esk_settings_validate(const struct esk_settings *settings) {
     return settings->number[ESK_OPTION_VALIDATION] == 4;
 }

@@ -79,7 +79,9 @@
     X(DETERMINISTIC, "deterministic", BOOL, "0,1", "0", SESSION,                            \
       "1 asks for the same bytes in every run; kernels have no atomics, so 0 gives them too") \
     X(LOG_ID, "logId", TEXT, "", "", SESSION, "text in front of the session's log lines")   \
-    X(LAYOUT, "preferredLayout", ENUM, "NHWC|NCHW", "NHWC", LATER, "layout inside the graph") \
+    X(LAYOUT, "preferredLayout", ENUM, "auto|NHWC|NCHW", "auto", SESSION,                   \
+      "how images lie between kernels: NHWC: channels innermost, in fours; NCHW: as in the model, " \
+      "where a kernel can; auto: as measured on the device")                                \
     X(CAPTURE, "enableGraphCapture", BOOL, "0,1", "0", SESSION,                             \
       "1: the first run with a gpu_graph_id is captured, those after it replay it")         \
     X(INT64, "enableInt64", BOOL, "0,1", "1", SESSION,                                      \
@@ -141,6 +143,10 @@ esk_status esk_settings_check(const struct esk_settings *settings, esk_error *er
 
 /* One warning for each given key that does nothing. */
 void esk_settings_warn(const struct esk_settings *settings, const struct esk_logger *log);
+
+/* The device's limits with what a session may want otherwise. */
+struct esk_limits esk_settings_limits(const struct esk_settings *settings,
+                                      const struct esk_limits *device);
 
 /* validationMode is full. */
 bool esk_settings_validate(const struct esk_settings *settings);

@@ -38,7 +38,8 @@ static esk_status reopen(struct esk_session *session, esk_error *error) {
     session->device = shared->open = fresh;
     shared->device = fresh->device;
     shared->tuning = tuning;
-    shared->options.limits = &shared->provider->facts(fresh->device)->limits;
+    shared->limits = esk_settings_limits(&session->settings,
+                                         &shared->provider->facts(fresh->device)->limits);
     shared->options.tuner = tuning ? &tuning->tuner : NULL;
     esk_log(&session->logger, ESK_LOG_WARNING,
             "the device was lost; it is open again, plans and weights are made anew");

@@ -282,8 +282,10 @@ static esk_status create(struct esk_session *session, const esk_session_options 
         session->shared.open = session->device;
         session->shared.provider = session->device->provider;
         session->shared.device = session->device->device;
-        session->shared.options.limits =
-            &session->shared.provider->facts(session->shared.device)->limits;
+        session->shared.limits = esk_settings_limits(
+            &session->settings,
+            &session->shared.provider->facts(session->shared.device)->limits);
+        session->shared.options.limits = &session->shared.limits;
         ESK_TRY(esk_run_tuning_create(&session->settings, session->shared.provider,
                                       session->shared.device, log,
                                       &session->shared.tuning, error));

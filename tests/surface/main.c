@@ -56,6 +56,7 @@ static const struct table_test tests[] = {
     ROW(capture_lists_every_reason),
     ROW(every_value_of_every_option),
     ROW(wrong_values_are_refused),
+    ROW(layouts_are_as_preferred),
     ROW(a_log_of_its_own),
     ROW(overrides_of_free_dimensions),
     ROW(rotary_tables_of_two_parts),

@@ -224,7 +224,7 @@ bool lines_of_a_log(struct scene *s) {
             /* of the WebGPU provider: without meaning, without effect; with one */
             esk_session_options_set(options, "enablePIXCapture", "1", NULL);
             esk_session_options_set(options, "enablePIXCapture", "0", NULL);
-            esk_session_options_set(options, "preferredLayout", "NCHW", NULL);
+            esk_session_options_set(options, "kvCacheQuantizationBits", "4", NULL);
             esk_session_options_set(options, "enableInt64", "1", NULL);
             esk_status status = esk_session_create_from_model(env, made->model, options,
                                                               &session, &error);
@@ -239,7 +239,7 @@ bool lines_of_a_log(struct scene *s) {
                 continue;
             CHECK(s,
                   strstr(tail.text, "'enablePIXCapture' has no meaning here") &&
-                      strstr(tail.text, "'preferredLayout' is accepted, but has no effect") &&
+                      strstr(tail.text, "'kvCacheQuantizationBits' is accepted, but has no effect") &&
                       !strstr(tail.text, "enableInt64"),
                   "%s", tail.text);
         }
@@ -701,5 +701,91 @@ bool a_binding_too_small_is_a_reason(struct scene *s) {
               "%s: '%s'", node->name, node->reason);
     }
     CHECK(s, walked, "the Transpose fits the bindings");
+    return true;
+}
+
+/* ---- preferredLayout ---- */
+
+/* Relayouts of the newest plan, and how many of its nodes on the device write that layout. */
+static bool layouts_of(struct scene *s, esk_session *session, const char *layout,
+                       uint32_t *relayouts, size_t *nodes) {
+    esk_session_stats stats;
+    esk_placement *placement;
+    esk_error error = ESK_ERROR_INIT;
+
+    MUST(scene_stats(s, session, &stats));
+    *relayouts = stats.relayouts;
+    *nodes = 0;
+    GOOD(s, esk_session_placement(session, &placement, &error));
+    for (size_t i = 0; i < esk_placement_count(placement); i++) {
+        const esk_node_placement *node = esk_placement_get(placement, i);
+
+        *nodes += !strcmp(node->home, "GLCompute") && !strcmp(node->layout, layout);
+    }
+    esk_placement_destroy(placement);
+    return true;
+}
+
+bool layouts_are_as_preferred(struct scene *s) {
+    /* every node has kernels for both layouts; rows that are no multiple of four among them */
+    static const char text[] =
+        "Conv(float[2,3,17,20], float[10,3,3,3]!) strides=2,2 pads=1,1,1,1 | Relu() | "
+        "BatchNormalization(float[10]!, float[10]!, float[10]!, float[10]!=0.5,1,2) | "
+        "Conv(float[10,1,3,3]!) group=10 pads=1,1,1,1 | MaxPool() kernel_shape=2,2 | "
+        "Conv(float[12,5,1,1]!) group=2 | Clip(float[]!=0, float[]!=6) | "
+        "Resize(float[0]!, float[4]!=1,1,2,2) | InstanceNormalization(float[12]!, float[12]!) | "
+        "AveragePool() kernel_shape=3,3 strides=2,2 | Conv(float[7,12,3,3]!) dilations=2,1";
+    static const struct {
+        const char *settings;
+        bool planes;
+    } rows[] = {
+        {NULL, false},
+        {"preferredLayout=auto", false},
+        {"preferredLayout=NHWC", false},
+        {"preferredLayout=NCHW", true},
+        {"ep.webgpuexecutionprovider.preferredLayout=NCHW", true},
+        {"preferredLayout=NCHW,clamp=es31", true},
+    };
+    struct op_case *made;
+    esk_env *env;
+    esk_session *cpu;
+    esk_value *expected;
+
+    MUST(scene_env(s, &env));
+    MUST(scene_case(s, text, &made));
+    MUST(scene_session(s, env, made->model, "CPU", NULL, &cpu));
+    MUST(scene_run(s, cpu, &expected, 1, made->inputs.values[0]));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *what = rows[i].settings ? rows[i].settings : "nothing set";
+        esk_env *own;
+        esk_session *session;
+        esk_value *y;
+        uint32_t relayouts;
+        size_t planes, channels;
+
+        MUST(scene_env(s, &own));
+        MUST(scene_session(s, own, made->model, "GLCompute", rows[i].settings, &session));
+        MUST(scene_run(s, session, &y, 1, made->inputs.values[0]));
+        MUST(scene_near(s, what, y, expected));
+        MUST(layouts_of(s, session, "NHWC", &relayouts, &channels));
+        MUST(layouts_of(s, session, "NCHW", &relayouts, &planes));
+        CHECK(s, !rows[i].planes == (relayouts > 0), "%s: %u relayouts", what, relayouts);
+        CHECK(s, !rows[i].planes == (channels > 0), "%s: %zu nodes write NHWC", what, channels);
+        CHECK(s, rows[i].planes == (planes > 8), "%s: %zu nodes write NCHW", what, planes);
+    }
+    /* sessions of one device may differ */
+    esk_session *both[2];
+    static const char *const wanted[] = {"preferredLayout=NHWC", "preferredLayout=NCHW"};
+
+    for (int i = 0; i < 2; i++)
+        MUST(scene_session(s, env, made->model, "GLCompute", wanted[i], &both[i]));
+    for (int i = 0; i < 2; i++) {
+        uint32_t relayouts;
+        size_t nodes;
+
+        MUST(layouts_of(s, both[i], "NHWC", &relayouts, &nodes));
+        CHECK(s, (i == 0) == (nodes > 0), "%s beside the other: %zu nodes write NHWC",
+              wanted[i], nodes);
+    }
     return true;
 }

@@ -67,6 +67,7 @@ bool capture_lists_every_reason(struct scene *s);
 /* options.c: options of sessions */
 bool every_value_of_every_option(struct scene *s);
 bool wrong_values_are_refused(struct scene *s);
+bool layouts_are_as_preferred(struct scene *s);
 bool a_log_of_its_own(struct scene *s);
 bool overrides_of_free_dimensions(struct scene *s);
 bool rotary_tables_of_two_parts(struct scene *s);

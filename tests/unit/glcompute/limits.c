@@ -237,7 +237,8 @@ Test(limits, clamp_to_minima) {
                                           "max iterations: unlimited\n"
                                           "lanes: 32\n"
                                           "group 1d: 64\n"
-                                          "slow shared: yes\n");
+                                          "slow shared: yes\n"
+                                          "layout: NHWC\n");
     esk_text_finish(&text);
 }
 

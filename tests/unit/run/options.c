@@ -29,7 +29,7 @@ static bool takes(const char *key, const char *value) {
 static const struct {
     const char *key, *fallback;
 } webgpu[] = {
-    {"preferredLayout", "NHWC"},
+    {"preferredLayout", "auto"}, /* theirs NHWC, which auto is where it measures faster */
     {"enableGraphCapture", "0"},
     {"sessionBufferPoolGenerations", ""},
     {"enableInt64", "1"}, /* theirs 0, since they compute on 32 bits */
