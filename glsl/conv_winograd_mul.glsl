@@ -2,7 +2,7 @@
 // V: vec4 [36][p_pieces][p_ic4]   U: the form of recipes/conv_winograd.c   M: vec4
 // [36][p_pieces][p_oc4]. One invocation computes TILE pieces and NV vec4s of channels, LO apart.
 // Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles; z: which product.
-// Defines: TILE NV; DEPTH: input vec4s a step (1, 2).
+// Defines: TILE NV (1, 2, 4); DEPTH: input vec4s a step (1, 2).
 // Params: lo pieces ic4 deep (ic4 in the form, rounded up) oc4 product (vec4s of one in the form).
 
 #include "lib/lanes.glsl"
@@ -30,29 +30,38 @@ void main() {
     }
     int at = GROUP.z * p_product + GROUP.x * p_deep * (4 * NV * lo) + lane;
     for (int c = 0; c < ic4; c += DEPTH) {
-        vec4 b[DEPTH * 4 * NV];
-        for (int q = 0; q < DEPTH * 4; q++)
-            for (int j = 0; j < NV; j++)
-                b[q * NV + j] = LOAD_U(at + (q * NV + j) * lo);
 #if DEPTH > 1
         int c1 = c + 1 < ic4 ? c + 1 : -(1 << 28); // behind an odd end: zeros
 #endif
+        // First all of V, then for one vec4 of channels after the other its weights, which
+        // stay in registers (gemm.glsl); a step's terms by themselves, which rounds less.
+        vec4 a[DEPTH * TILE];
         for (int t = 0; t < TILE; t++) {
-            vec4 a0 = LOAD_V(piece[t] + c);
+            a[t] = LOAD_V(piece[t] + c);
 #if DEPTH > 1
-            vec4 a1 = FETCH(piece[t] + c1);
+            a[TILE + t] = FETCH(piece[t] + c1);
 #endif
-            for (int j = 0; j < NV; j++) {
-                vec4 s = vec4(0.0);
-                for (int q = 0; q < 4; q++)
-                    s += a0[q] * b[q * NV + j];
-#if DEPTH > 1
-                for (int q = 0; q < 4; q++)
-                    s += a1[q] * b[(q + 4) * NV + j];
-#endif
-                sum[t * NV + j] += s;
-            }
         }
+#define COLUMN(j)                                         \
+    {                                                     \
+        vec4 b[DEPTH * 4];                                \
+        for (int q = 0; q < DEPTH * 4; q++)               \
+            b[q] = LOAD_U(at + (q * NV + j) * lo);        \
+        for (int t = 0; t < TILE; t++) {                  \
+            vec4 s = vec4(0.0);                           \
+            for (int q = 0; q < DEPTH * 4; q++)           \
+                s += a[q / 4 * TILE + t][q % 4] * b[q];   \
+            sum[t * NV + j] += s;                         \
+        }                                                 \
+    }
+        COLUMN(0)
+#if NV > 1
+        COLUMN(1)
+#endif
+#if NV > 2
+        COLUMN(2)
+        COLUMN(3)
+#endif
         at += DEPTH * 4 * NV * lo;
     }
     // One piece a turn (lib/turns.glsl).
