@@ -27,9 +27,16 @@ ESK_API esk_status esk_session_options_append_provider(esk_session_options *opti
                                                        const char *const *values,
                                                        size_t count, esk_error *error);
 
-/* One session entry. Keys: "strict" (0, 1: a node that would fall back is an error that
- * lists all of them), "planCacheSize" (1..1024 plans, default 16), "logId" (text in front of log lines),
- * and every provider option. Errors: INVALID_ARGUMENT. */
+/* One session entry: any option of esk_option_at, which has each with its values, default and
+ * a sentence. Besides those of providers:
+ *   graphOptimizationLevel (all, extended, basic, disabled), disabledOptimizers (one a line)
+ *   strict (1: a node that would fall back is an error that lists all of them)
+ *   deterministic (the same bytes in every run, which is so without it too)
+ *   intraOpNumThreads (of the CPU provider's products), planCacheSize (1..1024, default 16)
+ *   logSeverity (env, verbose … silent), logId (text in front of log lines)
+ *   enableProfiling, profileFilePrefix; tuning (off, heuristic, quick, full), tuningFile
+ *   interOpNumThreads, enableMemPattern, enableCpuMemArena, executionMode: a warning alone
+ * The last value of a key counts. Errors: INVALID_ARGUMENT, with the nearest valid one. */
 ESK_API esk_status esk_session_options_set(esk_session_options *options, const char *key,
                                            const char *value, esk_error *error);
 

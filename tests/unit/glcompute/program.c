@@ -388,3 +388,9 @@ Test(program, binaries) {
     snprintf(command, sizeof command, "rm -rf %s", folder);
     cr_assert_eq(system(command), 0);
 }
+
+/* What the option deterministic promises: no kernel adds in an order that is not its own. */
+Test(program, kernels_have_no_atomics) {
+    for (const struct esk_shader *s = esk_shaders; s->name; s++)
+        cr_assert(!strstr(s->text, "atomic"), "%s", s->name);
+}
