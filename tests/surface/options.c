@@ -6,9 +6,9 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 static void drop_session(void *session) {
     esk_session_destroy(session);
@@ -350,52 +350,54 @@ static int files_in(const char *folder, uint64_t *sum) {
     return count;
 }
 
-static void empty(const char *folder) {
-    DIR *list = opendir(folder);
-    char path[400];
-
-    for (struct dirent *entry; list && (entry = readdir(list));)
-        if (entry->d_name[0] != '.') {
-            snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-            unlink(path);
-        }
-    if (list)
-        closedir(list);
-    rmdir(folder);
+static int remove_one(const char *path, const struct stat *facts, int kind, struct FTW *at) {
+    (void)facts, (void)kind, (void)at;
+    return remove(path);
 }
 
-/* programCacheDir: another process (here: env) finds the programs; none: nothing is kept. */
+/* programCacheDir: another process (here: env) finds the programs; none: nothing is kept; without
+ * it: the user's cache. */
 bool programs_are_kept_in_a_folder(struct scene *s) {
-    char root[] = "/tmp/esker-programs-XXXXXX", folder[64], settings[96];
+    char root[] = "/tmp/esker-programs-XXXXXX", folders[2][64], settings[96];
+    const char *before = getenv("XDG_CACHE_HOME");
     struct op_case *made;
-    uint64_t sums[3] = {0};
-    int files[3] = {0};
+    uint64_t sums[4] = {0};
+    int files[4][2] = {{0}};
     bool good = true;
 
     MUST(scene_case(s, "MatMul(float[5,8], float[8,9]!) | Softmax()", &made));
     CHECK(s, mkdtemp(root), "no folder");
-    snprintf(folder, sizeof(folder), "%s/programs", root);
-    for (int i = 0; good && i < 3; i++) {
+    snprintf(folders[0], sizeof(folders[0]), "%s/esker/programs", root);
+    snprintf(folders[1], sizeof(folders[1]), "%s/programs", root);
+    setenv("XDG_CACHE_HOME", root, 1);
+    for (int i = 0; good && i < 4; i++) {
         struct scene own = {.fault = s->fault};
         esk_env *env;
         esk_session *session;
         esk_value *y;
 
-        snprintf(settings, sizeof(settings), "strict=1,programCacheDir=%s", i ? root : "none");
+        snprintf(settings, sizeof(settings), "strict=1%s%s",
+                 i == 3 ? "" : ",programCacheDir=", i == 3 ? "" : i ? root : "none");
         good = scene_env(&own, &env) &&
                scene_session(&own, env, made->model, "GLCompute", settings, &session) &&
                scene_run(&own, session, &y, 1, made->inputs.values[0]);
         scene_finish(&own);
-        files[i] = files_in(folder, &sums[i]);
+        files[i][0] = files_in(folders[0], &(uint64_t){0});
+        files[i][1] = files_in(folders[1], &sums[i]);
     }
-    empty(folder);
-    rmdir(root);
+    if (before)
+        setenv("XDG_CACHE_HOME", before, 1);
+    else
+        unsetenv("XDG_CACHE_HOME");
+    nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS); /* Mesa's cache lies there too */
     MUST(good);
-    if (!files[1])
+    if (!files[3][0] && !files[1][1])
         return scene_skip(s, "the driver gives no programs to keep");
-    CHECK(s, !files[0] && files[1] == 2, "%d files without a folder, %d with one", files[0],
-          files[1]);
-    CHECK(s, files[2] == 2 && sums[2] == sums[1], "programs were written again");
+    CHECK(s, files[1][1] == 2 && files[2][1] == 2 && files[3][0] == 2,
+          "of two programs %d, then %d are in the folder, %d in the user's", files[1][1],
+          files[2][1], files[3][0]);
+    CHECK(s, !files[0][0] && !files[0][1] && !files[2][0], "programs where none were to be");
+    CHECK(s, sums[2] == sums[1], "programs were written again");
     return true;
 }
 
