@@ -121,7 +121,7 @@ static const struct esk_pass passes[] = {
      "out become one node; behind the walk, since axes and shapes decide", NULL},
     {"fuse_products", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "factors of a product's operands go "
      "behind it, for fuse_epilogues; terms of its columns, factors of a convolution's channels "
-     "into it", NULL},
+     "and zeros around its input into it", NULL},
     {"fuse_attention", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "attention spelled out becomes one "
      "node; behind fuse_products and fuse_norms, which bring its scale and softmax to one form",
      NULL},

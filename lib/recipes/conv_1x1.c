@@ -5,7 +5,8 @@
 #include "recipes/lanes.h"
 
 enum {
-    MOST_SHALLOW = 6, /* input vec4s of a shallow product: at 8 it takes longer */
+    MOST_SHALLOW = 6,  /* input vec4s of a shallow product: at 8 it takes longer */
+    LEAST_SHALLOW = 4, /* output vec4s of it: they share the inputs */
     MOST_TURNS = 4096,
     MANY = 25, /* pixels for which tiles of 14 are taken */
     MOST_TILE = 14,
@@ -42,8 +43,8 @@ static double block_of(int64_t oc4, int64_t steps, int64_t nv, int64_t least,
 
 /* The kernel of few input channels takes it. */
 static bool is_shallow(const struct esk_conv_form *f, int64_t pixels) {
-    return f->ic4 > 1 && f->span <= MOST_SHALLOW && pixels >= MANY && f->oc4 >= 8 &&
-           f->oc4 <= MOST_TURNS;
+    return f->ic4 > 1 && f->span <= MOST_SHALLOW && pixels >= MANY &&
+           f->oc4 >= LEAST_SHALLOW && f->oc4 <= MOST_TURNS;
 }
 
 void esk_conv_1x1_form(struct esk_conv_form *f, const struct esk_limits *limits,
