@@ -69,8 +69,9 @@ static bool add_nodes(struct esk_placement *placement, const struct esk_plan *pl
         [ESK_HOME_NONE] = "none",   [ESK_HOME_DEVICE] = "GLCompute", [ESK_HOME_HOST] = "CPU",
         [ESK_HOME_KNOWN] = "known", [ESK_HOME_LATER] = "later"};
     const struct esk_graph *graph = plan->graph;
-    esk_node_placement *list = ESK_ARENA_ARRAY(&placement->arena, esk_node_placement,
-                                               placement->count + count_nodes(graph, false, later));
+    size_t most = placement->count + count_nodes(graph, false, later);
+    esk_node_placement *list =
+        ESK_ARENA_ARRAY(&placement->arena, esk_node_placement, most);
     if (!list)
         return false;
     if (placement->count)

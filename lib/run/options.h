@@ -13,7 +13,8 @@
  * none: of the WebGPU provider, without meaning here, accepted with one warning. */
 #define ESK_OPTION_LIST(X)                                                                  \
     X(DEVICE_ID, "deviceId", INT, "0..255", "0", DEVICE,                                    \
-      "which device of `esker devices`, hardware first; with eglDisplay: any number, a name")                                     \
+      "which device of `esker devices`, hardware first; with eglDisplay: any number, a "    \
+      "name")                                                                               \
     X(POWER, "powerPreference", ENUM, "high-performance|low-power", "high-performance",     \
       DEVICE, "among several GPUs, the one to count first")                                 \
     X(ALLOW_SOFTWARE, "allowSoftware", BOOL, "0,1", "1", DEVICE,                            \

@@ -130,8 +130,9 @@ static const GLubyte *get_string(GLenum name) {
     case GL_VENDOR:
         return (const GLubyte *)"nobody";
     case GL_RENDERER:
-        return (const GLubyte *)(devices.count ? devices.items[device_of(current_display)].renderer
-                                               : "null");
+        return (const GLubyte *)(devices.count
+                                     ? devices.items[device_of(current_display)].renderer
+                                     : "null");
     case GL_VERSION:
         return (const GLubyte *)"OpenGL ES 3.1 null";
     default:
