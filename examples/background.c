@@ -1,7 +1,9 @@
 /* Cuts a person out of a picture: a segmentation model's mask (one float a pixel, 0 to 1)
  * becomes the picture's transparency.
  *
- *   background MODEL.onnx PICTURE.png OUT.png [GLCompute|CPU] */
+ *   background MODEL.onnx PICTURE.png OUT.png [GLCompute|CPU [MEAN DEVIATION]]
+ *
+ * MEAN and DEVIATION: what the model takes colours (0 to 1) less and by; 0 and 1 if not given. */
 #include "picture.h"
 
 #include <stdio.h>
@@ -43,8 +45,14 @@ int main(int argc, char **argv) {
     esk_value *mask = NULL;
     if (argc < 4)
         return fprintf(stderr, "usage: background MODEL.onnx PICTURE.png OUT.png "
-                               "[GLCompute|CPU]\n"),
+                               "[GLCompute|CPU [MEAN DEVIATION]]\n"),
                2;
+
+    float mean[3] = {0, 0, 0}, deviation[3] = {1, 1, 1};
+    for (int c = 0; c < 3 && argc > 6; c++) {
+        mean[c] = strtof(argv[5], NULL);
+        deviation[c] = strtof(argv[6], NULL);
+    }
 
     check(esk_env_create(NULL, &env, &error));
     check(esk_session_options_create(&options, &error));
@@ -57,7 +65,7 @@ int main(int argc, char **argv) {
     const char *wanted = esk_session_output(session, 0)->name;
     if (!input || !picture_read(argv[2], &picture))
         return 1;
-    esk_value *value = picture_to_value(&picture, input, 256, NULL, NULL);
+    esk_value *value = picture_to_value(&picture, input, 256, mean, deviation);
     if (!value)
         return 1;
     check(esk_session_run(session, NULL, &input->name, &value, 1, &wanted, &mask, 1,

@@ -1,5 +1,6 @@
-/* What is in a picture: an ImageNet classifier (SqueezeNet, MobileNet, ResNet …), the
- * five likeliest classes with their labels, a class a line in LABELS.txt.
+/* What is in a picture: a classifier that takes pictures as those of ImageNet do (SqueezeNet,
+ * MobileNet, ResNet, PP-LCNet …), the five likeliest classes with their labels: of LABELS.txt, a
+ * class a line, or those that the model brings along ("character" of its metadata).
  *
  *   classify MODEL.onnx PICTURE.png [LABELS.txt] [GLCompute|CPU] */
 #include "picture.h"
@@ -20,13 +21,19 @@ static void check(esk_status status) {
     }
 }
 
-/* Line `number` of the file, "class N" without one. */
-static const char *label(const char *path, int64_t number) {
+/* Line `number` of the file, or of the text; "class N" without one. */
+static const char *label(const char *path, const char *text, int64_t number) {
     static char line[256];
     FILE *file = path ? fopen(path, "r") : NULL;
     bool found = file;
     for (int64_t i = 0; found && i <= number; i++)
         found = fgets(line, sizeof line, file);
+    for (int64_t i = 0; !path && text && i < number; i++)
+        text = (text = strchr(text, '\n')) ? text + 1 : NULL;
+    if (!path && text && *text) {
+        snprintf(line, sizeof line, "%s", text);
+        found = true;
+    }
     line[strcspn(line, "\r\n")] = 0;
     if (!found)
         snprintf(line, sizeof line, "class %lld", (long long)number);
@@ -83,6 +90,7 @@ int main(int argc, char **argv) {
 
     if (!input || !picture_read(argv[2], &picture))
         return 1;
+    picture_keep_middle(&picture, 224.0 / 256); /* the shorter side is 256, 224 are seen */
     esk_value *value = picture_to_value(&picture, input, 224, mean, deviation);
     picture_finish(&picture);
     if (!value)
@@ -91,6 +99,7 @@ int main(int argc, char **argv) {
     check(esk_session_run(session, NULL, &input->name, &value, 1, &wanted, &scores, 1,
                           &error));
 
+    const char *inside = esk_session_metadata(session, "character");
     int64_t n = esk_value_count(scores);
     float *of = esk_value_dtype(scores) == ESK_FLOAT ? esk_value_data(scores) : NULL;
     if (!of || !n)
@@ -100,7 +109,7 @@ int main(int argc, char **argv) {
         int64_t best = 0;
         for (int64_t i = 1; i < n; i++)
             best = of[i] > of[best] ? i : best;
-        printf("%5.1f %%  %s\n", 100 * (double)of[best], label(labels, best));
+        printf("%5.1f %%  %s\n", 100 * (double)of[best], label(labels, inside, best));
         of[best] = -1;
     }
     esk_value_destroy(scores);

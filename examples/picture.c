@@ -5,6 +5,7 @@
 #include <png.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool picture_read(const char *path, struct picture *picture) {
     png_image png = {.version = PNG_IMAGE_VERSION};
@@ -33,6 +34,17 @@ bool picture_write(const char *path, const struct picture *picture) {
         return true;
     fprintf(stderr, "%s: %s\n", path, png.message);
     return false;
+}
+
+void picture_keep_middle(struct picture *picture, double share) {
+    int shorter = picture->width < picture->height ? picture->width : picture->height;
+    int side = (int)(share * shorter + 0.5), row = picture->width;
+    side = side < 1 ? 1 : side;
+    size_t left = (size_t)(picture->width - side) / 2, top = (size_t)(picture->height - side) / 2;
+    for (size_t y = 0; y < (size_t)side; y++)
+        memmove(picture->rgba + 4 * y * (size_t)side,
+                picture->rgba + 4 * ((top + y) * (size_t)row + left), 4 * (size_t)side);
+    picture->width = picture->height = side;
 }
 
 void picture_finish(struct picture *picture) {

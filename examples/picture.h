@@ -15,6 +15,8 @@ struct picture {
 /* Print what is wrong, and are false then. */
 bool picture_read(const char *path, struct picture *picture);
 bool picture_write(const char *path, const struct picture *picture);
+/* Keeps the square in the middle whose side is `share` of the shorter one. */
+void picture_keep_middle(struct picture *picture, double share);
 void picture_finish(struct picture *picture);
 
 /* The input of a session that takes a picture: [N,3,H,W] or [N,H,W,3] floats, N = 1. Free
