@@ -84,12 +84,12 @@ static void drop_released(void *user, void *data) {
 bool buffers_of_a_callers_context(struct scene *s) {
     enum { TARGET = 0x8892, BINDING = 0x8894, ROWS = 4, COLUMNS = 8, BYTES = 4 * 32 };
     static struct theirs t;
-    static int released;
+    static int released, again;
     const int64_t dims[] = {ROWS, COLUMNS};
     struct op_case *made;
     esk_env *env, *other;
     esk_session *session, *cpu, *plain;
-    esk_value *x, *expected, *in, *out, *none = NULL;
+    esk_value *x, *expected, *in, *out, *none = NULL, *copy;
     esk_binding *binding;
     esk_error error = ESK_ERROR_INIT;
     unsigned buffers[3];
@@ -136,6 +136,12 @@ bool buffers_of_a_callers_context(struct scene *s) {
               strstr(esk_error_message(&error), "eglContext"),
           "without a shared context: %s", esk_error_message(&error));
     esk_error_clear(&error);
+    /* let go of once, by its value, and still the caller's */
+    GOOD(s, esk_value_from_gl_buffer(session, ESK_FLOAT, 2, dims, buffers[1], BYTES,
+                                     drop_released, &again, &copy, &error));
+    CHECK(s, !again, "a buffer was let go of while its value lives");
+    esk_value_destroy(copy);
+    CHECK(s, again == 1, "a buffer was let go of %d times", again);
 
     GOOD(s, esk_binding_create(session, &binding, &error));
     MUST(scene_keep(s, binding, (void (*)(void *))esk_binding_destroy));
