@@ -49,6 +49,7 @@ ESK_API esk_status esk_value_copy_async(esk_session *session, const esk_value *f
 /* ---- Bindings. One thread at a time; the session must outlive them. ---- */
 typedef struct esk_binding esk_binding;
 
+/* Nothing is bound yet. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. */
 ESK_API esk_status esk_binding_create(esk_session *session, esk_binding **binding,
                                       esk_error *error);
 ESK_API void esk_binding_destroy(esk_binding *binding); /* NULL is allowed */
@@ -58,8 +59,9 @@ ESK_API void esk_binding_destroy(esk_binding *binding); /* NULL is allowed */
  * nothing anew. Errors: INVALID_ARGUMENT (name, type, declared shape). */
 ESK_API esk_status esk_binding_input(esk_binding *binding, const char *name, esk_value *value,
                                      esk_error *error);
-/* Binds an output to a value of its shape, which each run fills. It may be an input's value
- * too: then it is written at the end of the run. */
+/* Binds an output to a value of its shape, which each run fills and which stays the caller's. It
+ * may be an input's value too: then it is written at the end of the run. Errors:
+ * INVALID_ARGUMENT (name); a wrong type or shape is one of the run. */
 ESK_API esk_status esk_binding_output(esk_binding *binding, const char *name,
                                       esk_value *value, esk_error *error);
 /* The runs make the value of an output, on the host or the device: its shape need not be

@@ -13,6 +13,7 @@ extern "C" {
 /* A switch that any number of runs watch. Thread-safe. */
 typedef struct esk_terminate esk_terminate;
 
+/* Off. Errors: OUT_OF_MEMORY. */
 ESK_API esk_status esk_terminate_create(esk_terminate **terminate, esk_error *error);
 /* on: each run that watches it fails with CANCELLED, within the commands of one flush
  * (option maxNumPendingDispatches) or one operator on the CPU; runs that start while it is
@@ -25,7 +26,8 @@ ESK_API void esk_terminate_destroy(esk_terminate *terminate);
 /* ---- Options of one run; everything is borrowed until the run has ended. ---- */
 typedef struct esk_run_options {
     size_t struct_size;       /* sizeof(esk_run_options) */
-    const char *tag;          /* names the run in errors, logs and traces; may be NULL */
+    const char *tag;          /* names the run: "run 'TAG': " in front of its errors and log
+                                 lines, "run_tag" in traces; may be NULL */
     esk_terminate *terminate; /* may be NULL */
     int gpu_graph_id;         /* of a session with enableGraphCapture: which of its graphs
                                  is recorded by the first run with this id and replayed by

@@ -12,6 +12,7 @@ extern "C" {
 /* ---- Options. One thread at a time; may be destroyed once the session exists. ---- */
 typedef struct esk_session_options esk_session_options;
 
+/* Defaults everywhere. Errors: OUT_OF_MEMORY. */
 ESK_API esk_status esk_session_options_create(esk_session_options **options,
                                               esk_error *error);
 ESK_API void esk_session_options_destroy(esk_session_options *options);
@@ -41,8 +42,9 @@ ESK_API esk_status esk_session_options_set(esk_session_options *options, const c
                                            const char *value, esk_error *error);
 
 /* Fixes a free dimension by its name in the model, or by its denotation ("DATA_BATCH"), in all
- * inputs that have it: esk_session_input shows the size. size ≥ 0. What no input has, a size that contradicts the model's, or two that contradict each other
- * are errors of session creation, which name both. */
+ * inputs that have it: esk_session_input shows the size. Errors: INVALID_ARGUMENT for a size
+ * below 0. What no input has, a size that contradicts the model's, or two that contradict each
+ * other are errors of session creation, which name both. */
 ESK_API esk_status esk_session_options_override_dim(esk_session_options *options,
                                                     const char *name, int64_t size,
                                                     esk_error *error);
@@ -128,6 +130,7 @@ typedef struct esk_node_placement {
                            the rank), or "NHWC", channels innermost in fours; "" elsewhere */
 } esk_node_placement;
 
+/* A copy that outlives the session; read-only, so any thread may look at it. */
 typedef struct esk_placement esk_placement;
 
 /* The placement of the newest plan. Errors: NOT_FOUND when nothing was planned yet (free
@@ -139,12 +142,14 @@ ESK_API const esk_node_placement *esk_placement_get(const esk_placement *placeme
                                                     size_t index);
 ESK_API void esk_placement_destroy(esk_placement *placement);
 
-/* Plans for inputs of these shapes without running; free dimensions that are left take
- * `fallback_size`. Inputs whose bytes planning needs are taken as zeros. */
+/* Plans for inputs of the declared shapes without running; free dimensions take
+ * `fallback_size` (≥ 0). Inputs whose bytes planning needs are taken as zeros. Thread-safe, as a
+ * run. Errors: those of esk_session_run. */
 ESK_API esk_status esk_session_plan(esk_session *session, int64_t fallback_size,
                                     esk_error *error);
 
-/* Counts since the session's device was opened, and of the newest plan. */
+/* Counts since the session's device was opened (of all its sessions), and of the session's newest
+ * plan. */
 typedef struct esk_session_stats {
     size_t struct_size;     /* set by the caller */
     uint64_t plans, binds;  /* plans in the cache; binds done */
@@ -170,8 +175,9 @@ typedef struct esk_session_stats {
 ESK_API esk_status esk_session_get_stats(esk_session *session, esk_session_stats *stats,
                                          esk_error *error);
 
-/* Text of the newest plan: what is "graph", "plan", "commands", "limits", "tuning" or
- * "source:N" (the shader of command N). Free it with esk_text_free. */
+/* Text of the newest plan: what is "graph", "plan", "kernels", "commands", "limits", "tuning" or
+ * "source:N" (the shader of command N). Free it with esk_text_free. Errors: NOT_FOUND when
+ * nothing was planned yet, INVALID_ARGUMENT for another word, or one that needs a device. */
 ESK_API esk_status esk_session_dump(esk_session *session, const char *what, char **text,
                                     esk_error *error);
 ESK_API void esk_text_free(char *text);
