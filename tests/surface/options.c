@@ -522,6 +522,7 @@ bool overrides_of_free_dimensions(struct scene *s) {
                       ESK_INVALID_ARGUMENT &&
                   strstr(esk_error_message(&error), "-3"),
               "a size below 0: %s", esk_error_message(&error));
+        esk_error_clear(&error);
         esk_session_options_append_provider(options, "CPU", NULL, NULL, 0, NULL);
         GOOD(s, (rows[i].first_denotes ? esk_session_options_override_denotation
                                        : esk_session_options_override_dim)(
