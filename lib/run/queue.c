@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 struct esk_queue {
@@ -12,7 +13,7 @@ struct esk_queue {
     pthread_cond_t more;
     struct esk_job *first, **last;
     pthread_t thread;
-    pid_t pid; /* whose thread it is */
+    _Atomic pid_t pid; /* whose thread it is; 0: there is none. Also looked at without the lock */
     bool started, ending;
     void (*after)(void *user); /* set when a job itself ended the queue */
     void *user;
@@ -69,11 +70,13 @@ static void finish(struct esk_queue *queue) {
 /* In a forked child: a queue without a thread. A condition that a thread waits for, which is
  * no more, can be neither used nor destroyed. */
 static void take_over(struct esk_queue *queue) {
-    if (!queue->started || queue->pid == getpid())
+    pid_t pid = atomic_load(&queue->pid);
+    if (!pid || pid == getpid())
         return;
     pthread_mutex_init(&queue->lock, NULL);
     pthread_cond_init(&queue->more, NULL);
     queue->started = false;
+    atomic_store(&queue->pid, 0);
     drop_all(queue);
 }
 
@@ -111,7 +114,7 @@ esk_status esk_queue_push(struct esk_queue *queue, struct esk_job *job, esk_erro
     if (queue->ending)
         status = esk_fail(error, ESK_CANCELLED, "the session is being destroyed");
     else if (!queue->started) {
-        queue->pid = getpid();
+        atomic_store(&queue->pid, getpid());
         queue->started = !pthread_create(&queue->thread, NULL, work, queue);
         if (!queue->started)
             status = esk_fail(error, ESK_INTERNAL, "a thread for the queue cannot be made");
