@@ -37,18 +37,6 @@ vec4 window(int i) {
 #include "lib/fetch.glsl"
 #include "lib/conv_put.glsl"
 
-// Written out, because some compilers do not unroll loops as long as these.
-#if TILE == 1
-#define PIXELS(F) F(0)
-#else
-#define PIXELS_4(F, t) F(t) F(t + 1) F(t + 2) F(t + 3)
-#if TILE == 4
-#define PIXELS(F) PIXELS_4(F, 0)
-#else
-#define PIXELS(F) PIXELS_4(F, 0) PIXELS_4(F, 4) PIXELS_4(F, 8) F(12) F(13)
-#endif
-#endif
-
 void main() {
     int lane = LANE, lo = LO;
 #ifdef GROUPED
@@ -61,11 +49,10 @@ void main() {
 #endif
     int first = (GROUP.y * ACROSS + LANE_ACROSS) * TILE;
     int pixels = p_pixels, ic4 = p_ic4, oc4 = p_oc4;
-    if (first >= pixels)
-        return;
     int pixel[TILE];
 #ifdef STRIDED
-    int row = first / p_ow, x = first - row * p_ow, n = row / p_oh, y = row - n * p_oh;
+    int begin = min(first, pixels - 1), row = begin / p_ow, x = begin - row * p_ow;
+    int n = row / p_oh, y = row - n * p_oh;
     for (int t = 0; t < TILE; t++) {
         pixel[t] = ((n * p_h + y * p_sy) * p_w + x * p_sx) * PITCH + from;
         x += first + t + 1 < pixels ? 1 : 0;
@@ -89,14 +76,14 @@ void main() {
         for (int t = 0; t < TILE; t++)
             sum[t * NV + j] = bias;
     }
-    int at = GROUP.x * p_span * (4 * NV) * lo + lane, next = NV * lo;
+    int at = GROUP.x * p_span * (4 * NV) * lo + lane - oc, next = NV * lo;
 #if SIGNAL == 3
     int offset = 0, line = p_line, lines = p_lines, in_line = 0, of_lines = 0;
 #endif
     for (int c = 0; c < steps; c += DEPTH) {
-        vec4 a[DEPTH * TILE];
-#define LOAD_PIXEL(t) a[t] = INPUT(pixel[t], c);
-        PIXELS(LOAD_PIXEL)
+        vec4 a[TILE];
+        for (int t = 0; t < TILE; t++)
+            a[t] = INPUT(pixel[t], c);
 #ifdef SCALED
         vec4 factors = LOAD_S(c);
         for (int t = 0; t < TILE; t++)
@@ -104,49 +91,30 @@ void main() {
 #endif
 #if DEPTH > 1
         int c1 = c + 1 < ic4 ? c + 1 : NOWHERE; // behind an odd end: zeros
-#define LOAD_NEXT(t) a[TILE + t] = FETCH(pixel[t] + c1);
-        PIXELS(LOAD_NEXT)
+        vec4 a1[TILE];
+        for (int t = 0; t < TILE; t++)
+            a1[t] = FETCH(pixel[t] + c1);
 #ifdef SCALED
         factors = LOADZ_S(c1 >= 0, c1);
         for (int t = 0; t < TILE; t++)
-            a[TILE + t] *= factors;
+            a1[t] *= factors;
 #endif
 #endif
-        // a vec4 of channels after the other: its weights stay in registers (gemm.glsl)
-#define ADD(s, v, b0, b1, b2, b3) s += v.x * b0, s += v.y * b1, s += v.z * b2, s += v.w * b3;
-#define WEIGHTS_4(j)                            \
-    int w = at + (j) * lo;                      \
-    vec4 b0 = LOAD_W(w), b1 = LOAD_W(w + next); \
-    w += 2 * next;                              \
-    vec4 b2 = LOAD_W(w), b3 = LOAD_W(w + next);
+        // A vec4 of channels after the other: its weights stay in registers (gemm.glsl). Arrays
+        // as long as the loops and indexed by their counters make Mesa unroll these.
+        for (int j = 0; j < NV; j++) {
+            vec4 b[4 * DEPTH];
+            for (int k = 0; k < 4 * DEPTH; k++)
+                b[k] = LOAD_W(at + column[j] + k * next);
+            for (int t = 0; t < TILE; t++) {
+#define ADD(s, v, k) (v.w * b[k + 3] + (v.z * b[k + 2] + (v.y * b[k + 1] + (v.x * b[k] + s))))
+                vec4 s = ADD(sum[t * NV + j], a[t], 0);
 #if DEPTH > 1
-#define WEIGHTS(j)                              \
-    WEIGHTS_4(j)                                \
-    w += 2 * next;                              \
-    vec4 b4 = LOAD_W(w), b5 = LOAD_W(w + next); \
-    w += 2 * next;                              \
-    vec4 b6 = LOAD_W(w), b7 = LOAD_W(w + next);
-#define TERMS(t, j)                                 \
-    ADD(sum[(t) * NV + j], a[t], b0, b1, b2, b3)    \
-    ADD(sum[(t) * NV + j], a[TILE + t], b4, b5, b6, b7)
-#else
-#define WEIGHTS(j) WEIGHTS_4(j)
-#define TERMS(t, j) ADD(sum[(t) * NV + j], a[t], b0, b1, b2, b3)
+                s = ADD(s, a1[t], 4);
 #endif
-#define TERMS_0(t) TERMS(t, 0)
-#define TERMS_1(t) TERMS(t, 1)
-#define TERMS_2(t) TERMS(t, 2)
-#define TERMS_3(t) TERMS(t, 3)
-        { WEIGHTS(0) PIXELS(TERMS_0) }
-#if NV > 1
-        { WEIGHTS(1) PIXELS(TERMS_1) }
-#endif
-#if NV > 2
-        { WEIGHTS(2) PIXELS(TERMS_2) }
-#endif
-#if NV > 3
-        { WEIGHTS(3) PIXELS(TERMS_3) }
-#endif
+                sum[t * NV + j] = s;
+            }
+        }
         at += DEPTH * 4 * next;
 #if SIGNAL == 3
         offset++;

@@ -11,28 +11,20 @@
 #include "lib/fetch.glsl"
 #include "lib/conv_put.glsl"
 
-// Written out, because some compilers do not unroll loops as long as these.
-#define PIXELS_4(F, t) F(t) F(t + 1) F(t + 2) F(t + 3)
-#define PIXELS(F) PIXELS_4(F, 0) PIXELS_4(F, 4) PIXELS_4(F, 8) F(12) F(13)
-
+// Arrays as long as the loops and indexed by their counters make Mesa unroll these.
 void main() {
     int lo = LO, turns = p_turns, block = p_block;
     int o = GROUP.x * (lo * turns) + LANE;
     int first = (GROUP.y * ACROSS + LANE_ACROSS) * TILE;
     int pixels = p_pixels, ic4 = p_ic4, oc4 = p_oc4;
-    if (first >= pixels)
-        return;
-    vec4 a[TILE * DEPTH];
-#define LOAD_PIXEL(t)                                                           \
-    {                                                                           \
-        int from = min(first + (t), pixels - 1) * ic4;                          \
-        for (int c = 0; c < DEPTH; c++)                                         \
-            a[(t) * DEPTH + c] = FETCH(c < ic4 ? from + c : NOWHERE);           \
-    }
-    PIXELS(LOAD_PIXEL)
     int place[TILE];
-    for (int t = 0; t < TILE; t++)
+    vec4 a[TILE][DEPTH];
+    for (int t = 0; t < TILE; t++) {
+        int from = min(first + t, pixels - 1) * ic4;
         place[t] = first + t < pixels ? (first + t) * oc4 : -1;
+        for (int c = 0; c < DEPTH; c++)
+            a[t][c] = FETCH(c < ic4 ? from + c : NOWHERE);
+    }
     for (int i = 0; i < turns; i++) {
         int at = min(o, oc4 - 1);
         vec4 bias = LOAD_W(p_bias + at);
@@ -40,19 +32,15 @@ void main() {
         vec4 b[4 * DEPTH];
         for (int k = 0; k < 4 * DEPTH; k++)
             b[k] = LOAD_W(at + (k << block));
-#define TERMS(t)                                                                \
-    {                                                                           \
-        vec4 v = bias;                                                          \
-        for (int c = 0; c < DEPTH; c++) {                                       \
-            v += a[(t) * DEPTH + c].x * b[4 * c];                               \
-            v += a[(t) * DEPTH + c].y * b[4 * c + 1];                           \
-            v += a[(t) * DEPTH + c].z * b[4 * c + 2];                           \
-            v += a[(t) * DEPTH + c].w * b[4 * c + 3];                           \
-        }                                                                       \
-        if (place[t] >= 0 && o < oc4)                                           \
-            put(place[t] + o, o, v);                                            \
-    }
-        PIXELS(TERMS)
+        for (int t = 0; t < TILE; t++) {
+            vec4 v = bias;
+            for (int c = 0; c < DEPTH; c++)
+                v = a[t][c].w * b[4 * c + 3] +
+                    (a[t][c].z * b[4 * c + 2] +
+                     (a[t][c].y * b[4 * c + 1] + (a[t][c].x * b[4 * c] + v)));
+            if (place[t] >= 0 && o < oc4)
+                put(place[t] + o, o, v);
+        }
         o += lo;
     }
 }

@@ -21,6 +21,7 @@ struct shape {
 enum {
     MOST = 32,         /* turns of a loop that Mesa unrolls */
     MOST_CODE = 11000, /* machine instructions that llvmpipe compiles in about 0.3 s */
+    FOR_ONE = 250,     /* so many less are worth a cycle of an output vec4 */
 };
 
 /* [N, H, W, C] in memory, walked as [N, C, H, W]. */
@@ -53,8 +54,8 @@ static struct input input_of(const struct esk_ctx *c) {
     return (struct input){esk_in_id(c, 0), 1};
 }
 
-/* Of an output vec4, in cycles of llvmpipe as in gemm.c; sums that a loop carries take 10
- * a turn here. 0: the kernel is not to be had so. */
+/* Of an output vec4, in cycles of llvmpipe as in gemm.c, and what compiling weighs beside
+ * them; sums that a loop carries take 10 a turn here. 0: the kernel is not to be had so. */
 static double cost_of(const struct esk_window *w, const struct shape *s, int64_t ic,
                       bool software) {
     int64_t kw = w->kernel[2], kh = w->kernel[1];
@@ -67,10 +68,10 @@ static double cost_of(const struct esk_window *w, const struct shape *s, int64_t
     double code = loads * 47 + weights * 47 + taps * outputs * 11 + outputs * 75;
     if (software && code > MOST_CODE)
         return 0;
-    double each = loads * one + taps * outputs * 2.7;
+    double each = loads * one + taps * outputs * 2.7, price = software ? code / FOR_ONE : 0;
     if (s->whole)
-        return (each + weights * 11 / 8 + 60) / outputs + 45;
-    return steps * (each + weights * 11 + 20) / outputs + 10 * steps + 45;
+        return (each + weights * 11 / 8 + 60) / outputs + 45 + price;
+    return steps * (each + weights * 11 + 20) / outputs + 10 * steps + 45 + price;
 }
 
 /* The shape of least cost. It does not follow sizes: another size compiles nothing.
