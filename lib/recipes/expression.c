@@ -15,10 +15,14 @@ static const char *const scalar_names[ESK_SCALARS] = {
 
 void esk_scalars_start(struct esk_scalars *scalars, const struct esk_kernel *k) {
     uint32_t used = 0;
-    for (uint32_t i = 0; i < k->n_params; i++)
-        for (uint32_t j = used; j < ESK_SCALARS; j++)
-            if (k->params[i].name == scalar_names[j])
-                used = j + 1;
+    for (uint32_t i = 0; i < k->n_params; i++) {
+        const char *name = k->params[i].name;
+        if (!name || name[0] != 'e' || !isdigit((unsigned char)name[1]))
+            continue;
+        uint32_t j = (uint32_t)(name[1] - '0') * 8 + (uint32_t)(name[2] - '0');
+        if (j >= used && j < ESK_SCALARS && name == scalar_names[j])
+            used = j + 1;
+    }
     scalars->first = scalars->count = used;
 }
 
