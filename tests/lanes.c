@@ -16,9 +16,10 @@
 
 enum { MOST_BYTES = 64 << 20, RUNS = 3, PATIENCE_MS = 60000 };
 
+static const char conv[] = "Conv(float[1,16,64,64], float[32,16,3,3]!, float[32]!) | Relu() | "
+                           "Conv(float[8,32,1,1]!) | MaxPool() kernel_shape=2,2";
 static const char *const cases[] = {
-    "Conv(float[1,16,64,64], float[32,16,3,3]!, float[32]!) | Relu() | "
-    "Conv(float[8,32,1,1]!) | MaxPool() kernel_shape=2,2",
+    conv,
     "MatMul(float[160,256], float[256,320]!) | Softmax() axis=1",
     "Conv(float[1,64,48,48], float[64,1,3,3]!) group=64 pads=1,1,1,1 | HardSwish()",
     "ReduceMean(float[64,300,40], int64[1]!=2) | Sigmoid()",
@@ -185,23 +186,23 @@ static bool pieces_are_the_pools(struct scene *s) {
            cases_by_lanes(s, "strict=1,threads=lanes,readPath=ssbo,maxGroups=3");
 }
 
-/* Lanes in a process that has threads: the environment stays, and so does the pool. */
-static void *sleep_long(void *user) {
-    (void)user;
-    pause();
-    return NULL;
-}
-
-static bool opened(struct scene *s, const char *settings, esk_session **session,
-                   esk_value **x) {
+static bool opened(struct scene *s, const char *text, const char *settings,
+                   esk_session **session, esk_value **x) {
     struct op_case *made;
     esk_env *env;
 
     MUST(scene_env(s, &env));
-    MUST(scene_case(s, cases[0], &made));
+    MUST(scene_case(s, text, &made));
     MUST(scene_session(s, env, made->model, "GLCompute", settings, session));
     *x = made->inputs.values[0];
     return true;
+}
+
+/* In a process that has threads the environment stays, and so does the pool. */
+static void *sleep_long(void *user) {
+    (void)user;
+    pause();
+    return NULL;
 }
 
 static bool threads_keep_the_pool(struct scene *s) {
@@ -212,7 +213,7 @@ static bool threads_keep_the_pool(struct scene *s) {
 
     CHECK(s, !pthread_create(&thread, NULL, sleep_long, NULL), "no thread");
     pthread_detach(thread);
-    MUST(opened(s, "threads=lanes", &session, &x));
+    MUST(opened(s, cases[0], "threads=lanes", &session, &x));
     MUST(scene_run(s, session, &y, 1, x));
     MUST(scene_stats(s, session, &stats));
     CHECK(s, stats.dispatches && !stats.inline_dispatches, "%llu dispatches of %llu inline",
@@ -247,7 +248,7 @@ static bool steady_and_profiled(struct scene *s) {
     esk_session *session;
     esk_value *x, *y;
 
-    MUST(opened(s, "strict=1,threads=lanes", &session, &x));
+    MUST(opened(s, cases[0], "strict=1,threads=lanes", &session, &x));
     MUST(both_lanes(s, session, x));
     MUST(scene_stats(s, session, &before));
     for (int i = 0; i < 200; i++)
@@ -269,7 +270,7 @@ static bool envs_come_and_go(struct scene *s) {
         esk_session *session;
         esk_value *x;
 
-        MUST(opened(s, "strict=1,threads=lanes", &session, &x));
+        MUST(opened(s, cases[0], "strict=1,threads=lanes", &session, &x));
         if (i % 2)
             MUST(both_lanes(s, session, x));
         scene_finish(s);
@@ -282,7 +283,7 @@ static bool a_forked_child_cannot_use_them(struct scene *s) {
     esk_value *x, *y;
     int status;
 
-    MUST(opened(s, "strict=1,threads=lanes", &session, &x));
+    MUST(opened(s, cases[0], "strict=1,threads=lanes", &session, &x));
     MUST(both_lanes(s, session, x));
     pid_t pid = fork();
     if (!pid) {

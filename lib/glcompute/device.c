@@ -543,6 +543,7 @@ const struct esk_provider esk_glcompute_provider = {
     .counters = gl_counters,
     .prepare = esk_gl_prepare,
     .unprepare = esk_gl_unprepare,
+    .settle = esk_gl_settle,
     .lease = esk_gl_lease,
     .release = esk_gl_release,
     .bind = esk_gl_bind,

@@ -67,6 +67,7 @@ void esk_gl_screen_restore(struct esk_gl_screen *screen,
 esk_status esk_gl_prepare(struct esk_device *device, const struct esk_plan *plan,
                           struct esk_prepared **prepared, esk_error *error);
 void esk_gl_unprepare(struct esk_prepared *prepared);
+void esk_gl_settle(struct esk_prepared *prepared);
 esk_status esk_gl_lease(struct esk_prepared *prepared, struct esk_lease **lease,
                         esk_error *error);
 void esk_gl_release(struct esk_lease *lease);

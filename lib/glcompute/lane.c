@@ -52,6 +52,7 @@ struct esk_gl_lane {
     pthread_cond_t idle;         /* whoever waits for it */
     struct esk_gl_part *queue, *busy;
     int64_t rest_until; /* ns */
+    uint32_t hurry;     /* callers that wait for programs: no rests */
     bool quit, settled, inside;
     struct {
         struct esk_gl_part *part; /* NULL: no stage */
@@ -73,7 +74,7 @@ static int64_t now_ns(void) {
 /* ---- programs ---- */
 
 struct esk_gl_part *esk_gl_lane_prepare(struct esk_gl_lane *lane,
-                                        const struct esk_gl_record *record) {
+                                        const struct esk_gl_record *record, bool fresh) {
     struct esk_gl_part *part = esk_calloc(1, sizeof *part);
     if (!part)
         return NULL;
@@ -97,11 +98,26 @@ struct esk_gl_part *esk_gl_lane_prepare(struct esk_gl_lane *lane,
         at = &(*at)->next;
     *at = part;
     part->begun = now_ns();
-    int64_t settled = part->begun + SETTLE_MS * MS;
+    int64_t settled = part->begun + (fresh ? SETTLE_MS * MS : 0);
     lane->rest_until = lane->rest_until > settled ? lane->rest_until : settled;
     pthread_cond_signal(&lane->called);
     pthread_mutex_unlock(&lane->lock);
     return part;
+}
+
+void esk_gl_lane_settle(struct esk_gl_lane *lane, struct esk_gl_part *part) {
+    pthread_mutex_lock(&lane->lock);
+    lane->hurry++;
+    for (;;) {
+        struct esk_gl_part *at = lane->queue;
+        while (at && at != part)
+            at = at->next;
+        if (!at && lane->busy != part)
+            break;
+        pthread_cond_wait(&lane->idle, &lane->lock);
+    }
+    lane->hurry--;
+    pthread_mutex_unlock(&lane->lock);
 }
 
 void esk_gl_lane_unprepare(struct esk_gl_lane *lane, struct esk_gl_part *part) {
@@ -159,7 +175,7 @@ static void compile(struct esk_gl_lane *lane) {
     esk_gl_status(&lane->gl, "compiling", NULL);
     pthread_mutex_lock(&lane->lock);
     lane->busy = NULL;
-    if (end - start > SLOW_MS * MS)
+    if (end - start > SLOW_MS * MS && !lane->hurry)
         lane->rest_until = end + REST * (end - start);
     if (lane->queue == part && (!good || atomic_load(&part->ready)))
         lane->queue = part->next;

@@ -24,9 +24,11 @@ esk_status esk_gl_lane_open(struct esk_egl *egl, struct esk_gl_memory *memory,
 void esk_gl_lane_close(struct esk_gl_lane *lane);
 
 /* Begins to compile a record's programs for the lane, which borrows the record until
- * unprepare. NULL: no memory for that, and runs do without the lane. */
+ * unprepare. `fresh`: the screen has just compiled some of them. NULL: no memory for that, and runs do without the lane. */
 struct esk_gl_part *esk_gl_lane_prepare(struct esk_gl_lane *lane,
-                                        const struct esk_gl_record *record);
+                                        const struct esk_gl_record *record, bool fresh);
+/* Waits until the lane has the programs, or leaves the part alone. Without any lock. */
+void esk_gl_lane_settle(struct esk_gl_lane *lane, struct esk_gl_part *part);
 void esk_gl_lane_unprepare(struct esk_gl_lane *lane, struct esk_gl_part *part);
 
 /* Calls the lane to a stage, early: it wakes up and waits for what esk_gl_replay gives out.

@@ -97,6 +97,7 @@ static esk_status prepare_current(struct esk_prepared *p, esk_error *error) {
     esk_free(places);
     ESK_TRY(status);
     screen->counters.recorded += p->record.n_commands;
+    uint64_t programs = screen->counters.programs;
     ESK_TRY(prepare_programs(p, error));
     for (uint32_t i = 0; i < p->record.n_slots; i++) { /* views of what stays */
         const struct esk_gl_slot *slot = &p->record.slots[i];
@@ -112,7 +113,8 @@ static esk_status prepare_current(struct esk_prepared *p, esk_error *error) {
     if (p->record.n_commands && !p->record.n_late)
         ESK_TRY(make_params(p, GL_STATIC_DRAW, &p->params, error));
     if (p->cost.by_lanes && p->record.n_commands)
-        p->part = esk_gl_lane_prepare(screen->lane, &p->record);
+        p->part = esk_gl_lane_prepare(screen->lane, &p->record,
+                                      screen->counters.programs > programs);
     return ESK_OK;
 }
 
@@ -196,6 +198,11 @@ void esk_gl_unprepare(struct esk_prepared *p) {
     destroy_prepared(p);
     esk_gl_screen_restore(screen, &saved);
     pthread_mutex_unlock(&screen->lock);
+}
+
+void esk_gl_settle(struct esk_prepared *p) {
+    if (p->part)
+        esk_gl_lane_settle(p->screen->lane, p->part);
 }
 
 /* Activation slabs that the cache has; true if nothing is left for GL to do. */

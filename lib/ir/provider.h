@@ -124,6 +124,9 @@ struct esk_provider {
     esk_status (*prepare)(struct esk_device *device, const struct esk_plan *plan,
                           struct esk_prepared **prepared, esk_error *error);
     void (*unprepare)(struct esk_prepared *prepared);
+    /* Waits for what prepare left to be done behind the first runs, so that times are those
+     * of later ones. May be NULL: nothing is. */
+    void (*settle)(struct esk_prepared *prepared);
 
     /* A run holds one lease; leases are pooled, so a steady run allocates nothing. */
     esk_status (*lease)(struct esk_prepared *prepared, struct esk_lease **lease,

@@ -85,6 +85,8 @@ static esk_status ready(struct trial *t, uint32_t count, esk_error *error) {
     }
     t->plan->n_commands = t->plan->stages[0].n_commands = count;
     ESK_TRY(t->provider->prepare(t->device, t->plan, &t->prepared, error));
+    if (t->provider->settle)
+        t->provider->settle(t->prepared);
     return t->provider->lease(t->prepared, &t->lease, error);
 }
 

@@ -29,6 +29,8 @@ static bool measure(void *user, const struct esk_plan *plan, double *us) {
     struct esk_lease *lease = NULL;
     esk_error error = ESK_ERROR_INIT;
     esk_status status = provider->prepare(t->device, plan, &prepared, &error);
+    if (status == ESK_OK && provider->settle)
+        provider->settle(prepared);
     if (status == ESK_OK)
         status = provider->lease(prepared, &lease, &error);
     double least = 0;

@@ -42,6 +42,10 @@ esk_status driver_run(esk_session *session, struct op_case *made, esk_value *x, 
               esk_status_name(code), word, gives_text);                           \
     } while (0)
 
+/* lanes.c */
+bool a_lanes_error_is_the_runs(struct scene *s);
+bool lanes_of_several_threads(struct scene *s);
+
 /* options.c */
 bool device_ids_count_hardware_first(struct scene *s);
 bool power_preference_counts_one_first(struct scene *s);

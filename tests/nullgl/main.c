@@ -500,6 +500,8 @@ static const struct table_test tests[] = {
     ROW(a_reset_while_waiting),
     ROW(nothing_can_be_mapped),
     ROW(nothing_is_left),
+    ROW(a_lanes_error_is_the_runs),
+    ROW(lanes_of_several_threads),
     ROW(threads_times_sessions),
     ROW(sessions_come_and_go),
 #undef ROW

@@ -21,11 +21,14 @@ enum { BUFFERS = 4096, TARGETS = 16 };
 
 static int displays[NULLGL_DEVICES]; /* their addresses, and their devices', count alone */
 
+static int surfaceless;
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct buffer {
     unsigned char *data;
     GLsizeiptr size;
     int used, mapped;
+    int pinned; /* the data is another's */
 } buffers[BUFFERS];
 static GLuint names;
 static struct nullgl_faults faults;
@@ -34,6 +37,7 @@ static struct nullgl_seen seen;
 static struct nullgl_live live; /* but for buffers, which are counted when asked */
 static _Thread_local void *current, *current_display, *current_draw, *current_read;
 static _Thread_local GLenum error;
+static _Thread_local GLuint block; /* storage block 0 */
 static _Thread_local int egl_error = 0x3000; /* EGL_SUCCESS */
 static _Thread_local struct {
     GLenum target;
@@ -141,6 +145,7 @@ static const GLubyte *get_string(GLenum name) {
 }
 
 static const char *const extensions[] = {"GL_KHR_robustness", "GL_EXT_texture_buffer",
+                                         "GL_EXT_buffer_storage",
                                          "GL_KHR_debug"};
 enum { EXTENSIONS = sizeof extensions / sizeof *extensions };
 
@@ -227,7 +232,8 @@ static void delete_buffers(GLsizei n, const GLuint *ids) {
     pthread_mutex_lock(&lock);
     for (GLsizei i = 0; i < n; i++)
         if (ids[i] && ids[i] < BUFFERS) {
-            free(buffers[ids[i]].data);
+            if (!buffers[ids[i]].pinned)
+                free(buffers[ids[i]].data);
             buffers[ids[i]] = (struct buffer){0};
         }
     pthread_mutex_unlock(&lock);
@@ -261,11 +267,28 @@ static void buffer_data(GLenum target, GLsizeiptr size, const void *data, GLenum
         error = GL_OUT_OF_MEMORY;
         return;
     }
+    if (target == 0x9160) { /* GL_EXTERNAL_VIRTUAL_MEMORY_BUFFER_AMD */
+        b->data = (unsigned char *)(uintptr_t)data;
+        b->size = size;
+        b->pinned = 1;
+        return;
+    }
     free(b->data);
     b->data = calloc(1, (size_t)size + 1);
     b->size = size;
     if (data)
         memcpy(b->data, data, (size_t)size);
+}
+
+static void buffer_storage(GLenum target, GLsizeiptr size, const void *data,
+                           GLbitfield flags) {
+    (void)flags;
+    buffer_data(target, size, data, 0);
+}
+
+static void bind_base(GLenum target, GLuint index, GLuint name) {
+    if (target == GL_SHADER_STORAGE_BUFFER && !index)
+        block = name;
 }
 
 static void buffer_sub_data(GLenum target, GLintptr offset, GLsizeiptr size,
@@ -280,13 +303,13 @@ static void copy_buffer(GLenum from, GLenum to, GLintptr read, GLintptr write,
 }
 
 static void *map(GLenum target, GLintptr offset, GLsizeiptr size, GLbitfield access) {
-    (void)size, (void)access;
+    (void)size;
     if (now().no_map) {
         error = GL_INVALID_OPERATION;
         return NULL;
     }
     count(&seen.maps, 1);
-    at(target)->mapped = 1;
+    at(target)->mapped = !(access & 0x40); /* but for good: GL_MAP_PERSISTENT_BIT_EXT */
     return at(target)->data + offset;
 }
 
@@ -336,8 +359,11 @@ static void dispatch(GLuint x, GLuint y, GLuint z) {
     (void)x, (void)y, (void)z;
     pthread_mutex_lock(&lock);
     seen.dispatches[device_of(current_display)]++;
-    if (faults.bad_dispatch)
+    if (faults.bad_dispatch || (faults.lane_error && current_display == &surfaceless))
         error = GL_INVALID_OPERATION;
+    struct buffer *b = &buffers[block];
+    for (uint32_t i = 0; b->pinned && b->size < 128 && i < 8; i++)
+        ((uint32_t *)(void *)b->data)[i] = i * 0x9E3779B9u + 1;
     if (faults.lose_after && !--faults.lose_after)
         faults.lost = 1;
     struct nullgl_faults f = faults;
@@ -419,6 +445,8 @@ static proc find(const char *name) {
         {"glDeleteTextures", (proc)delete_textures},
         {"glBufferData", (proc)buffer_data},
         {"glBufferSubData", (proc)buffer_sub_data},
+        {"glBufferStorageEXT", (proc)buffer_storage},
+        {"glBindBufferBase", (proc)bind_base},
         {"glCopyBufferSubData", (proc)copy_buffer},
         {"glMapBufferRange", (proc)map},
         {"glUnmapBuffer", (proc)unmap},
@@ -486,7 +514,9 @@ EXPORT const char *eglQueryString(void *display, int name) {
     if (display)
         return "EGL_KHR_surfaceless_context EGL_KHR_no_config_context "
                "EGL_EXT_create_context_robustness";
-    return devices.count ? "EGL_EXT_client_extensions EGL_EXT_device_base "
+    return devices.surfaceless ? "EGL_EXT_client_extensions EGL_EXT_device_base "
+                                 "EGL_EXT_platform_device EGL_MESA_platform_surfaceless"
+           : devices.count ? "EGL_EXT_client_extensions EGL_EXT_device_base "
                            "EGL_EXT_platform_device"
                          : "EGL_EXT_client_extensions";
 }
@@ -512,11 +542,13 @@ static const char *query_device(void *device, int name) {
 
 static void *platform_display(unsigned platform, void *native, const int *attributes) {
     (void)attributes;
+    if (devices.surfaceless && platform == 0x31DD) /* EGL_PLATFORM_SURFACELESS_MESA */
+        return &surfaceless;
     return platform == 0x313F ? native : NULL; /* EGL_PLATFORM_DEVICE_EXT */
 }
 
 static unsigned query_display(void *display, int name, intptr_t *value) {
-    *value = name == 0x322C && devices.count ? (intptr_t)display : 0; /* EGL_DEVICE_EXT */
+    *value = name == 0x322C && devices.count && display != &surfaceless ? (intptr_t)display : 0; /* EGL_DEVICE_EXT */
     return 1;
 }
 

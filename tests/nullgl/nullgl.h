@@ -13,6 +13,7 @@ struct nullgl_faults {
     int lost;         /* it is reset */
     int hang;         /* fences are never signalled */
     int no_map;       /* nothing can be mapped */
+    int lane_error;   /* each dispatch on the surfaceless display is GL_INVALID_OPERATION */
     int bad_dispatch; /* each dispatch is GL_INVALID_OPERATION */
     int no_display;   /* no display can be initialised */
     int no_robust;    /* no robust context is made, though the extension is there */
@@ -31,6 +32,8 @@ struct nullgl_device {
 struct nullgl_devices {
     struct nullgl_device items[NULLGL_DEVICES];
     int count;
+    int surfaceless; /* one more display: dispatches there write what lib/proof.glsl does to
+                        a small pinned buffer */
 };
 
 /* Objects that were made and not deleted. */
