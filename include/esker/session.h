@@ -154,7 +154,7 @@ typedef struct esk_session_stats {
     size_t struct_size;     /* set by the caller */
     uint64_t plans, binds;  /* plans in the cache; binds done */
     uint64_t programs;      /* compiled on the device */
-    uint64_t dispatches;    /* issued on the device */
+    uint64_t dispatches;    /* issued on the device; shared by two lanes, a command is one */
     uint64_t commands_recorded;
     uint64_t buffers_created, buffers_destroyed;
     uint64_t device_bytes, device_peak_bytes; /* live now, and most so far */
@@ -163,7 +163,8 @@ typedef struct esk_session_stats {
     uint32_t nodes, device_nodes, host_nodes, known_nodes, fallbacks, stages, commands;
     uint64_t activation_peak, activation_lower_bound; /* bytes: allocated; most alive at once */
     uint32_t barriers; /* commands that wait for what earlier ones wrote */
-    uint64_t inline_dispatches; /* of `dispatches`: computed by the calling thread */
+    uint64_t inline_dispatches; /* of `dispatches`: computed by the calling thread; by
+                                 two lanes: its share */
     uint64_t uploads, readbacks; /* transfers between host and device */
     uint64_t cached_buffers, cached_bytes; /* of the live ones: free, for the next run */
     uint64_t cache_hits; /* buffers that a run found in a cache */

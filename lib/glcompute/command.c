@@ -154,18 +154,23 @@ struct recording {
     struct where where[ESK_KERNEL_OPERANDS];
     struct esk_range ranges[ESK_KERNEL_OPERANDS];
     struct esk_pieces pieces;
+    bool shared; /* cut for lanes only */
     uint32_t *words;
 };
 
-/* Lowers `most` so that lanes share the command. */
-static void part_for_lanes(const struct recorder *r, const struct esk_kernel *k,
+/* Lowers `most` so that lanes share the command; whether nothing else cuts it. */
+static bool part_for_lanes(const struct recorder *r, const struct esk_kernel *k,
                            uint64_t *most) {
     int a = 0;
     uint32_t parts = r->lanes > 1 ? esk_gl_cost_parts(k, r->lanes, &a) : 1;
+    bool whole = true;
+    for (int i = 0; i < 3; i++)
+        whole = whole && k->groups[i] <= most[i];
     if (parts > 1) {
         uint64_t each = (k->groups[a] + parts - 1) / parts;
         most[a] = each < most[a] ? each : most[a];
     }
+    return whole;
 }
 
 static esk_status find_pieces(struct recorder *r, struct recording *c) {
@@ -173,7 +178,7 @@ static esk_status find_pieces(struct recorder *r, struct recording *c) {
     uint64_t most[3];
     for (int a = 0; a < 3; a++)
         most[a] = k->split_axes >> a & 1 ? r->max_groups[a] : r->limits->max_groups[a];
-    part_for_lanes(r, k, most);
+    c->shared = part_for_lanes(r, k, most);
     for (uint32_t i = 0; i < k->n_operands; i++) {
         c->where[i] = find_operand(r, c->source, i);
         c->ranges[i] = (struct esk_range){
@@ -349,6 +354,7 @@ static esk_status add_pieces(struct recorder *r, struct recording *c) {
                 bound = true;
                 ESK_TRY(add_piece(r, k, c->command, c->words, base));
                 c->command.barrier = false;
+                c->command.shared = c->shared;
             }
     return ESK_OK;
 }
@@ -441,6 +447,8 @@ esk_status esk_gl_record_make(struct esk_gl_record *result, const struct esk_pla
             status = add_command(&r, plan->stages[s].first_command + i);
         stage->n_commands = record.n_commands - stage->first_command;
         find_behind(&record.commands[stage->first_command], stage->n_commands);
+        for (uint32_t i = 0; i < stage->n_commands; i++)
+            stage->n_shared += record.commands[stage->first_command + i].shared;
         stage->n_late = record.n_late - stage->first_late;
     }
     if (status == ESK_OK)
@@ -684,6 +692,18 @@ static uint32_t share_all(struct esk_gl *gl, const struct esk_gl_record *record,
     }
     esk_gl_course_wait(replay->course, to);
     return to;
+}
+
+uint64_t esk_gl_record_dispatches(const struct esk_gl_record *record, uint32_t stage,
+                                  uint64_t issued) {
+    const struct esk_gl_stage *s = &record->stages[stage];
+    uint64_t shared = s->n_shared;
+    if (issued < s->n_commands) {
+        shared = 0;
+        for (uint64_t i = 0; i < issued; i++)
+            shared += record->commands[s->first_command + i].shared;
+    }
+    return issued - shared;
 }
 
 uint64_t esk_gl_replay_along(struct esk_gl *gl, const struct esk_gl_record *record,

@@ -42,6 +42,7 @@ struct esk_gl_command {
     uint32_t groups[3];
     struct esk_reach reach;
     bool barrier;
+    bool shared; /* a piece behind the first, of a command that only lanes cut */
     uint32_t behind; /* so many commands of its stage must be over first */
     uint32_t indirect_slot; /* UINT32_MAX: none */
     uint64_t indirect_offset;
@@ -59,6 +60,7 @@ struct esk_gl_late {
 
 struct esk_gl_stage {
     uint32_t first_command, n_commands;
+    uint32_t n_shared; /* commands */
     uint32_t first_late, n_late;
 };
 
@@ -125,7 +127,12 @@ struct esk_gl_replay {
 uint64_t esk_gl_replay(struct esk_gl *gl, const struct esk_gl_record *record,
                        uint32_t stage, const struct esk_gl_replay *replay);
 
-/* The same on another lane, until the course ends; returns how many it took. `record`,
+/* How many dispatches the first `issued` commands of a stage count as: those that only lanes
+ * cut are one. */
+uint64_t esk_gl_record_dispatches(const struct esk_gl_record *record, uint32_t stage,
+                                  uint64_t issued);
+
+/* A replay on another lane, until the course ends; returns how many it took. `record`,
  * `replay`: with that lane's programs and buffers. */
 uint64_t esk_gl_replay_along(struct esk_gl *gl, const struct esk_gl_record *record,
                              uint32_t stage, const struct esk_gl_replay *replay);

@@ -571,9 +571,10 @@ static esk_status issue_by_lanes(struct esk_lease *lease, uint32_t stage,
         }
         esk_error_clear(&other);
     }
-    screen->counters.dispatches += *issued;
-    if (screen->is_inline)
-        screen->counters.inline_dispatches += *issued - taken;
+    uint64_t counted = esk_gl_record_dispatches(&p->record, stage, *issued);
+    screen->counters.dispatches += counted;
+    if (screen->is_inline && *issued)
+        screen->counters.inline_dispatches += counted * (*issued - taken) / *issued;
     return status;
 }
 

@@ -192,8 +192,9 @@ static void *call_often(void *user) {
 bool threads_on_two_devices(struct scene *s) {
     enum { THREADS = 6, SESSIONS = 4 };
     static const struct nullgl_devices two = {
-        {{"first", "/dev/dri/renderD128", 0, 0}, {"second", "/dev/dri/renderD129", 0, 0}},
-        2};
+        .items = {{"first", "/dev/dri/renderD128", 0, 0},
+                  {"second", "/dev/dri/renderD129", 0, 0}},
+        .count = 2};
     esk_env *env;
     struct op_case *made;
     esk_session *sessions[SESSIONS];
