@@ -198,6 +198,41 @@ static bool opened(struct scene *s, const char *text, const char *settings,
     return true;
 }
 
+/* Small plans stay on the caller's thread, and three threads are worth a pool. */
+static bool auto_is_lanes_for_two_threads(struct scene *s) {
+    static const struct {
+        const char *text, *threads, *begins;
+    } rows[] = {
+        {"Relu(float[3,5])", "2", "screen: inline "},
+        {conv, "2", "screen: two lanes "},
+        {conv, "3", "screen: pool "},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        pid_t pid = fork();
+        int status;
+
+        if (!pid) {
+            esk_session *session;
+            esk_value *x, *y;
+            char *dump;
+
+            setenv("LP_NUM_THREADS", rows[i].threads, 1);
+            bool done = opened(s, rows[i].text, "strict=1", &session, &x) &&
+                        scene_run(s, session, &y, 1, x) &&
+                        scene_dump(s, session, "commands", &dump) &&
+                        (!strncmp(dump, rows[i].begins, strlen(rows[i].begins)) ||
+                         fault_set(s->fault, "it begins: %.60s", dump));
+            if (!done)
+                printf("%s\n", s->fault->text);
+            fflush(stdout);
+            _exit(!done);
+        }
+        CHECK(s, pid > 0 && waitpid(pid, &status, 0) == pid && !status, "%s on %s threads",
+              rows[i].text, rows[i].threads);
+    }
+    return true;
+}
+
 /* In a process that has threads the environment stays, and so does the pool. */
 static void *sleep_long(void *user) {
     (void)user;
@@ -309,6 +344,7 @@ static const struct test {
     ROW(bytes_are_the_pools),   ROW(pieces_are_the_pools),
     ROW(threads_keep_the_pool), ROW(steady_and_profiled),
     ROW(envs_come_and_go),      ROW(a_forked_child_cannot_use_them),
+    ROW(auto_is_lanes_for_two_threads),
 #undef ROW
 };
 enum { TESTS = sizeof(tests) / sizeof(tests[0]) };

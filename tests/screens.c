@@ -116,9 +116,11 @@ static bool both_screens_give_the_same_bytes(struct scene *s) {
     return true;
 }
 
+/* With more than two threads: two are replaced by lanes (tests/lanes.c). */
 static bool auto_goes_by_the_work(struct scene *s) {
     esk_env *env;
 
+    setenv("LP_NUM_THREADS", "3", 1);
     MUST(scene_env(s, &env));
     MUST(runs_inline(s, env, small, NULL, true));
     struct op_case *made;

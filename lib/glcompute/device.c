@@ -9,7 +9,10 @@
 #include "glcompute/proof.h"
 #include "glcompute/tensor.h"
 
+#include <sched.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- the context ---- */
 
@@ -55,8 +58,19 @@ void esk_gl_screen_restore(struct esk_gl_screen *screen,
 
 /* ---- opening ---- */
 
+/* Auto: where the pool would be two threads, whom two lanes do the same work, and programs
+ * come from the driver's cache. Known before a display is touched. */
 static bool wants_lanes(const struct esk_device_options *options) {
-    return options->threads == ESK_THREADS_LANES;
+    const struct esk_gl_info llvmpipe = {.quirks = ESK_QUIRK_THREAD_POOL};
+    const char *no_cache = getenv("MESA_SHADER_CACHE_DISABLE");
+    cpu_set_t cpus;
+    if (options->threads != ESK_THREADS_AUTO)
+        return options->threads == ESK_THREADS_LANES;
+    if (no_cache && strcmp(no_cache, "0") != 0 && strcmp(no_cache, "false") != 0)
+        return false;
+    return sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) > 1 &&
+           esk_gl_pool_threads(&llvmpipe, getenv("LP_NUM_THREADS"),
+                               sysconf(_SC_NPROCESSORS_ONLN)) == 2;
 }
 
 static struct esk_egl_options egl_options(const struct esk_device_options *options,
