@@ -139,7 +139,8 @@ static const GLubyte *get_string(GLenum name) {
                                      ? devices.items[device_of(current_display)].renderer
                                      : "null");
     case GL_VERSION:
-        return (const GLubyte *)"OpenGL ES 3.1 null";
+        return (const GLubyte *)(devices.surfaceless ? "OpenGL ES 3.1 Mesa 22.3.6"
+                                                     : "OpenGL ES 3.1 null");
     default:
         return (const GLubyte *)"OpenGL ES GLSL ES 3.10";
     }

@@ -32,8 +32,8 @@ struct nullgl_device {
 struct nullgl_devices {
     struct nullgl_device items[NULLGL_DEVICES];
     int count;
-    int surfaceless; /* one more display: dispatches there write what lib/proof.glsl does to
-                        a small pinned buffer */
+    int surfaceless; /* Mesa, and one more display: dispatches there write what lib/proof.glsl
+                        does to a small pinned buffer */
 };
 
 /* Objects that were made and not deleted. */
