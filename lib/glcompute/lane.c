@@ -34,6 +34,14 @@ struct esk_gl_part {
     int64_t begun; /* ns */
 };
 
+/* A stage to take part in. */
+struct job {
+    struct esk_gl_part *part; /* NULL: no stage */
+    uint32_t stage;
+    struct esk_gl_buffer *const *slots;
+    struct esk_gl_buffer *params;
+};
+
 struct esk_gl_lane {
     struct esk_egl *egl; /* owned */
     struct esk_gl gl;
@@ -54,12 +62,7 @@ struct esk_gl_lane {
     int64_t rest_until; /* ns */
     uint32_t hurry;     /* callers that wait for programs: no rests */
     bool quit, settled, inside;
-    struct {
-        struct esk_gl_part *part; /* NULL: no stage */
-        uint32_t stage;
-        struct esk_gl_buffer *const *slots;
-        struct esk_gl_buffer *params;
-    } job;
+    struct job job;
     uint64_t taken; /* of the last job */
     esk_status status;
     esk_error error;
@@ -207,11 +210,12 @@ static void drop_pins(struct esk_gl_lane *lane) {
     }
 }
 
-static void take_part(struct esk_gl_lane *lane) {
-    struct esk_gl_part *part = lane->job.part;
-    bool all = pin(lane, lane->job.params, 0);
+/* Without the lock: the job is the thread's own copy, for the caller may have ended it. */
+static void take_part(struct esk_gl_lane *lane, const struct job *job) {
+    struct esk_gl_part *part = job->part;
+    bool all = pin(lane, job->params, 0);
     for (uint32_t i = 0; all && i < part->record.n_slots; i++) {
-        struct esk_gl_buffer *buffer = lane->job.slots[i];
+        struct esk_gl_buffer *buffer = job->slots[i];
         all = !buffer || pin(lane, buffer, part->record.slots[i].views);
         part->slots[i] = buffer && all ? buffer->pin : NULL;
     }
@@ -219,10 +223,10 @@ static void take_part(struct esk_gl_lane *lane) {
     if (!all)
         return;
     const struct esk_gl_replay replay = {.slots = part->slots,
-                                         .params = lane->job.params->pin->id,
+                                         .params = job->params->pin->id,
                                          .course = &lane->course};
     lane->taken =
-        esk_gl_replay_along(&lane->gl, &part->record, lane->job.stage, &replay);
+        esk_gl_replay_along(&lane->gl, &part->record, job->stage, &replay);
     lane->status = esk_gl_status(&lane->gl, "the second lane", &lane->error);
 }
 
@@ -238,10 +242,7 @@ struct esk_gl_course *esk_gl_lane_begin(struct esk_gl_lane *lane, struct esk_gl_
     part->told = true;
     esk_gl_course_reset(&lane->course);
     pthread_mutex_lock(&lane->lock);
-    lane->job.part = part;
-    lane->job.stage = stage;
-    lane->job.slots = slots;
-    lane->job.params = params;
+    lane->job = (struct job){part, stage, slots, params};
     lane->taken = 0;
     lane->status = ESK_OK;
     pthread_cond_signal(&lane->called);
@@ -284,9 +285,10 @@ static bool prove(struct esk_gl_lane *lane) {
 static void work(struct esk_gl_lane *lane) {
     while (!lane->quit) {
         if (lane->job.part) {
+            const struct job job = lane->job;
             lane->inside = true;
             pthread_mutex_unlock(&lane->lock);
-            take_part(lane);
+            take_part(lane, &job);
             pthread_mutex_lock(&lane->lock);
             lane->inside = false;
             lane->job.part = NULL;
