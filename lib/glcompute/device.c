@@ -58,7 +58,7 @@ void esk_gl_screen_restore(struct esk_gl_screen *screen,
 
 /* ---- opening ---- */
 
-/* Auto: where the pool would be two threads, whom two lanes do the same work, and programs
+/* Auto: where the pool would be two threads, whose work two lanes do, and programs
  * come from the driver's cache. Known before a display is touched. */
 static bool wants_lanes(const struct esk_device_options *options) {
     const struct esk_gl_info llvmpipe = {.quirks = ESK_QUIRK_THREAD_POOL};
