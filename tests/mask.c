@@ -6,6 +6,7 @@
 #include "esker/tensor.h"
 
 #include <png.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,28 +44,6 @@ static int write_png(const esk_value *value, const char *path) {
     return good ? 0 : (fprintf(stderr, "%s: %s\n", path, png.message), 1);
 }
 
-static int compare(const char *path, const esk_value *mask) {
-    const float *expected = esk_value_const_data(mask);
-    png_image png = {.version = PNG_IMAGE_VERSION};
-    size_t n = (size_t)esk_value_count(mask), bad = 0;
-    unsigned char *rgba;
-
-    if (!png_image_begin_read_from_file(&png, path) || png.width * png.height != n)
-        return fprintf(stderr, "%s: not of the mask's size\n", path), 1;
-    png.format = PNG_FORMAT_RGBA;
-    rgba = malloc(PNG_IMAGE_SIZE(png));
-    png_image_finish_read(&png, NULL, rgba, 0, NULL);
-    for (size_t i = 0; i < n; i++) {
-        float off = (float)rgba[4 * i + 3] - 255 * expected[i];
-
-        bad += off > 8 || off < -8;
-    }
-    free(rgba);
-    if (bad > n / 500)
-        fprintf(stderr, "%s: %zu of %zu pixels are not as the mask says\n", path, bad, n);
-    return bad > n / 500;
-}
-
 /* The pixels, rgba; *png says how many. Ends the program when there are none. */
 static unsigned char *read_png(const char *path, png_image *png) {
     unsigned char *rgba;
@@ -78,6 +57,28 @@ static unsigned char *read_png(const char *path, png_image *png) {
     rgba = malloc(PNG_IMAGE_SIZE(*png));
     png_image_finish_read(png, NULL, rgba, 0, NULL);
     return rgba;
+}
+
+static int compare(const char *path, const esk_value *mask) {
+    const float *expected = esk_value_const_data(mask);
+    png_image png;
+    size_t n = (size_t)esk_value_count(mask), bad = 0;
+    unsigned char *rgba = read_png(path, &png);
+
+    if (png.width * png.height != n) {
+        fprintf(stderr, "%s: not of the mask's size\n", path);
+        free(rgba);
+        return 1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        float off = (float)rgba[4 * i + 3] - 255 * expected[i];
+
+        bad += off > 8 || off < -8;
+    }
+    free(rgba);
+    if (bad > n / 500)
+        fprintf(stderr, "%s: %zu of %zu pixels are not as the mask says\n", path, bad, n);
+    return bad > n / 500;
 }
 
 static int turn(const char *path, const char *to) {
@@ -114,10 +115,14 @@ static int alpha(char **argv) {
 }
 
 int main(int argc, char **argv) {
-    if (argc == 4 && !strcmp(argv[1], "png"))
-        return write_png(read_tensor(argv[2]), argv[3]);
-    if (argc == 4 && !strcmp(argv[1], "compare"))
-        return compare(argv[2], read_tensor(argv[3]));
+    if (argc == 4 && (!strcmp(argv[1], "png") || !strcmp(argv[1], "compare"))) {
+        bool to_png = !strcmp(argv[1], "png");
+        esk_value *value = read_tensor(argv[to_png ? 2 : 3]);
+        int status = to_png ? write_png(value, argv[3]) : compare(argv[2], value);
+
+        esk_value_destroy(value);
+        return status;
+    }
     if (argc == 4 && !strcmp(argv[1], "turn"))
         return turn(argv[2], argv[3]);
     if (argc == 7 && !strcmp(argv[1], "alpha"))
