@@ -234,20 +234,12 @@ static bool auto_is_lanes_for_two_threads(struct scene *s) {
 }
 
 /* In a process that has threads the environment stays, and so does the pool. */
-static void *sleep_long(void *user) {
-    (void)user;
-    pause();
-    return NULL;
-}
-
 static bool threads_keep_the_pool(struct scene *s) {
     esk_session_stats stats = {0};
     esk_session *session;
     esk_value *x, *y;
-    pthread_t thread;
 
-    CHECK(s, !pthread_create(&thread, NULL, sleep_long, NULL), "no thread");
-    pthread_detach(thread);
+    MUST(scene_thread(s));
     MUST(opened(s, cases[0], "threads=lanes", &session, &x));
     MUST(scene_run(s, session, &y, 1, x));
     MUST(scene_stats(s, session, &stats));

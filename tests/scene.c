@@ -2,9 +2,11 @@
  * not know the tests. */
 #include "scene.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *scene_device_settings;
 
@@ -202,4 +204,23 @@ bool scene_dump(struct scene *scene, esk_session *session, const char *what,
     if (esk_session_dump(session, what, text, &error) != ESK_OK)
         return fault_take(scene->fault, what, &error);
     return scene_keep(scene, *text, destroy_text);
+}
+
+void scene_drop_value(void *value) {
+    esk_value_destroy(value);
+}
+
+static void *sleep_long(void *user) {
+    (void)user;
+    pause();
+    return NULL;
+}
+
+bool scene_thread(struct scene *scene) {
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, sleep_long, NULL))
+        return fault_set(scene->fault, "no thread");
+    pthread_detach(thread);
+    return true;
 }

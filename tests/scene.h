@@ -61,4 +61,16 @@ bool scene_dump(struct scene *scene, esk_session *session, const char *what, cha
             return false; \
     } while (0)
 
+/* For scene_keep. */
+void scene_drop_value(void *value);
+/* One that sleeps as long as the process lives, which then has more than one. */
+bool scene_thread(struct scene *scene);
+
+/* Ends the test where the call fails, with `error` as it left it. */
+#define GOOD(s, call)                                     \
+    do {                                                  \
+        if ((call) != ESK_OK)                             \
+            return fault_take((s)->fault, #call, &error); \
+    } while (0)
+
 #endif

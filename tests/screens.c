@@ -74,20 +74,6 @@ static bool runs_inline(struct scene *s, esk_env *env, const char *text,
     return true;
 }
 
-static void *sleep_long(void *user) {
-    (void)user;
-    pause();
-    return NULL;
-}
-
-static bool start_thread(struct scene *s) {
-    pthread_t thread;
-
-    CHECK(s, !pthread_create(&thread, NULL, sleep_long, NULL), "no thread");
-    pthread_detach(thread);
-    return true;
-}
-
 /* ---- tests ---- */
 
 static bool both_screens_give_the_same_bytes(struct scene *s) {
@@ -163,7 +149,7 @@ static bool threads_keep_the_environment(struct scene *s) {
     static struct lines lines; /* the env logs to its end */
     esk_env *env;
 
-    MUST(start_thread(s));
+    MUST(scene_thread(s));
     MUST(logging_env(s, &lines, &env));
     MUST(runs_inline(s, env, small, NULL, false));
     CHECK(s, strstr(lines.text, "the process has other threads"), "the log: %s",

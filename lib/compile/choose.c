@@ -667,27 +667,6 @@ static esk_status place_empty(struct chooser *c, struct esk_node *node) {
     return ESK_OK;
 }
 
-/* Every use of the node's outputs is one that wants the value on the host anyway. */
-static bool only_host_uses(const struct chooser *c, const struct esk_node *node) {
-    for (uint32_t o = 0; o < node->n_out; o++) {
-        esk_id id = node->out[o];
-        if (id == ESK_NONE)
-            continue;
-        if (c->users.outside[id])
-            return false;
-        for (uint32_t i = c->users.first[id]; i < c->users.first[id + 1]; i++) {
-            const struct esk_node *user = c->graph->nodes[c->users.list[i]];
-            uint32_t mask = user->op->host_in ? user->op->host_in(c->graph, user) : 0;
-            if (c->early[c->users.list[i]])
-                continue;
-            for (uint32_t j = 0; j < user->n_in; j++)
-                if (user->in[j] == id && !(j < 32 && mask >> j & 1))
-                    return false;
-        }
-    }
-    return true;
-}
-
 static esk_status place_on_host(struct chooser *c, struct esk_node *node, esk_id id,
                                 const char *reason) {
     struct esk_plan *plan = c->plan;
@@ -697,7 +676,7 @@ static esk_status place_on_host(struct chooser *c, struct esk_node *node, esk_id
     node->home = ESK_HOME_HOST;
     node->reason = reason;
     plan->n_host_nodes++;
-    if (c->options->limits && !only_host_uses(c, node)) {
+    if (c->options->limits && !esk_ends_on_host(c->graph, &c->users, node, c->early)) {
         plan->n_fallbacks++;
         node->fallback = true;
         esk_text_add(&c->fallbacks, "%s%s '%s': %s", c->fallbacks.length ? "; " : "",

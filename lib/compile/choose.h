@@ -33,6 +33,9 @@ uint32_t esk_group_find(const struct esk_graph *graph, const struct esk_users *u
  * one a node); false: there are none. */
 bool esk_find_early(const struct esk_graph *graph, const struct esk_users *users,
                     bool *early);
+/* Whether only early nodes and operands that the host reads use what the node makes. */
+bool esk_ends_on_host(const struct esk_graph *graph, const struct esk_users *users,
+                      const struct esk_node *node, const bool *early);
 
 /* A value put together from parts: its recipe, the first of the commands that copy them, and
  * the buffer of each part. */

@@ -58,8 +58,8 @@ static bool can_start(const struct esk_graph *graph, const struct esk_node *node
     return true;
 }
 
-static bool ends_on_host(const struct esk_graph *graph, const struct esk_users *users,
-                         const struct esk_node *node, const bool *early) {
+bool esk_ends_on_host(const struct esk_graph *graph, const struct esk_users *users,
+                      const struct esk_node *node, const bool *early) {
     for (uint32_t o = 0; o < node->n_out; o++) {
         esk_id id = node->out[o];
         if (id == ESK_NONE)
@@ -91,7 +91,7 @@ bool esk_find_early(const struct esk_graph *graph, const struct esk_users *users
             if (!early[id])
                 continue;
             early[id] = can_start(graph, node, early) &&
-                        ends_on_host(graph, users, node, early);
+                        esk_ends_on_host(graph, users, node, early);
             changed |= !early[id];
             any |= early[id];
         }

@@ -26,6 +26,15 @@ void esk_conv_define_tiling(struct esk_kernel *k, const struct esk_conv_tiling *
     esk_kernel_lanes(k, t->lo);
 }
 
+void esk_conv_volume_params(struct esk_kernel *k, const struct esk_window *w) {
+    esk_kernel_define(k, "VOLUME", 1);
+    esk_kernel_int(k, "d", w->in[0]);
+    esk_kernel_int(k, "od", w->out[0]);
+    esk_kernel_int(k, "sz", w->stride[0]);
+    esk_kernel_int(k, "dz", w->dilation[0]);
+    esk_kernel_int(k, "pz", w->begin[0]);
+}
+
 void esk_conv_window_params(struct esk_kernel *k, const struct esk_window *w,
                             bool volume) {
     esk_kernel_int(k, "w", w->in[2]);
@@ -41,14 +50,8 @@ void esk_conv_window_params(struct esk_kernel *k, const struct esk_window *w,
     esk_kernel_int(k, "dy", w->dilation[1]);
     esk_kernel_int(k, "px", w->begin[2]);
     esk_kernel_int(k, "py", w->begin[1]);
-    if (volume) {
-        esk_kernel_define(k, "VOLUME", 1);
-        esk_kernel_int(k, "d", w->in[0]);
-        esk_kernel_int(k, "od", w->out[0]);
-        esk_kernel_int(k, "sz", w->stride[0]);
-        esk_kernel_int(k, "dz", w->dilation[0]);
-        esk_kernel_int(k, "pz", w->begin[0]);
-    }
+    if (volume)
+        esk_conv_volume_params(k, w);
 }
 
 enum { HALF = 7 }; /* half of a software renderer's tile */

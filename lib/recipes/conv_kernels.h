@@ -18,6 +18,8 @@ void esk_conv_define_tiling(struct esk_kernel *k, const struct esk_conv_tiling *
                             const struct esk_conv_form *f);
 void esk_conv_window_params(struct esk_kernel *k, const struct esk_window *w,
                             bool volume);
+/* The third axis of a window. */
+void esk_conv_volume_params(struct esk_kernel *k, const struct esk_window *w);
 int64_t esk_conv_form_vec4s(const struct esk_conv_form *f);
 
 /* A kernel of one item that never meets padding; strides along two axes only. On a

@@ -124,15 +124,6 @@ static void row_params(struct esk_kernel *k, const struct esk_window *w,
     }
 }
 
-static void volume_params(struct esk_kernel *k, const struct esk_window *w) {
-    esk_kernel_define(k, "VOLUME", 1);
-    esk_kernel_int(k, "d", w->in[0]);
-    esk_kernel_int(k, "od", w->out[0]);
-    esk_kernel_int(k, "sz", w->stride[0]);
-    esk_kernel_int(k, "dz", w->dilation[0]);
-    esk_kernel_int(k, "pz", w->begin[0]);
-}
-
 bool esk_conv_planes(struct esk_ctx *c, const struct esk_window *window,
                      const struct esk_conv_form *f, int64_t batch, int64_t group) {
     const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
@@ -176,7 +167,7 @@ bool esk_conv_planes(struct esk_ctx *c, const struct esk_window *window,
     esk_kernel_int(k, "kh", kh);
     esk_kernel_int(k, "kw", kw);
     if (w->in[0] > 1 || w->out[0] > 1 || kd > 1)
-        volume_params(k, w);
+        esk_conv_volume_params(k, w);
     esk_kernel_int(k, "span", f->span);
     if (group > 1) {
         esk_kernel_int(k, "icg", f->icg);

@@ -7,10 +7,6 @@
 #include <pthread.h>
 #include <time.h>
 
-static void drop_value(void *value) {
-    esk_value_destroy(value);
-}
-
 static esk_status run(esk_session *session, struct op_case *made, esk_value *x,
                       esk_error *error) {
     return driver_run(session, made, x, 0, error);
@@ -52,7 +48,7 @@ static bool a_session_recovers(struct scene *s) {
                   &session));
     x = made->inputs.values[0];
     GIVES(s, esk_value_create_on_device(session, ESK_FLOAT, 2, dims, &there, error), ESK_OK, "");
-    MUST(scene_keep(s, there, drop_value));
+    MUST(scene_keep(s, there, scene_drop_value));
     GIVES(s, esk_value_copy(x, there, error), ESK_OK, "");
     GIVES(s, driver_run(session, made, x, -1, error), ESK_OK, "");
     GIVES(s, driver_run(session, made, x, 4, error), ESK_OK, "");
@@ -75,7 +71,7 @@ static bool a_session_recovers(struct scene *s) {
     GIVES(s, esk_session_release_graph(session, 4, error), ESK_OK, "");
     GIVES(s, driver_run(session, made, x, 4, error), ESK_OK, "");
     GIVES(s, esk_value_create_on_device(session, ESK_FLOAT, 2, dims, &again, error), ESK_OK, "");
-    MUST(scene_keep(s, again, drop_value));
+    MUST(scene_keep(s, again, scene_drop_value));
     GIVES(s, driver_run(session, made, again, -1, error), ESK_OK, "");
     return true;
 }
@@ -270,7 +266,7 @@ static bool live_once(struct scene *s, esk_env *env, struct op_case *made,
     }
     if (good && esk_value_create_on_device(session, ESK_FLOAT, 2, esk_value_dims(x), &on,
                                            &error) == ESK_OK)
-        good = scene_keep(&own, on, drop_value);
+        good = scene_keep(&own, on, scene_drop_value);
     good = good && on && esk_value_copy(x, on, &error) == ESK_OK &&
            esk_binding_create(session, &binding, &error) == ESK_OK &&
            scene_keep(&own, binding, (void (*)(void *))esk_binding_destroy) &&
@@ -418,7 +414,7 @@ static bool threads_times_sessions(struct scene *s) {
                                      esk_value_dims(made->inputs.values[0]), &on,
                                      NULL) == ESK_OK,
           "no value on the device");
-    MUST(scene_keep(s, on, drop_value));
+    MUST(scene_keep(s, on, scene_drop_value));
     CHECK(s, esk_value_copy(made->inputs.values[0], on, NULL) == ESK_OK, "no copy");
     for (int i = 0; i < THREADS; i++) {
         callers[i] = (struct caller){sessions, SESSIONS, (size_t)i, made, on, false};

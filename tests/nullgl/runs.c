@@ -4,10 +4,6 @@
 
 #include <pthread.h>
 
-static void drop_value(void *value) {
-    esk_value_destroy(value);
-}
-
 static void stop(void *terminate) {
     esk_terminate_set(terminate, true);
 }
@@ -107,7 +103,7 @@ static bool make_value(struct scene *s, esk_session *session, const esk_value *f
           esk_value_create_on_device(session, ESK_FLOAT, 2, esk_value_dims(from), value,
                                      NULL) == ESK_OK,
           "no value on the device");
-    MUST(scene_keep(s, *value, drop_value));
+    MUST(scene_keep(s, *value, scene_drop_value));
     CHECK(s, esk_value_copy(from, *value, NULL) == ESK_OK, "no copy");
     return true;
 }

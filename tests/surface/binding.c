@@ -5,19 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void drop_value(void *value) {
-    esk_value_destroy(value);
-}
-
 static void drop_binding(void *binding) {
     esk_binding_destroy(binding);
 }
-
-#define GOOD(s, call)                                        \
-    do {                                                     \
-        if ((call) != ESK_OK)                                \
-            return fault_take((s)->fault, #call, &error);    \
-    } while (0)
 
 /* A model on the device and on the CPU, of one text. */
 struct pair {
@@ -49,7 +39,7 @@ static bool expect(struct scene *s, struct pair *p, esk_value *const *inputs) {
                             &(const char *){esk_session_output(p->cpu, 0)->name}, &y, 1,
                             &error));
     p->expected = y;
-    return scene_keep(s, y, drop_value);
+    return scene_keep(s, y, scene_drop_value);
 }
 
 /* A value on the session's device with the content of `from`. */
@@ -59,7 +49,7 @@ static bool on_device(struct scene *s, esk_session *session, const esk_value *fr
 
     GOOD(s, esk_value_create_on_device(session, esk_value_dtype(from), esk_value_rank(from),
                                        esk_value_dims(from), value, &error));
-    MUST(scene_keep(s, *value, drop_value));
+    MUST(scene_keep(s, *value, scene_drop_value));
     CHECK(s, esk_value_location(*value) == ESK_ON_DEVICE && !esk_value_data(*value),
           "a value on the device says it is elsewhere");
     GOOD(s, esk_value_copy(from, *value, &error));
@@ -71,7 +61,7 @@ static bool on_host(struct scene *s, const esk_value *from, esk_value **value) {
 
     GOOD(s, esk_value_create(esk_value_dtype(from), esk_value_rank(from),
                              esk_value_dims(from), value, &error));
-    MUST(scene_keep(s, *value, drop_value));
+    MUST(scene_keep(s, *value, scene_drop_value));
     GOOD(s, esk_value_copy(from, *value, &error));
     return true;
 }
@@ -102,7 +92,7 @@ bool device_values_hold_every_type(struct scene *s) {
         GOOD(s, esk_value_create_on_device(p.device, esk_value_dtype(host),
                                            esk_value_rank(host), esk_value_dims(host),
                                            &second, &error));
-        MUST(scene_keep(s, second, drop_value));
+        MUST(scene_keep(s, second, scene_drop_value));
         GOOD(s, esk_value_copy(first, second, &error));
         MUST(on_host(s, second, &back));
         MUST(scene_same_bytes(s, texts[i], back, host));
@@ -126,7 +116,7 @@ bool device_value_errors(struct scene *s) {
               ESK_UNSUPPORTED,
           "doubles were taken");
     GOOD(s, esk_value_create_on_device(p.device, ESK_FLOAT, 2, good, &value, &error));
-    MUST(scene_keep(s, value, drop_value));
+    MUST(scene_keep(s, value, scene_drop_value));
     MUST(scene_value(s, "float[3,2]", &other));
     CHECK(s, esk_value_copy(other, value, &error) == ESK_INVALID_ARGUMENT,
           "[3,2] was copied to [2,3]");
@@ -470,7 +460,7 @@ bool host_needs_of_device_inputs(struct scene *s) {
         MUST(expect(s, &p, host));
         GOOD(s, esk_session_run(p.device, NULL, p.made->inputs.names, both, 2, NULL, &out, 1,
                                 &error));
-        MUST(scene_keep(s, out, drop_value));
+        MUST(scene_keep(s, out, scene_drop_value));
         MUST(scene_near(s, "Reshape", out, p.expected));
         out = NULL;
     }
@@ -482,7 +472,7 @@ bool host_needs_of_device_inputs(struct scene *s) {
     MUST(expect(s, &p, host));
     GOOD(s, esk_session_run(p.device, NULL, p.made->inputs.names, both, 2, NULL, &out, 1,
                             &error));
-    MUST(scene_keep(s, out, drop_value));
+    MUST(scene_keep(s, out, scene_drop_value));
     return scene_near(s, "changed", out, p.expected);
 }
 
@@ -518,7 +508,7 @@ bool device_values_meet_the_host(struct scene *s) {
               "%s: the output is not on the device", rows[i].text);
         GOOD(s, esk_session_run(p.cpu, NULL, p.made->inputs.names, &in, 1, NULL, &out, 1,
                                 &error));
-        MUST(scene_keep(s, out, drop_value));
+        MUST(scene_keep(s, out, scene_drop_value));
         MUST(scene_near(s, "CPU session", out, p.expected));
     }
     return true;
@@ -614,7 +604,7 @@ bool a_subset_of_outputs(struct scene *s) {
     p.expected = NULL;
     GOOD(s, esk_session_run(p.cpu, NULL, p.made->inputs.names, p.made->inputs.values, 1,
                             &name, &p.expected, 1, &error));
-    MUST(scene_keep(s, p.expected, drop_value));
+    MUST(scene_keep(s, p.expected, scene_drop_value));
     return scene_same_bytes(s, "subset", esk_binding_value(p.binding, name), p.expected);
 }
 
@@ -674,9 +664,9 @@ bool copies_by_the_queue(struct scene *s) {
     x = p.made->inputs.values[0];
     GOOD(s, esk_value_create_on_device(p.device, ESK_FLOAT, 1, esk_value_dims(x), &on,
                                        &error));
-    MUST(scene_keep(s, on, drop_value));
+    MUST(scene_keep(s, on, scene_drop_value));
     GOOD(s, esk_value_create(ESK_FLOAT, 1, esk_value_dims(x), &back, &error));
-    MUST(scene_keep(s, back, drop_value));
+    MUST(scene_keep(s, back, scene_drop_value));
     GOOD(s, esk_value_copy_async(p.device, x, on, NULL, NULL, &up, &error));
     GOOD(s, esk_value_copy_async(p.device, on, back, NULL, NULL, &down, &error));
     GOOD(s, esk_async_wait(down, -1, &error));

@@ -8,16 +8,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-static void drop_value(void *value) {
-    esk_value_destroy(value);
-}
-
-#define GOOD(s, call)                                     \
-    do {                                                  \
-        if ((call) != ESK_OK)                             \
-            return fault_take((s)->fault, #call, &error); \
-    } while (0)
-
 #define REFUSED(s, call, code, word)                                              \
     do {                                                                          \
         esk_status refused = (call);                                              \
@@ -75,7 +65,7 @@ bool replay_equals_a_run(struct scene *s) {
             MUST(scene_stats(s, captured, &before));
         MUST(run_id(s, captured, made, i % 2 ? 7 : 0, &x, &y[i % 2]));
         if (i < 2)
-            MUST(scene_keep(s, y[i % 2], drop_value));
+            MUST(scene_keep(s, y[i % 2], scene_drop_value));
         MUST(scene_same_bytes(s, "replay", y[i % 2], expected));
     }
     MUST(scene_stats(s, captured, &after));
@@ -104,7 +94,7 @@ bool replays_allocate_nothing(struct scene *s) {
     MUST(scene_session(s, env, made->model, "GLCompute", "strict=1,enableGraphCapture=1",
                        &session));
     MUST(run_id(s, session, made, 3, made->inputs.values, &y));
-    MUST(scene_keep(s, y, drop_value));
+    MUST(scene_keep(s, y, scene_drop_value));
     MUST(run_id(s, session, made, 3, made->inputs.values, &y));
     esk_mem_set_hook(count_allocation, &allocations);
     for (int i = 0; i < 100 && good; i++)
@@ -134,10 +124,10 @@ bool what_changed_is_an_error(struct scene *s) {
                                            &on[i], &error));
         GOOD(s, esk_value_copy(x[0], on[i], &error));
     }
-    MUST(scene_keep(s, on[1], drop_value));
+    MUST(scene_keep(s, on[1], scene_drop_value));
     GOOD(s, esk_session_run(session, first, made->inputs.names, &on[0], 1, NULL, &y, 1,
                             &error));
-    MUST(scene_keep(s, y, drop_value));
+    MUST(scene_keep(s, y, scene_drop_value));
     REFUSED(s, esk_session_run(session, first, made->inputs.names, &x[1], 1, NULL, &y, 1,
                                &error),
             ESK_INVALID_ARGUMENT, "graph 1 was captured with another input");
@@ -149,7 +139,7 @@ bool what_changed_is_an_error(struct scene *s) {
             ESK_INVALID_ARGUMENT, "another value on the device");
     GOOD(s, esk_value_create_on_device(session, ESK_FLOAT, 2, esk_value_dims(x[0]), &z,
                                        &error));
-    MUST(scene_keep(s, z, drop_value));
+    MUST(scene_keep(s, z, scene_drop_value));
     REFUSED(s, esk_session_run(session, first, made->inputs.names, &on[0], 1, NULL, &z, 1,
                                &error),
             ESK_INVALID_ARGUMENT, "captured with another output");
@@ -157,7 +147,7 @@ bool what_changed_is_an_error(struct scene *s) {
     esk_value_destroy(on[0]);
     GOOD(s, esk_value_create_on_device(session, ESK_FLOAT, 2, esk_value_dims(x[0]), &on[0],
                                        &error));
-    MUST(scene_keep(s, on[0], drop_value));
+    MUST(scene_keep(s, on[0], scene_drop_value));
     REFUSED(s, esk_session_run(session, first, made->inputs.names, &on[0], 1, NULL, &y, 1,
                                &error),
             ESK_INVALID_ARGUMENT, "another value on the device");
@@ -196,7 +186,7 @@ bool what_else_changed_is_an_error(struct scene *s) {
         if (i != 1) {
             if (status != ESK_OK)
                 return fault_take(s->fault, "run", &error);
-            MUST(scene_keep(s, y[i], drop_value));
+            MUST(scene_keep(s, y[i], scene_drop_value));
             continue;
         }
         CHECK(s,
@@ -219,7 +209,7 @@ bool what_else_changed_is_an_error(struct scene *s) {
         y[i] = NULL;
     GOOD(s, esk_session_run(session, first, made->inputs.names, made->inputs.values, 1,
                             &wanted, y, 1, &error));
-    MUST(scene_keep(s, y[0], drop_value));
+    MUST(scene_keep(s, y[0], scene_drop_value));
     REFUSED(s,
             esk_session_run(session, first, made->inputs.names, made->inputs.values, 1,
                             &other, &y[1], 1, &error),
@@ -250,7 +240,7 @@ bool what_else_changed_is_an_error(struct scene *s) {
     esk_value *in[] = {x, w};
     y[0] = NULL;
     GOOD(s, esk_session_run(session, first, names, in, 1, NULL, y, 1, &error));
-    MUST(scene_keep(s, y[0], drop_value));
+    MUST(scene_keep(s, y[0], scene_drop_value));
     REFUSED(s, esk_session_run(session, first, names, in, 2, NULL, y, 1, &error),
             ESK_INVALID_ARGUMENT, "'w': not there, it is on the host");
     return true;
@@ -278,7 +268,7 @@ bool only_what_was_asked_for_is_captured(struct scene *s) {
         MUST(scene_value(s, text, &x[i]));
     }
     MUST(run_id(s, plain, made, 0, &x[0], &y));
-    MUST(scene_keep(s, y, drop_value));
+    MUST(scene_keep(s, y, scene_drop_value));
     MUST(run_id(s, session, made, -1, &x[0], &y));
     REFUSED(s, esk_session_release_graph(session, -1, &error), ESK_NOT_FOUND,
             "no graph -1");
@@ -303,7 +293,7 @@ bool only_what_was_asked_for_is_captured(struct scene *s) {
             MUST(scene_run(s, plain, &expected, 1, x[i]));
             MUST(run_id(s, session, made, i, &x[i], &z[i]));
             if (!round)
-                MUST(scene_keep(s, z[i], drop_value));
+                MUST(scene_keep(s, z[i], scene_drop_value));
             MUST(scene_same_bytes(s, "three graphs", z[i], expected));
         }
     return true;
@@ -333,7 +323,7 @@ bool replay_sees_late_parameters(struct scene *s) {
             MUST(scene_stats(s, captured, &before));
         MUST(run_id(s, captured, made, 0, in, &y));
         if (!i)
-            MUST(scene_keep(s, y, drop_value));
+            MUST(scene_keep(s, y, scene_drop_value));
         const float *got = esk_value_const_data(y);
         float most = 0.25f + (float)(i % 3), one = most < 1 ? most : 1,
               two = most < 2 ? most : 2;
@@ -368,14 +358,14 @@ bool replay_after_an_output_was_taken(struct scene *s) {
     MUST(scene_keep(s, binding, (void (*)(void *))esk_binding_destroy));
     GOOD(s, esk_value_create_on_device(captured, ESK_FLOAT, 2,
                                        esk_value_dims(made->inputs.values[0]), &on, &error));
-    MUST(scene_keep(s, on, drop_value));
+    MUST(scene_keep(s, on, scene_drop_value));
     GOOD(s, esk_value_copy(made->inputs.values[0], on, &error));
     name = esk_session_output(captured, 0)->name;
     GOOD(s, esk_binding_input(binding, made->inputs.names[0], on, &error));
     GOOD(s, esk_binding_output_at(binding, name, ESK_ON_DEVICE, &error));
     GOOD(s, esk_session_run_binding(captured, NULL, binding, &error));
     first = esk_binding_take(binding, name);
-    MUST(scene_keep(s, first, drop_value));
+    MUST(scene_keep(s, first, scene_drop_value));
     GOOD(s, esk_session_run_binding(captured, NULL, binding, &error));
     second = esk_binding_value(binding, name);
     CHECK(s, first && second && first != second, "the value that was taken was filled again");
@@ -405,7 +395,7 @@ bool replay_sees_new_content(struct scene *s) {
     x = made->inputs.values[0];
     GOOD(s, esk_value_create_on_device(captured, ESK_FLOAT, 2, esk_value_dims(x), &on,
                                        &error));
-    MUST(scene_keep(s, on, drop_value));
+    MUST(scene_keep(s, on, scene_drop_value));
     GOOD(s, esk_binding_input(binding, made->inputs.names[0], on, &error));
     GOOD(s, esk_binding_output_at(binding, esk_session_output(captured, 0)->name,
                                   ESK_ON_DEVICE, &error));

@@ -14,12 +14,6 @@ static void drop_session(void *session) {
     esk_session_destroy(session);
 }
 
-#define GOOD(s, call)                                     \
-    do {                                                  \
-        if ((call) != ESK_OK)                             \
-            return fault_take((s)->fault, #call, &error); \
-    } while (0)
-
 /* ---- all values ---- */
 
 static bool one_value(struct scene *s, struct op_case *made, const char *key,

@@ -6,12 +6,6 @@
 
 #include <stdio.h>
 
-#define GOOD(s, call)                                     \
-    do {                                                  \
-        if ((call) != ESK_OK)                             \
-            return fault_take((s)->fault, #call, &error); \
-    } while (0)
-
 static bool placement_of(struct scene *s, esk_session *session,
                          esk_placement **placement) {
     esk_error error = ESK_ERROR_INIT;

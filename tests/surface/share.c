@@ -5,16 +5,6 @@
 #include <dlfcn.h>
 #include <stdio.h>
 
-static void drop_value(void *value) {
-    esk_value_destroy(value);
-}
-
-#define GOOD(s, call)                                     \
-    do {                                                  \
-        if ((call) != ESK_OK)                             \
-            return fault_take((s)->fault, #call, &error); \
-    } while (0)
-
 struct theirs {
     void *(*get_platform_display)(unsigned, void *, const intptr_t *);
     unsigned (*initialize)(void *, int *, int *);
@@ -114,10 +104,10 @@ bool buffers_of_a_callers_context(struct scene *s) {
     MUST(scene_run(s, cpu, &expected, 1, x));
     GOOD(s, esk_value_from_gl_buffer(session, ESK_FLOAT, 2, dims, buffers[0], BYTES,
                                      drop_released, &released, &in, &error));
-    MUST(scene_keep(s, in, drop_value));
+    MUST(scene_keep(s, in, scene_drop_value));
     GOOD(s, esk_value_from_gl_buffer(session, ESK_FLOAT, 2, dims, buffers[1], BYTES,
                                      NULL, NULL, &out, &error));
-    MUST(scene_keep(s, out, drop_value));
+    MUST(scene_keep(s, out, scene_drop_value));
     /* too small, no buffer, no shared context */
     CHECK(s,
           esk_value_from_gl_buffer(session, ESK_FLOAT, 2, dims, buffers[2], BYTES, NULL,
@@ -163,7 +153,7 @@ bool buffers_of_a_callers_context(struct scene *s) {
         CHECK(s, (unsigned)bound == buffers[0] && !t.get_error(),
               "the caller's binding is %d", bound);
         GOOD(s, esk_value_create(ESK_FLOAT, 2, dims, &got, &error));
-        MUST(scene_keep(s, got, drop_value));
+        MUST(scene_keep(s, got, scene_drop_value));
         t.bind_buffer(TARGET, buffers[1]);
         mapped = t.map(TARGET, 0, BYTES, 0x1);
         CHECK(s, mapped, "the caller cannot map its buffer");
@@ -206,7 +196,7 @@ bool shapes_in_a_callers_buffer(struct scene *s) {
     }
     GOOD(s, esk_value_from_gl_buffer(sessions[0], ESK_INT64, 1, dims, buffer, BYTES, NULL,
                                      NULL, &shape, &error));
-    MUST(scene_keep(s, shape, drop_value));
+    MUST(scene_keep(s, shape, scene_drop_value));
     esk_value *inputs[] = {made->inputs.values[0], shape};
     for (int i = 0; i < 4; i++) {
         void *mapped = t.map(TARGET, 0, BYTES, 0x2);
@@ -218,14 +208,14 @@ bool shapes_in_a_callers_buffer(struct scene *s) {
         y = NULL;
         GOOD(s, esk_session_run(sessions[0], NULL, made->inputs.names, inputs, 2, NULL, &y, 1,
                                 &error));
-        MUST(scene_keep(s, y, drop_value));
+        MUST(scene_keep(s, y, scene_drop_value));
         CHECK(s, esk_value_dims(y)[0] == shapes[i][0] && esk_value_dims(y)[1] == shapes[i][1],
               "run %d gave [%d,%d]", i, (int)esk_value_dims(y)[0], (int)esk_value_dims(y)[1]);
         y = NULL;
         esk_status status = esk_session_run(sessions[1], NULL, made->inputs.names, inputs, 2,
                                             NULL, &y, 1, &error);
         if (y)
-            MUST(scene_keep(s, y, drop_value));
+            MUST(scene_keep(s, y, scene_drop_value));
         CHECK(s, status == (i % 2 ? ESK_INVALID_ARGUMENT : ESK_OK),
               "replay %d gave %s", i, esk_status_name(status));
         CHECK(s, status == ESK_OK || strstr(esk_error_message(&error), "other bytes"), "'%s'",

@@ -6,16 +6,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-static void drop_value(void *value) {
-    esk_value_destroy(value);
-}
-
-#define GOOD(s, call)                                     \
-    do {                                                  \
-        if ((call) != ESK_OK)                             \
-            return fault_take((s)->fault, #call, &error); \
-    } while (0)
-
 static bool refused(struct scene *s, const char *what, esk_status status,
                     esk_status expected, const char *word, esk_error *error) {
     bool good = status == expected && strstr(esk_error_message(error), word);
@@ -48,7 +38,7 @@ static bool on_device(struct scene *s, esk_session *session, const esk_value *fr
     GOOD(s,
          esk_value_create_on_device(session, esk_value_dtype(from), esk_value_rank(from),
                                     esk_value_dims(from), value, &error));
-    MUST(scene_keep(s, *value, drop_value));
+    MUST(scene_keep(s, *value, scene_drop_value));
     GOOD(s, esk_value_copy(from, *value, &error));
     return true;
 }
@@ -62,7 +52,7 @@ static bool holds(struct scene *s, const char *what, const esk_value *value,
     CHECK(s, value, "%s: no value", what);
     GOOD(s, esk_value_create(esk_value_dtype(value), esk_value_rank(value),
                              esk_value_dims(value), &host, &error));
-    MUST(scene_keep(s, host, drop_value));
+    MUST(scene_keep(s, host, scene_drop_value));
     GOOD(s, esk_value_copy(value, host, &error));
     return scene_near(s, what, host, expected);
 }
@@ -165,14 +155,14 @@ bool outputs_by_name(struct scene *s) {
     GOOD(s, esk_session_run(session, NULL, in, made->inputs.values, 1, NULL, all, 0,
                             &error));
     for (int i = 0; i < 3; i++)
-        MUST(scene_keep(s, all[i], drop_value));
+        MUST(scene_keep(s, all[i], scene_drop_value));
     for (size_t i = 0; i < 2; i++)
         names[i] = esk_session_output(session, 2 - i)->name;
     MUST(scene_value(s, "float[2,8]=0", &given));
     two[1] = given;
     GOOD(s, esk_session_run(session, NULL, in, made->inputs.values, 1, names, two, 2,
                             &error));
-    MUST(scene_keep(s, two[0], drop_value));
+    MUST(scene_keep(s, two[0], scene_drop_value));
     CHECK(s, two[1] == given, "the value that was given was not taken");
     for (int i = 0; i < 2; i++)
         MUST(scene_same_bytes(s, names[i], two[i], all[2 - i]));
@@ -225,7 +215,7 @@ bool values_of_another_device(struct scene *s) {
     MUST(on_device(s, sessions[0], made->inputs.values[0], &here));
     GOOD(s, esk_value_create_on_device(sessions[1], ESK_FLOAT, 2, esk_value_dims(here),
                                        &there, &error));
-    MUST(scene_keep(s, there, drop_value));
+    MUST(scene_keep(s, there, scene_drop_value));
     GOOD(s, esk_value_copy(here, there, &error));
     MUST(holds(s, "copied to another device", there, made->inputs.values[0]));
     for (int i = 0; i < 3; i++) {
@@ -248,7 +238,7 @@ bool values_of_another_device(struct scene *s) {
         }
         y = NULL;
         GOOD(s, esk_session_run(sessions[1], NULL, &in, &here, 1, NULL, &y, 1, &error));
-        MUST(scene_keep(s, y, drop_value));
+        MUST(scene_keep(s, y, scene_drop_value));
         MUST(scene_near(s, "an input of another device", y, expected[0]));
         /* and an output that lies there */
         GOOD(s, esk_value_copy(here, there, &error));
@@ -300,7 +290,7 @@ bool copies_stand_in_the_queue(struct scene *s) {
 
         outputs[i] = state; /* the run reads and writes it */
         GOOD(s, esk_value_create(ESK_FLOAT, 2, esk_value_dims(state), &seen[i], &error));
-        MUST(scene_keep(s, seen[i], drop_value));
+        MUST(scene_keep(s, seen[i], scene_drop_value));
         landed[i] = (struct landed){.to = seen[i]};
         GOOD(s, esk_session_run_async(session, NULL, made->inputs.names, &state, 1, NULL,
                                       &outputs[i], 1, NULL, NULL, NULL, &error));

@@ -9,12 +9,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define GOOD(s, call)                                     \
-    do {                                                  \
-        if ((call) != ESK_OK)                             \
-            return fault_take((s)->fault, #call, &error); \
-    } while (0)
-
 #define REFUSED(s, call, ...)                                                             \
     do {                                                                                  \
         const char *words[] = {__VA_ARGS__};                                              \
