@@ -99,6 +99,16 @@ static bool make_options(struct scene *scene, const char *provider, const char *
     return status == ESK_OK || fault_take(scene->fault, "options", &error);
 }
 
+static void destroy_options(void *options) {
+    esk_session_options_destroy(options);
+}
+
+bool scene_options(struct scene *scene, const char *provider, const char *settings,
+                   esk_session_options **options) {
+    return make_options(scene, provider, settings, options) &&
+           scene_keep(scene, *options, destroy_options);
+}
+
 enum source { FROM_MODEL, FROM_FILE, FROM_MEMORY };
 
 static bool open_session(struct scene *scene, esk_env *env, enum source source,

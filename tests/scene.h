@@ -29,6 +29,9 @@ bool scene_case(struct scene *scene, const char *text, struct op_case **made);
 /* What sessions on GLCompute get before their own settings: "clamp=es31"; NULL: nothing. */
 extern const char *scene_device_settings;
 
+/* Kept. settings: "strict=1,poison=1", may be NULL; provider "GLCompute" or "CPU". */
+bool scene_options(struct scene *scene, const char *provider, const char *settings,
+                   esk_session_options **options);
 /* settings: "strict=1,poison=1", may be NULL; provider "GLCompute" or "CPU". */
 bool scene_session(struct scene *scene, esk_env *env, const esk_model *model,
                    const char *provider, const char *settings, esk_session **session);

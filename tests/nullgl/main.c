@@ -441,12 +441,14 @@ static bool sessions_come_and_go(struct scene *s) {
     static esk_value *outputs[SESSIONS][RUNS];
     pthread_t threads[SESSIONS];
     esk_session_stats stats;
+    esk_session_options *options;
 
     MUST(driver_open(s, "MatMul(float[4,8], float[8,8]!) | Softmax()", NULL, &env, &made,
                   &kept));
+    MUST(scene_options(s, "GLCompute", NULL, &options));
     for (int i = 0; i < SESSIONS; i++) {
         CHECK(s,
-              esk_session_create_from_model(env, made->model, NULL, &sessions[i], NULL) ==
+              esk_session_create_from_model(env, made->model, options, &sessions[i], NULL) ==
                   ESK_OK,
               "session %d", i);
         for (int r = 0; r < RUNS; r++)

@@ -416,36 +416,27 @@ bool replay_sees_new_content(struct scene *s) {
     return true;
 }
 
-static esk_status create(esk_env *env, const esk_model *model, const char *key,
-                         const char *value, esk_session **session, esk_error *error) {
+static esk_status create(struct scene *s, esk_env *env, const esk_model *model,
+                         const char *cpu_nodes, esk_session **session, esk_error *error) {
     esk_session_options *options;
-    esk_status status = esk_session_options_create(&options, error);
+    esk_status status = ESK_INTERNAL;
 
-    if (status == ESK_OK)
-        status = esk_session_options_set(options, "enableGraphCapture", "1", error);
-    if (status == ESK_OK && key)
-        status = esk_session_options_set(options, key, value, error);
+    if (scene_options(s, "GLCompute", "enableGraphCapture=1", &options))
+        status = esk_session_options_set(options, "forceCpuNodeNames", cpu_nodes, error);
     if (status == ESK_OK)
         status = esk_session_create_from_model(env, model, options, session, error);
-    esk_session_options_destroy(options);
     return status;
 }
 
-static esk_status create_from(esk_env *env, const struct message *model,
+static esk_status create_from(struct scene *s, esk_env *env, const struct message *model,
                               const char *provider, esk_session **session,
                               esk_error *error) {
     esk_session_options *options;
-    esk_status status = esk_session_options_create(&options, error);
 
-    if (status == ESK_OK)
-        status = esk_session_options_append_provider(
-            options, provider, (const char *[]){"enableGraphCapture"},
-            (const char *[]){"1"}, 1, error);
-    if (status == ESK_OK)
-        status = esk_session_create_from_memory(env, model->bytes, model->size, false,
-                                                NULL, options, session, error);
-    esk_session_options_destroy(options);
-    return status;
+    if (!scene_options(s, provider, "enableGraphCapture=1", &options))
+        return ESK_INTERNAL;
+    return esk_session_create_from_memory(env, model->bytes, model->size, false, NULL,
+                                          options, session, error);
 }
 
 /* y = If(cond) { Exp(x) } else { Neg(x) }, x [n] or [4]. */
@@ -484,9 +475,9 @@ bool capture_lists_every_reason(struct scene *s) {
 
     MUST(scene_env(s, &env));
     MUST(scene_case(s, "Relu(float[3,8]) | Exp() | Neg() | Tanh()", &made));
-    REFUSED(s, create(env, made->model, "forceCpuNodeNames", "Exp_1\nTanh_3", &session, &error),
+    REFUSED(s, create(s, env, made->model, "Exp_1\nTanh_3", &session, &error),
             ESK_UNSUPPORTED, "This session cannot use the graph capture feature");
-    create(env, made->model, "forceCpuNodeNames", "Exp_1\nTanh_3", &session, &error);
+    create(s, env, made->model, "Exp_1\nTanh_3", &session, &error);
     CHECK(s,
           strstr(esk_error_message(&error), "Exp 'Exp_1'") &&
               strstr(esk_error_message(&error), "Tanh 'Tanh_3'"),
@@ -494,22 +485,22 @@ bool capture_lists_every_reason(struct scene *s) {
     esk_error_clear(&error);
     /* sizes that depend on data, with and without free dimensions: at creation */
     MUST(scene_case(s, "Relu(float[2,4]) | NonZero() | Cast() to=1", &made));
-    REFUSED(s, create(env, made->model, NULL, NULL, &session, &error), ESK_UNSUPPORTED,
+    REFUSED(s, create(s, env, made->model, "", &session, &error), ESK_UNSUPPORTED,
             "NonZero 'NonZero_1': the sizes of its outputs depend on data");
     MUST(scene_case(s, "Relu(float[2,4]) | NonZero() | Cast() to=1 free=1", &made));
-    REFUSED(s, create(env, made->model, NULL, NULL, &session, &error), ESK_UNSUPPORTED,
+    REFUSED(s, create(s, env, made->model, "", &session, &error), ESK_UNSUPPORTED,
             "NonZero 'NonZero_1': the sizes of its outputs depend on data");
     /* control flow */
     for (int free = 0; free < 2; free++) {
         struct message model = if_model(free);
-        REFUSED(s, create_from(env, &model, "GLCompute", &session, &error),
+        REFUSED(s, create_from(s, env, &model, "GLCompute", &session, &error),
                 ESK_UNSUPPORTED, "If 'choice': control flow");
-        REFUSED(s, create_from(env, &model, "CPU", &session, &error), ESK_UNSUPPORTED,
+        REFUSED(s, create_from(s, env, &model, "CPU", &session, &error), ESK_UNSUPPORTED,
                 "the session has no device");
     }
     /* free dimensions: the first run */
     MUST(scene_case(s, "Relu(float[3,8]) | Exp() free=1", &made));
-    GOOD(s, create(env, made->model, "forceCpuNodeNames", "Exp_1", &session, &error));
+    GOOD(s, create(s, env, made->model, "Exp_1", &session, &error));
     REFUSED(s,
             esk_session_run(session, NULL, made->inputs.names, made->inputs.values, 1,
                             NULL, &y, 1, &error),

@@ -208,11 +208,9 @@ bool forced_nodes_run_on_the_cpu(struct scene *s) {
                   "%s: %s is at %s", settings, nodes[n], p ? p->home : "none");
         }
         /* a strict session lists them all */
-        GOOD(s, esk_session_options_create(&options, &error));
-        MUST(scene_keep(s, options, (void (*)(void *))esk_session_options_destroy));
+        MUST(scene_options(s, "GLCompute", "strict=1", &options));
         GOOD(s, esk_session_options_set(options, "forceCpuNodeNames", rows[i].names,
                                         &error));
-        GOOD(s, esk_session_options_set(options, "strict", "1", &error));
         session = NULL;
         esk_status status =
             esk_session_create_from_model(other, made->model, options, &session, &error);

@@ -194,11 +194,14 @@ bool handles_wait_as_long_as_told(struct scene *s) {
 /* Sessions that nothing else owns: these tests destroy them themselves. */
 static bool own_session(struct scene *s, struct op_case **made, esk_session **session) {
     esk_env *env;
+    esk_session_options *options;
     esk_error error = ESK_ERROR_INIT;
 
     MUST(scene_env(s, &env));
     MUST(scene_case(s, "MatMul(float[256,256], float[256,256]!) | Softmax()", made));
-    if (esk_session_create_from_model(env, (*made)->model, NULL, session, &error) != ESK_OK)
+    MUST(scene_options(s, "GLCompute", NULL, &options));
+    if (esk_session_create_from_model(env, (*made)->model, options, session, &error) !=
+        ESK_OK)
         return fault_take(s->fault, "session", &error);
     return true;
 }
@@ -261,15 +264,10 @@ bool an_env_waits_for_its_sessions(struct scene *s) {
         esk_value *y = NULL;
 
         MUST(scene_case(s, "MatMul(float[8,8], float[8,8]!) | Softmax()", &made));
-        CHECK(s,
-              esk_env_create(NULL, &env, NULL) == ESK_OK &&
-                  esk_session_options_create(&options, NULL) == ESK_OK &&
-                  esk_session_options_append_provider(options, p ? "CPU" : "GLCompute",
-                                                      NULL, NULL, 0, NULL) == ESK_OK,
-              "no env or options");
+        MUST(scene_options(s, p ? "CPU" : "GLCompute", NULL, &options));
+        CHECK(s, esk_env_create(NULL, &env, NULL) == ESK_OK, "no env");
         esk_status status = esk_session_create_from_model(env, made->model, options,
                                                           &leaving.session, &error);
-        esk_session_options_destroy(options);
         if (status == ESK_OK)
             status = esk_session_run_async(leaving.session, NULL, made->inputs.names,
                                            made->inputs.values, 1, NULL, &y, 1, leave,

@@ -321,6 +321,7 @@ bool copies_end_with_their_session(struct scene *s) {
     struct op_case *made;
     esk_env *env;
     esk_session *session;
+    esk_session_options *options;
     esk_error error = ESK_ERROR_INIT;
     esk_value *from, *to, *outputs[RUNS] = {NULL};
     struct landed landed = {.to = NULL};
@@ -328,7 +329,8 @@ bool copies_end_with_their_session(struct scene *s) {
 
     MUST(scene_env(s, &env));
     MUST(scene_case(s, "MatMul(float[256,256], float[256,256]!) | Softmax()", &made));
-    GOOD(s, esk_session_create_from_model(env, made->model, NULL, &session, &error));
+    MUST(scene_options(s, "GLCompute", NULL, &options));
+    GOOD(s, esk_session_create_from_model(env, made->model, options, &session, &error));
     MUST(scene_value(s, "float[4]=1,2,3,4", &from));
     MUST(scene_value(s, "float[4]=0", &to));
     landed.to = to;

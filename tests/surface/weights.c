@@ -62,23 +62,6 @@ static struct message product_model(bool external) {
     return message_model(&graph);
 }
 
-static esk_status make_options(const char *provider, esk_session_options **options,
-                               esk_error *error) {
-    esk_status status = esk_session_options_create(options, error);
-
-    if (status == ESK_OK)
-        status = esk_session_options_append_provider(*options, provider, NULL, NULL, 0, error);
-    return status;
-}
-
-static bool new_options(struct scene *s, const char *provider,
-                        esk_session_options **options) {
-    esk_error error = ESK_ERROR_INIT;
-
-    GOOD(s, make_options(provider, options, &error));
-    return scene_keep(s, *options, (void (*)(void *))esk_session_options_destroy);
-}
-
 static bool keep_session(struct scene *s, esk_session *session) {
     return scene_keep(s, session, (void (*)(void *))esk_session_destroy);
 }
@@ -152,7 +135,7 @@ bool external_data_from_memory(struct scene *s) {
     snprintf(path, sizeof(path), "%s/models/mnist_external/mnist.onnx.data", data);
     MUST(read_all(s, path, &weights, &weights_size));
     MUST(scene_env(s, &env));
-    MUST(new_options(s, "CPU", &options));
+    MUST(scene_options(s, "CPU", NULL, &options));
     REFUSED(s, esk_session_create_from_memory(env, model, model_size, true, NULL, options,
                                               &session, &error),
             "no directory");
@@ -182,13 +165,13 @@ bool initializers_from_memory(struct scene *s) {
     CHECK(s, esk_value_rank(eight) == 2 && esk_value_dims(eight)[0] == small[0], "a value");
     MUST(scene_env(s, &env));
     for (int p = 0; p < 2; p++) {
-        MUST(new_options(s, providers[p], &options));
+        MUST(scene_options(s, providers[p], NULL, &options));
         GOOD(s, esk_session_options_add_initializer(options, "w", w, &error));
         GOOD(s, esk_session_create_from_memory(env, external.bytes, external.size, p, NULL,
                                                options, &session, &error));
         MUST(keep_session(s, session));
         MUST(check_product(s, providers[p], session, w));
-        MUST(new_options(s, providers[p], &options));
+        MUST(scene_options(s, providers[p], NULL, &options));
         GOOD(s, esk_session_options_add_initializer(options, "w", eight, &error));
         GOOD(s, esk_session_create_from_memory(env, inside.bytes, inside.size, false, NULL,
                                                options, &session, &error));
@@ -220,7 +203,7 @@ bool initializers_of_a_built_model(struct scene *s) {
     GOOD(s, esk_model_add_node(model, "", "Mul", "mul", in, 2, out, 1, NULL, 0, &error));
     GOOD(s, esk_model_add_output(model, "y", &error));
     MUST(scene_env(s, &env));
-    MUST(new_options(s, "CPU", &options));
+    MUST(scene_options(s, "CPU", NULL, &options));
     GOOD(s, esk_session_options_add_initializer(options, "c", two, &error));
     GOOD(s, esk_session_create_from_model(env, model, options, &session, &error));
     MUST(keep_session(s, session));
@@ -247,7 +230,7 @@ bool wrong_initializers_are_refused(struct scene *s) {
 
     MUST(scene_env(s, &env));
     MUST(scene_value(s, "float[32,48]", &w));
-    MUST(new_options(s, "CPU", &options));
+    MUST(scene_options(s, "CPU", NULL, &options));
     REFUSED(s, esk_session_options_add_initializer(options, NULL, w, &error), "NULL");
     REFUSED(s, esk_session_options_add_initializer(options, "w", NULL, &error), "'w'");
     GOOD(s, esk_session_options_add_initializer(options, "w", w, &error));
@@ -255,7 +238,7 @@ bool wrong_initializers_are_refused(struct scene *s) {
             "already");
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         MUST(scene_value(s, rows[i].value, &v));
-        MUST(new_options(s, "CPU", &options));
+        MUST(scene_options(s, "CPU", NULL, &options));
         if (rows[i].name[0] != 'w')
             GOOD(s, esk_session_options_add_initializer(options, "w", w, &error));
         GOOD(s, esk_session_options_add_initializer(options, rows[i].name, v, &error));
@@ -389,7 +372,7 @@ bool given_memory_is_shared(struct scene *s) {
             esk_session_options *options;
             esk_value *given = i < 3 ? w : other;
 
-            MUST(new_options(s, "GLCompute", &options));
+            MUST(scene_options(s, "GLCompute", NULL, &options));
             if (as_file)
                 GOOD(s, esk_session_options_add_external_file(
                             options, "w.bin", esk_value_const_data(given), FLOATS * 4,
