@@ -149,6 +149,20 @@ Test(program_cache, off) {
     put(&cache, "source");
     cr_assert(has(&cache, "source"));
     esk_program_cache_finish(&cache);
+    /* a home is not made */
+    char home[64];
+    snprintf(home, sizeof home, "%s/nobody", root);
+    unsetenv("XDG_CACHE_HOME");
+    setenv("HOME", home, 1);
+    cache = open_cache(NULL, "driver");
+    put(&cache, "source");
+    cr_assert(!cache.folder && access(home, F_OK) != 0);
+    esk_program_cache_finish(&cache);
+    setenv("HOME", root, 1);
+    cache = open_cache(NULL, "driver");
+    snprintf(expected, sizeof expected, "%s/.cache/esker/programs", root);
+    cr_assert_str_eq(cache.folder, expected);
+    esk_program_cache_finish(&cache);
 }
 
 /* Below a file there is no folder: this holds for root too, who may write anywhere. */
