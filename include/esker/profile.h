@@ -22,7 +22,10 @@ ESK_API esk_status esk_session_end_profiling(esk_session *session, char **path,
 /* ---- A profile of single runs: member `profile` of esk_run_options ----
  * Thread-safe: several runs may write to one at a time; reading needs them ended. A run that
  * is profiled is slower: where the device has no clock of its own, each dispatch is waited
- * for. A run that is not profiled pays nothing. */
+ * for. Where two lanes compute (option "threads"), they share the pieces of one command at a
+ * time: a command's time is from its first piece's begin to its last one's end, as in a run
+ * that is not profiled but for what commands overlap. A run that is not profiled pays
+ * nothing. */
 typedef struct esk_profile esk_profile;
 
 ESK_API esk_status esk_profile_create(esk_profile **profile, esk_error *error);

@@ -31,10 +31,10 @@ struct esk_gl_part {
     uint32_t compiled; /* commands */
     atomic_bool ready;
     bool told; /* the log */
-    int64_t begun; /* ns */
+    int64_t begun, ready_at; /* ns */
 };
 
-/* A stage to take part in. */
+/* A stage to take part in: at once, or in its middle when the part is ready. */
 struct job {
     struct esk_gl_part *part; /* NULL: no stage */
     uint32_t stage;
@@ -63,7 +63,8 @@ struct esk_gl_lane {
     uint32_t hurry;     /* callers that wait for programs: no rests */
     bool quit, settled, inside;
     struct job job;
-    uint64_t taken; /* of the last job */
+    struct esk_gl_part *course_part; /* the caller's: of the stage begun last */
+    uint64_t taken;                  /* of the last job */
     esk_status status;
     esk_error error;
 };
@@ -163,8 +164,10 @@ static bool compile_next(struct esk_gl_lane *lane, struct esk_gl_part *part) {
                 esk_gl_warm_up(&lane->warm, &lane->gl, &one);
         }
     }
-    if (part->compiled == record->n_commands)
+    if (part->compiled == record->n_commands) {
+        part->ready_at = now_ns();
         atomic_store(&part->ready, true);
+    }
     return true;
 }
 
@@ -233,13 +236,9 @@ static void take_part(struct esk_gl_lane *lane, const struct job *job) {
 struct esk_gl_course *esk_gl_lane_begin(struct esk_gl_lane *lane, struct esk_gl_part *part,
                                         uint32_t stage, struct esk_gl_buffer *const *slots,
                                         struct esk_gl_buffer *params) {
-    if (!part || !params || !atomic_load(&part->ready))
+    if (!part || !params)
         return NULL;
-    if (!part->told) /* the lane's own thread must not */
-        esk_log(lane->logger, ESK_LOG_INFO,
-                "the second lane takes part, %lld ms after the plan was prepared",
-                (long long)((now_ns() - part->begun) / MS));
-    part->told = true;
+    lane->course_part = part;
     esk_gl_course_reset(&lane->course);
     pthread_mutex_lock(&lane->lock);
     lane->job = (struct job){part, stage, slots, params};
@@ -262,6 +261,13 @@ esk_status esk_gl_lane_end(struct esk_gl_lane *lane, uint64_t *taken, esk_error 
     esk_error_clear(&lane->error);
     *taken = lane->taken;
     pthread_mutex_unlock(&lane->lock);
+    struct esk_gl_part *part = lane->course_part;
+    if (*taken && !part->told) { /* the lane's own thread must not */
+        part->told = true;
+        esk_log(lane->logger, ESK_LOG_INFO,
+                "the second lane has its programs %lld ms after the plan was prepared",
+                (long long)((part->ready_at - part->begun) / MS));
+    }
     return status;
 }
 
@@ -284,7 +290,7 @@ static bool prove(struct esk_gl_lane *lane) {
 /* With the lock, until the lane is to end. */
 static void work(struct esk_gl_lane *lane) {
     while (!lane->quit) {
-        if (lane->job.part) {
+        if (lane->job.part && atomic_load(&lane->job.part->ready)) {
             const struct job job = lane->job;
             lane->inside = true;
             pthread_mutex_unlock(&lane->lock);

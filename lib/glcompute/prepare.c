@@ -45,7 +45,7 @@ static esk_status prepare_forms(struct esk_prepared *p, struct esk_gl_form_place
 
 /* All are started before the first is waited for: drivers compile in parallel; or, where
  * the driver's compiler works on the caller's thread, we do (glcompute/warm). */
-static esk_status prepare_programs(struct esk_prepared *p, esk_error *error) {
+static esk_status prepare_programs(struct esk_prepared *p, bool *slow, esk_error *error) {
     struct esk_gl_screen *screen = p->screen;
     struct esk_gl_record *record = &p->record;
     for (uint32_t i = 0; i < record->n_commands; i++) {
@@ -59,7 +59,7 @@ static esk_status prepare_programs(struct esk_prepared *p, esk_error *error) {
                                      &c->program, error));
     }
     if (screen->programs.late)
-        esk_gl_warm_up(&screen->warm, &screen->gl, record);
+        *slow = esk_gl_warm_up(&screen->warm, &screen->gl, record);
     for (uint32_t i = 0; i < record->n_commands; i++) {
         struct esk_gl_command *c = &record->commands[i];
         ESK_TRY(esk_gl_program_link(&screen->programs,
@@ -97,8 +97,8 @@ static esk_status prepare_current(struct esk_prepared *p, esk_error *error) {
     esk_free(places);
     ESK_TRY(status);
     screen->counters.recorded += p->record.n_commands;
-    uint64_t programs = screen->counters.programs;
-    ESK_TRY(prepare_programs(p, error));
+    bool slow = false;
+    ESK_TRY(prepare_programs(p, &slow, error));
     for (uint32_t i = 0; i < p->record.n_slots; i++) { /* views of what stays */
         const struct esk_gl_slot *slot = &p->record.slots[i];
         struct esk_gl_buffer *buffer = NULL;
@@ -113,8 +113,7 @@ static esk_status prepare_current(struct esk_prepared *p, esk_error *error) {
     if (p->record.n_commands && !p->record.n_late)
         ESK_TRY(make_params(p, GL_STATIC_DRAW, &p->params, error));
     if (p->cost.by_lanes && p->record.n_commands)
-        p->part = esk_gl_lane_prepare(screen->lane, &p->record,
-                                      screen->counters.programs > programs);
+        p->part = esk_gl_lane_prepare(screen->lane, &p->record, slow);
     return ESK_OK;
 }
 

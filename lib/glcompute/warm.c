@@ -296,7 +296,7 @@ static void log_item(const struct esk_logger *logger, const struct item *item) {
     esk_text_finish(&defines);
 }
 
-void esk_gl_warm_up(struct esk_gl_warm *warm, struct esk_gl *gl,
+bool esk_gl_warm_up(struct esk_gl_warm *warm, struct esk_gl *gl,
                     const struct esk_gl_record *record) {
     struct team team = {.record = record};
     struct helper helpers[MOST_HELPERS];
@@ -304,7 +304,7 @@ void esk_gl_warm_up(struct esk_gl_warm *warm, struct esk_gl *gl,
     int64_t start = now_us();
     if (!take_stock(&team) || pthread_mutex_init(&team.lock, NULL)) {
         esk_free(team.items);
-        return;
+        return false;
     }
     if (pthread_cond_init(&team.changed, NULL) == 0) {
         if (make_dummy(gl, &team))
@@ -326,5 +326,9 @@ void esk_gl_warm_up(struct esk_gl_warm *warm, struct esk_gl *gl,
     bool detail = warm->logger && warm->logger->level <= ESK_LOG_VERBOSE;
     for (uint32_t i = 0; detail && i < team.n_items; i++)
         log_item(warm->logger, &team.items[i]);
+    bool slow = false;
+    for (uint32_t i = 0; i < team.n_items; i++)
+        slow |= team.items[i].took + team.items[i].compiled >= SLOW_US;
     esk_free(team.items);
+    return slow;
 }

@@ -21,10 +21,11 @@ void esk_gl_warm_init(struct esk_gl_warm *warm, struct esk_egl *egl, struct esk_
                       const struct esk_logger *logger);
 
 /* Has the driver compile the record's programs, those that it does not have, and finish
- * them, those that it did not yet, by dispatches of no groups. Under the device's lock, context current. Slow programs (a cold driver
- * cache) are shared out among threads with contexts of their own; what they compile
- * reaches this context through the driver's own disk cache. */
-void esk_gl_warm_up(struct esk_gl_warm *warm, struct esk_gl *gl,
+ * them, those that it did not yet, by dispatches of no groups. Under the device's lock,
+ * context current. Slow programs (a cold driver cache) are shared out among threads with
+ * contexts of their own; what they compile reaches this context through the driver's own
+ * disk cache. Returns whether any was slow. */
+bool esk_gl_warm_up(struct esk_gl_warm *warm, struct esk_gl *gl,
                     const struct esk_gl_record *record);
 
 #endif
