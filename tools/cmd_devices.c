@@ -78,17 +78,19 @@ static void print_row(const char *name, const char *value) {
 }
 
 static void print_device(const esk_device_info *info) {
-    printf("%s device %d%s\n", info->provider, info->device_id,
-           info->unusable ? " (unusable)" : "");
-    if (info->unusable)
-        print_row("unusable", info->unusable);
+    if (info->unusable) {
+        printf("%s, not usable\n", info->provider);
+        print_row("why", info->unusable);
+    } else
+        printf("%s device %d\n", info->provider, info->device_id);
     print_row("rung", info->rung);
     print_row("node", info->node);
     print_row("vendor", info->vendor);
     print_row("renderer", info->renderer);
     print_row("version", info->version);
     print_row("driver", info->driver);
-    print_row("software", info->software ? "yes" : "no");
+    if (!info->unusable || *info->renderer) /* else nobody asked */
+        print_row("software", info->software ? "yes" : "no");
     if (*info->limits)
         printf("  limits\n");
     print_lines(info->limits, "    ");
@@ -105,29 +107,27 @@ static bool print_json(const esk_device_list *list, const char *why) {
     return json_line(tree);
 }
 
-static void print_text(const esk_device_list *list, const char *why, bool verbose) {
-    bool usable = false;
+static void print_text(const esk_device_list *list, const char *why) {
+    bool usable = false, tried = false;
 
     for (size_t i = 0; i < esk_device_list_count(list); i++) {
         const esk_device_info *info = esk_device_list_get(list, i);
 
         usable |= strcmp(info->provider, "CPU") && !info->unusable;
+        tried |= info->unusable != NULL;
         print_device(info);
     }
-    if (!usable)
-        printf("No usable OpenGL ES 3.1 device. What was tried:\n");
-    else if (verbose && *why)
-        printf("What else was tried:\n");
-    if (!usable || verbose)
-        print_lines(why, "  ");
+    if (!usable && tried)
+        printf("No usable OpenGL ES 3.1 device; what was tried stands above.\n");
+    else if (!usable)
+        print_lines(why, "");
 }
 
 static const char about[] =
     "Lists the devices that can run models: provider, id, how it was reached,\n"
     "vendor, renderer, version, driver, whether it is a software renderer, limits.\n"
-    "Without a usable OpenGL ES 3.1 device it says what was tried and how each\n"
-    "attempt failed (with --verbose it always does). A list is a success even\n"
-    "when the CPU is all that is in it.";
+    "Of what was tried and cannot be used it says why, with the EGL error. A list is\n"
+    "a success even when the CPU is all that is in it.";
 
 int cmd_devices(int argc, char **argv) {
     struct setup setup = {0};
@@ -163,7 +163,7 @@ int cmd_devices(int argc, char **argv) {
     if (json)
         done = print_json(list, why ? why : "");
     else
-        print_text(list, why ? why : "", setup.verbose > 0);
+        print_text(list, why ? why : "");
     esk_device_list_destroy(list);
     esk_env_destroy(env);
     return done ? 0 : 1;

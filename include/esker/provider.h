@@ -28,7 +28,8 @@ typedef struct esk_device_info {
 typedef struct esk_device_list esk_device_list;
 
 /* Looks for devices of all providers; CPU is always there. `why`, if not NULL, gets a text
- * owned by the list that names every rung that failed, with its EGL code ("" if none).
+ * owned by the list that names every rung that failed, one a line, with its EGL code (""
+ * if none).
  * Errors: OUT_OF_MEMORY. */
 ESK_API esk_status esk_device_list_create(esk_env *env, esk_device_list **list,
                                           const char **why, esk_error *error);

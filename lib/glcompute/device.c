@@ -463,24 +463,20 @@ static esk_status gl_list(const struct esk_device_options *options,
         return esk_fail_memory(error, "a list of devices");
     }
     struct esk_egl_device *strings = n ? (void *)(facts + n) : NULL;
-    bool usable = false;
+    struct esk_text why = {0};
     for (size_t i = 0; i < n; i++) {
         strings[i] = devices[i];
         fill_facts(&facts[i], &strings[i]);
-        if (!devices[i].usable)
-            continue;
-        usable = true;
-        list_limits(options, log, (uint32_t)i, &facts[i]);
-    }
-    if (!usable) {
-        struct esk_text why = {0};
-        for (size_t i = 0; i < n; i++)
-            esk_text_add(&why, "%s%s: %s", i ? "; " : "", devices[i].place,
+        if (devices[i].usable)
+            list_limits(options, log, (uint32_t)i, &facts[i]);
+        else
+            esk_text_add(&why, "%s%s: %s", why.length ? "\n" : "", devices[i].place,
                          devices[i].reason);
+    }
+    if (why.length || !n)
         esk_fail(error, ESK_NO_DEVICE, "%s",
                  n ? esk_text_str(&why) : "EGL offers no device");
-        esk_text_finish(&why);
-    }
+    esk_text_finish(&why);
     esk_free(devices);
     *list = facts;
     *count = n;

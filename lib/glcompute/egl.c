@@ -437,7 +437,7 @@ static bool rung_gbm(struct walk *walk) {
     if (!library) {
         const char *why = dlerror();
         char reason[200];
-        snprintf(reason, sizeof reason, "%s not found: %s", name, why ? why : "?");
+        snprintf(reason, sizeof reason, "%s cannot be loaded: %s", name, why ? why : "?");
         return add_failure(walk, "gbm", reason);
     }
     esk_egl_symbol(library, "gbm_create_device", &walk->gbm.create_device);

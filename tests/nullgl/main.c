@@ -34,6 +34,37 @@ static bool a_lost_device_is_named(struct scene *s) {
     return true;
 }
 
+/* preserveDevice keeps no device that is lost. */
+static bool a_lost_device_is_not_preserved(struct scene *s) {
+    for (int lost = 0; lost < 2; lost++) {
+        struct scene own = {.fault = s->fault};
+        struct nullgl_live before, after;
+        struct op_case *made;
+        esk_session *session;
+        esk_env *env;
+
+        MUST(driver_find(s));
+        MUST(scene_env(s, &env));
+        driver.count(&before);
+        MUST(scene_case(s, two_ops, &made));
+        bool good = scene_session(&own, env, made->model, "GLCompute",
+                                  "strict=1,preserveDevice=1", &session);
+        driver.set(&(struct nullgl_faults){.lose_after = lost});
+        esk_status status =
+            good ? run(session, made, made->inputs.values[0], NULL) : ESK_INTERNAL;
+        scene_finish(&own);
+        driver.set(&(struct nullgl_faults){0});
+        driver.count(&after);
+        MUST(good);
+        CHECK(s, status == (lost ? ESK_DEVICE_LOST : ESK_OK), "the run gave %s",
+              esk_status_name(status));
+        CHECK(s, (after.contexts > before.contexts) == !lost,
+              "%ld contexts after a session, %ld before it; lost: %d", after.contexts,
+              before.contexts, lost);
+    }
+    return true;
+}
+
 /* With recoverDevice the next run opens the device anew; what lay on the old one is named. */
 static bool a_session_recovers(struct scene *s) {
     static const int64_t dims[] = {4, 8};
@@ -489,6 +520,7 @@ static const struct table_test tests[] = {
     ROW(callers_context_comes_back),
     ROW(a_forked_child_is_told),
     ROW(a_lost_device_is_named),
+    ROW(a_lost_device_is_not_preserved),
     ROW(a_session_recovers),
     ROW(threads_recover),
     ROW(a_fence_that_never_comes),

@@ -127,6 +127,7 @@ bool device_ids_count_hardware_first(struct scene *s) {
     esk_session_options *options;
     esk_session *session;
     esk_env *env;
+    const char *failed;
     size_t hardware = 0, broken = 0;
 
     MUST(driver_find(s));
@@ -149,7 +150,7 @@ bool device_ids_count_hardware_first(struct scene *s) {
     GIVES(s, esk_session_create_from_model(env, made->model, options, &session, error),
           ESK_NO_DEVICE, "software is not allowed");
     /* the same numbers in the list that people see */
-    GIVES(s, esk_device_list_create(env, &list, NULL, error), ESK_OK, "");
+    GIVES(s, esk_device_list_create(env, &list, &failed, error), ESK_OK, "");
     MUST(scene_keep(s, list, (void (*)(void *))esk_device_list_destroy));
     for (size_t i = 0; i < esk_device_list_count(list); i++) {
         const esk_device_info *info = esk_device_list_get(list, i);
@@ -173,6 +174,8 @@ bool device_ids_count_hardware_first(struct scene *s) {
         }
     }
     CHECK(s, hardware == 2 && broken == 1, "%zu cards, %zu broken", hardware, broken);
+    CHECK(s, strstr(failed, "\ndevice:2: eglInitialize failed: EGL_NOT_INITIALIZED"),
+          "what failed is told as '%s'", failed);
     return true;
 }
 

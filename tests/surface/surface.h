@@ -26,6 +26,7 @@ bool an_env_waits_for_its_sessions(struct scene *s);
 bool profile_of_a_run(struct scene *s);
 bool profile_on_the_cpu(struct scene *s);
 bool profile_of_a_session(struct scene *s);
+bool traces_of_sessions(struct scene *s);
 bool report_of_a_profile(struct scene *s);
 bool peak_of_a_device(struct scene *s);
 
@@ -100,6 +101,7 @@ bool sessions_of_a_model_share_weights(struct scene *s);
 bool sessions_of_a_file_share_weights(struct scene *s);
 bool external_data_on_disk_is_shared(struct scene *s);
 bool given_memory_is_shared(struct scene *s);
+bool other_sources_are_not_shared(struct scene *s);
 bool folded_weights_are_shared(struct scene *s);
 
 /* validate.c: validationMode full */

@@ -392,6 +392,65 @@ bool given_memory_is_shared(struct scene *s) {
     return true;
 }
 
+static bool sources_differ(struct scene *s, const char *const *folders) {
+    struct message external = product_model(true), inside = product_model(false), changed;
+    esk_session *sessions[2];
+    esk_value *w[2], *x, *y[2];
+    esk_error error = ESK_ERROR_INIT;
+    esk_env *env;
+    char path[300];
+
+    MUST(scene_env(s, &env));
+    for (int i = 0; i < 2; i++) { /* the same bytes of a model, beside another file */
+        MUST(scene_value(s, i ? "float[32,48]=0.5,-1,0.25" : "float[32,48]", &w[i]));
+        snprintf(path, sizeof(path), "%s/w.bin", folders[i]);
+        MUST(write_all(s, path, esk_value_const_data(w[i]), FLOATS * 4));
+        esk_session_options *options;
+        MUST(scene_options(s, "GLCompute", NULL, &options));
+        GOOD(s, esk_session_create_from_memory(env, external.bytes, external.size, true,
+                                               folders[i], options, &sessions[i], &error));
+        MUST(keep_session(s, sessions[i]));
+    }
+    for (int i = 0; i < 2; i++)
+        MUST(check_product(s, folders[i], sessions[i], w[i]));
+    /* other bytes of a model: its Relu is a Tanh */
+    changed = inside;
+    for (size_t i = 0; i + 4 < changed.size; i++)
+        if (!memcmp(changed.bytes + i, "Relu", 4))
+            memcpy(changed.bytes + i, "Tanh", 4);
+    for (int i = 0; i < 2; i++) {
+        struct message *model = i ? &changed : &inside;
+        esk_session_options *options;
+
+        MUST(scene_options(s, "GLCompute", NULL, &options));
+        GOOD(s, esk_session_create_from_memory(env, model->bytes, model->size, true, NULL,
+                                               options, &sessions[i], &error));
+        MUST(keep_session(s, sessions[i]));
+    }
+    MUST(scene_value(s, "float[8,8]=1", &x));
+    for (int i = 0; i < 2; i++)
+        MUST(scene_run(s, sessions[i], &y[i], 1, x));
+    const float *relu = esk_value_const_data(y[0]), *tanh = esk_value_const_data(y[1]);
+    CHECK(s, relu[0] == 18 && tanh[0] > 10.9f && tanh[0] < 11.1f, "Relu gives %g, Tanh %g",
+          (double)relu[0], (double)tanh[0]);
+    return true;
+}
+
+/* What is like another source, but is not it: other bytes, other folders. */
+bool other_sources_are_not_shared(struct scene *s) {
+    char a[] = "/tmp/esker-one-XXXXXX", b[] = "/tmp/esker-two-XXXXXX", path[64];
+    const char *const folders[] = {a, b};
+
+    CHECK(s, mkdtemp(a) && mkdtemp(b), "no folders");
+    bool good = sources_differ(s, folders);
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), "%s/w.bin", folders[i]);
+        unlink(path);
+        rmdir(folders[i]);
+    }
+    return good;
+}
+
 /* What passes made of weights, in models that know nothing of each other; that the values
  * differ is seen. And nothing is left of them when the sessions are gone. */
 bool folded_weights_are_shared(struct scene *s) {

@@ -34,7 +34,7 @@ Test(egl, unknown_rung) {
 
 Test(egl, missing_library) {
     struct esk_egl_options options = {.egl_library = "libEGL-missing.so.1"};
-    check_open(&options, ESK_NO_DEVICE, "libEGL-missing.so.1 not found: ");
+    check_open(&options, ESK_NO_DEVICE, "libEGL-missing.so.1 cannot be loaded: ");
 }
 
 Test(egl, library_without_functions) {
