@@ -65,7 +65,8 @@ static bool is_nan(const void *data, enum esk_storage storage, uint64_t at) {
 }
 
 static bool is_float(const struct esk_buffer *b, const struct esk_var *var) {
-    return (b->storage == ESK_STORAGE_F32 || b->storage == ESK_STORAGE_F16X2) &&
+    return !(var->flags & ESK_VAR_WORDS) &&
+           (b->storage == ESK_STORAGE_F32 || b->storage == ESK_STORAGE_F16X2) &&
            (var->dtype == ESK_FLOAT || var->dtype == ESK_FLOAT16 ||
             var->dtype == ESK_BFLOAT16);
 }

@@ -327,8 +327,9 @@ int64_t esk_var_count(const struct esk_var *var) {
     return esk_shape_product(var->dim, 0, var->rank);
 }
 
-void esk_graph_set_rotary_split(struct esk_graph *graph, int64_t rows) {
-    graph->rotary_split = rows;
+void esk_graph_set_caches(struct esk_graph *graph, int64_t rotary_split, int kv_bits) {
+    graph->rotary_split = rotary_split;
+    graph->kv_bits = kv_bits;
     for (size_t i = 0; i < graph->n_bodies; i++)
-        esk_graph_set_rotary_split(graph->bodies[i], rows);
+        esk_graph_set_caches(graph->bodies[i], rotary_split, kv_bits);
 }

@@ -102,6 +102,7 @@ enum esk_var_flag {
     ESK_VAR_BEYOND = 1 << 4,      /* in a bind: not to be had before the stage's end */
     ESK_VAR_FROM_INPUT = 1 << 5,  /* in a bind: known because the caller's bytes were read */
     ESK_VAR_EARLY = 1 << 6,       /* in a plan: the host makes it before the first stage */
+    ESK_VAR_WORDS = 1 << 7,       /* bits of something else: no numbers of its type */
 };
 
 /* A value that lies nowhere yet: it walks the bytes of another var, `base`, which is in
@@ -194,6 +195,8 @@ struct esk_graph {
     int64_t rotary_split; /* option multiRotaryCacheConcatOffset: the first so many rows of rotary
                              tables are for sequences that are no longer; those behind them
                              for longer ones. 0: tables have one part */
+    int kv_bits;       /* option kvCacheQuantizationBits: rows of caches are kept in 4 or 8 bits
+                          an element; 0: as they are */
     bool frozen_blobs; /* a clone: blobs and bodies are borrowed from the original, which
                           lives on */
 };
@@ -214,7 +217,8 @@ esk_id esk_graph_add_temp(struct esk_graph *graph, const char *stem); /* a fresh
 esk_id esk_graph_add_node(struct esk_graph *graph, const char *domain, const char *op_type,
                           const char *name, uint32_t n_in, const esk_id *in, uint32_t n_out,
                           const esk_id *out);
-void esk_graph_set_rotary_split(struct esk_graph *graph, int64_t rows); /* bodies too */
+/* Bodies too. */
+void esk_graph_set_caches(struct esk_graph *graph, int64_t rotary_split, int kv_bits);
 bool esk_graph_add_input(struct esk_graph *graph, esk_id var);
 bool esk_graph_add_output(struct esk_graph *graph, esk_id var);
 bool esk_graph_hold(struct esk_graph *graph, struct esk_blob *blob); /* takes the ref */

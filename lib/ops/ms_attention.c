@@ -2,6 +2,7 @@
  * they take is described once as struct esk_attention; recipes/attention computes it. */
 #include "recipes/attention.h"
 #include "recipes/facts.h"
+#include "recipes/kv_cache.h"
 
 #include <string.h>
 
@@ -118,13 +119,13 @@ static const char *describe_past(const struct esk_facts *f, uint32_t k, uint32_t
         return "past key without past value";
     if (f->has[k]) {
         if (f->rank[k] != 4 || f->rank[v] != 4 || f->dim[k][0] != a->batch ||
-            f->dim[k][1] != a->kv_heads || f->dim[k][3] != a->dim ||
-            f->dim[v][0] != a->batch || f->dim[v][1] != a->kv_heads ||
-            f->dim[v][2] != f->dim[k][2] || f->dim[v][3] != a->v_dim)
+            f->dim[k][1] != a->kv_heads || f->dim[v][0] != a->batch ||
+            f->dim[v][1] != a->kv_heads || f->dim[v][2] != f->dim[k][2] ||
+            (!a->kv_bits && (f->dim[k][3] != a->dim || f->dim[v][3] != a->v_dim)))
             return "past key and value do not fit";
         a->past = f->dim[k][2];
-        a->past_k = esk_heads_major(k, a->kv_heads, a->past, a->dim);
-        a->past_v = esk_heads_major(v, a->kv_heads, a->past, a->v_dim);
+        a->past_k = esk_heads_major(k, a->kv_heads, a->past, f->dim[k][3]);
+        a->past_v = esk_heads_major(v, a->kv_heads, a->past, f->dim[v][3]);
     }
     a->offset = a->past;
     a->total = a->present = a->past + a->fresh;
@@ -243,10 +244,11 @@ static esk_status multi_upgrade(struct esk_ctx *c) {
  * batch (its length - 1), total length, cos and sin caches, positions, attention bias,
  * sink. */
 
-static const char *describe_group(const struct esk_facts *f, int64_t total,
+static const char *describe_group(const struct esk_facts *f, int64_t total, int kv_bits,
                                   struct esk_attention *a) {
     const int64_t *q = f->dim[0];
     *a = esk_attention_none();
+    a->kv_bits = kv_bits;
     a->heads = esk_attr_int(f->node, "num_heads", 0);
     a->kv_heads = esk_attr_int(f->node, "kv_num_heads", 0);
     if (f->rank[0] != 3 || a->heads < 1 || a->kv_heads < 1 || a->heads % a->kv_heads)
@@ -330,6 +332,23 @@ static uint32_t group_host(const struct esk_graph *graph, const struct esk_node 
     return 1u << 6 | group_late(graph, node);
 }
 
+/* Caches that are kept quantised are declared as what they are. A model that names the last
+ * axis says nothing of it; one that gives it the size of a head meant numbers. */
+static esk_status group_upgrade(struct esk_ctx *c) {
+    const esk_id caches[] = {esk_in_id(c, 3), esk_in_id(c, 4), esk_out_id(c, 1),
+                             esk_out_id(c, 2)};
+    int bits = c->graph->kv_bits;
+    for (int i = 0; i < 4 && bits; i++) {
+        struct esk_var *var = caches[i] == ESK_NONE ? NULL : c->graph->vars[caches[i]];
+        if (!var || var->flags & ESK_VAR_WORDS)
+            continue;
+        var->flags |= ESK_VAR_WORDS;
+        if (var->rank == 4 && !var->data && var->dim[3] > 0 && esk_kv_fits(bits, var->dim[3]))
+            var->dim[3] = esk_kv_width(bits, var->dim[3], var->dtype);
+    }
+    return ESK_OK;
+}
+
 /* ---- What is common */
 
 typedef const char *(*describe_fn)(const struct esk_facts *f, struct esk_attention *a);
@@ -337,10 +356,10 @@ struct kind {
     describe_fn describe; /* NULL: GroupQueryAttention */
 };
 
-static const char *describe(const struct esk_facts *f, int64_t total,
+static const char *describe(const struct esk_facts *f, int64_t total, int kv_bits,
                             struct esk_attention *a) {
     const struct kind *kind = f->node->op->data;
-    return kind->describe ? kind->describe(f, a) : describe_group(f, total, a);
+    return kind->describe ? kind->describe(f, a) : describe_group(f, total, kv_bits, a);
 }
 
 static bool is_group(const struct esk_node *node) {
@@ -357,31 +376,59 @@ static esk_status total_of(const struct esk_ctx *c, int64_t *total) {
                   : esk_node_fail(c, ESK_INVALID_MODEL, "no total_sequence_length");
 }
 
+/* Caches that are kept quantised are rows of words. */
+static esk_status check_kept(const struct esk_ctx *c, const struct esk_facts *f,
+                             const struct esk_attention *a) {
+    int64_t width = a->kv_bits ? esk_kv_width(a->kv_bits, a->dim, f->dtype[0]) : 0;
+    if (!a->kv_bits)
+        return ESK_OK;
+    if (!esk_kv_fits(a->kv_bits, a->dim))
+        return esk_node_fail(c, ESK_UNSUPPORTED,
+                             "kvCacheQuantizationBits=%d: heads of %lld elements, it must be "
+                             "%s",
+                             a->kv_bits, (long long)a->dim,
+                             a->kv_bits == 4 ? "a power of two, at least 8"
+                                             : "a multiple of 4");
+    for (uint32_t i = 3; i < 5; i++)
+        if (f->has[i] && f->dim[i][3] != width)
+            return esk_node_fail(c, ESK_INVALID_ARGUMENT,
+                                 "kvCacheQuantizationBits=%d: the last axis of past %s is "
+                                 "%lld, a kept row of %lld elements takes %lld of type %s",
+                                 a->kv_bits, i == 3 ? "keys" : "values",
+                                 (long long)f->dim[i][3], (long long)a->dim,
+                                 (long long)width, esk_dtype_name(f->dtype[0]));
+    return ESK_OK;
+}
+
 static esk_status infer(struct esk_ctx *c) {
     struct esk_facts f = esk_facts_of_vars(c);
     struct esk_attention a;
     int64_t total;
     ESK_TRY(total_of(c, &total));
-    const char *wrong = describe(&f, total, &a);
+    const char *wrong = describe(&f, total, c->graph->kv_bits, &a);
     if (wrong)
         return esk_node_fail(c, ESK_INVALID_MODEL, "%s", wrong);
     if (is_group(c->node) && esk_attr_int(c->node, "qk_output", 0) > 0)
         return esk_node_fail(c, ESK_UNSUPPORTED, "qk_output is not known");
+    ESK_TRY(check_kept(c, &f, &a));
+    int64_t k_width = esk_kv_width(a.kv_bits, a.dim, f.dtype[0]);
+    int64_t v_width = esk_kv_width(a.kv_bits, a.v_dim, f.dtype[0]);
     ESK_TRY(esk_set_out(c, 0, f.dtype[0], 3,
                         (int64_t[]){a.batch, a.length, a.heads * a.v_dim}));
     ESK_TRY(esk_set_out(c, 1, f.dtype[0], 4,
-                        (int64_t[]){a.batch, a.kv_heads, a.present, a.dim}));
+                        (int64_t[]){a.batch, a.kv_heads, a.present, k_width}));
     if (a.scores != ESK_NONE)
         ESK_TRY(esk_set_out(c, a.scores, f.dtype[0], 4,
                             (int64_t[]){a.batch, a.heads, a.length, a.total}));
     return esk_set_out(c, 2, f.dtype[0], 4,
-                       (int64_t[]){a.batch, a.kv_heads, a.present, a.v_dim});
+                       (int64_t[]){a.batch, a.kv_heads, a.present, v_width});
 }
 
 static esk_status cpu(struct esk_cpu *c) {
     struct esk_facts f = esk_facts_of_tensors(c);
     struct esk_attention a;
-    describe(&f, is_group(c->node) ? esk_tensor_int(c->in[6], 0) : 0, &a);
+    describe(&f, is_group(c->node) ? esk_tensor_int(c->in[6], 0) : 0, c->graph->kv_bits,
+             &a);
     a.rotary.split = c->graph->rotary_split;
     return esk_attention_cpu(c, &a);
 }
@@ -391,7 +438,7 @@ static esk_status gpu(struct esk_ctx *c) {
     struct esk_attention a;
     int64_t total;
     ESK_TRY(total_of(c, &total));
-    describe(&f, total, &a);
+    describe(&f, total, c->graph->kv_bits, &a);
     a.rotary.split = c->graph->rotary_split;
     /* one small upload serves all layers; words of each kernel's parameters need no binding */
     const struct esk_var *lengths = a.late ? esk_in(c, a.lengths) : NULL;
@@ -440,6 +487,7 @@ const struct esk_op esk_op_ms_GroupQueryAttention = {
     .max_out = 4,
     .host_in = group_host,
     .host_late = group_late,
+    .upgrade = group_upgrade,
     .infer = infer,
     .cpu = cpu,
     .gpu = gpu,

@@ -1,5 +1,6 @@
 /* Attention on the host: in double, a row of scores at a time. */
 #include "recipes/attention.h"
+#include "recipes/kv_cache.h"
 #include "recipes/lines.h"
 
 #include <math.h>
@@ -146,12 +147,42 @@ static esk_status read_row(struct esk_cpu *c, const struct esk_attention *a,
     return rotate && a->rotary.cos != ESK_NONE ? turn(c, a, b, s, row, spare) : ESK_OK;
 }
 
+/* The same of caches that are kept quantised: what is looked at is what they keep. */
+static esk_status gather_kept(struct esk_cpu *c, const struct esk_attention *a, bool keys,
+                              int64_t b, int64_t g, double *rows, double *spare) {
+    const struct esk_heads *past = keys ? &a->past_k : &a->past_v;
+    int64_t dim = keys ? a->dim : a->v_dim, start = start_of(c, a, b);
+    size_t words = (size_t)esk_kv_words(a->kv_bits, dim), bytes = 4 * words;
+    const struct esk_tensor *old = in_of(c, past->input);
+    uint32_t *row = ESK_ARENA_ARRAY(c->scratch, uint32_t, words);
+    struct esk_tensor *out = out_of(c, keys ? a->present_k : a->present_v);
+    int64_t head = b * a->kv_heads + g;
+    if (!row)
+        return esk_fail_memory(c->error, c->node->name);
+    for (int64_t t = 0; t < a->present; t++) {
+        memset(row, 0, bytes);
+        if (t >= start && t - start < a->fresh) {
+            ESK_TRY(read_row(c, a, keys ? &a->k : &a->v, keys, dim, b, g, t - start,
+                             rows + t * dim, spare));
+            esk_kv_keep(a->kv_bits, dim, rows + t * dim, row);
+        } else if (old && t < a->past && t < start) {
+            memcpy(row, (const char *)old->data + (size_t)(head * a->past + t) * bytes, bytes);
+        }
+        if (out)
+            memcpy((char *)out->data + (size_t)(head * a->present + t) * bytes, row, bytes);
+        esk_kv_open(a->kv_bits, dim, row, rows + t * dim);
+    }
+    return ESK_OK;
+}
+
 /* Keys or values of a head of a batch, old and new: [rows of present][dim]. */
 static esk_status gather_rows(struct esk_cpu *c, const struct esk_attention *a, bool keys,
                               int64_t b, int64_t g, double *rows, double *spare) {
     const struct esk_heads *past = keys ? &a->past_k : &a->past_v;
     int64_t dim = keys ? a->dim : a->v_dim, start = start_of(c, a, b);
     const struct esk_tensor *old = in_of(c, past->input);
+    if (a->kv_bits && (old || out_of(c, keys ? a->present_k : a->present_v)))
+        return gather_kept(c, a, keys, b, g, rows, spare);
     memset(rows, 0, (size_t)(a->present * dim) * sizeof *rows);
     if (old)
         for (int64_t t = 0; t < a->past && t < a->present && t < start; t++)

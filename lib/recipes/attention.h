@@ -53,6 +53,7 @@ struct esk_attention {
     struct esk_heads q, k, v, past_k, past_v; /* past: no bias */
     uint32_t present_k, present_v;            /* outputs; ESK_NONE: none */
     int64_t present;                          /* rows of present keys, at least total */
+    int kv_bits; /* how rows of past and present are kept (recipes/kv_cache.h); 0: as they are */
     struct esk_rotary rotary;                 /* of q and k */
     bool y_major; /* Y is [batch, heads, length, v_dim], else [batch, length, heads *
                      v_dim] */

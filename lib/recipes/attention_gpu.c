@@ -3,6 +3,7 @@
  * they can. Scores and rotated rows are float32 scratch. */
 #include "recipes/attention.h"
 #include "recipes/gemm.h"
+#include "recipes/kv_cache.h"
 #include "recipes/lanes.h"
 #include "recipes/map.h"
 
@@ -173,6 +174,134 @@ static struct source packed(struct builder *b, const struct esk_heads *x, bool r
     return y;
 }
 
+/* The last operand's bits as words, whatever its type. */
+static void as_words(struct esk_kernel *k) {
+    struct esk_operand *o = &k->operands[k->n_operands - 1];
+    o->storage = ESK_STORAGE_U32;
+    o->dtype = ESK_UINT32;
+}
+
+static void fresh_rows(struct builder *b, struct esk_kernel *k) {
+    const struct esk_attention *a = b->a;
+    if (a->lengths != ESK_NONE && a->late)
+        add_lengths(b, k, a->lengths, a->plus);
+    esk_kernel_int(k, "heads", a->kv_heads);
+    esk_kernel_int(k, "past", a->past);
+    esk_kernel_int(k, "start", a->past);
+    esk_kernel_int(k, "fresh", a->fresh);
+    esk_kernel_int(k, "present", a->present);
+}
+
+static void flat_count(struct builder *b, struct esk_kernel *k, int64_t count) {
+    esk_kernel_int(k, "count", count);
+    esk_kernel_flat(k, b->c->limits, (uint64_t)count);
+}
+
+/* `append` of caches that are kept quantised: words, in the output that shows them or in
+ * scratch. */
+static struct source keep(struct builder *b, bool keys, const struct source *fresh) {
+    const struct esk_attention *a = b->a;
+    const struct esk_heads *past = keys ? &a->past_k : &a->past_v;
+    uint32_t present = keys ? a->present_k : a->present_v;
+    int64_t dim = keys ? a->dim : a->v_dim, words = esk_kv_words(a->kv_bits, dim);
+    int64_t count = a->batch * a->kv_heads * a->present * words;
+    struct esk_kernel *k = esk_recipe_kernel(b->r, "kv_keep");
+    esk_kernel_define(k, "BITS", a->kv_bits);
+    add_source(b, k, "X", "x", fresh, true);
+    if (past->input != ESK_NONE && a->past > 0) {
+        esk_kernel_in(b->c, b->r, k, "P", past->input, ESK_ELEMENT);
+        as_words(k);
+        esk_kernel_define(k, "PAST", 1);
+    }
+    fresh_rows(b, k);
+    esk_kernel_int(k, "many", dim / 4);
+    esk_kernel_int(k, "words", words);
+    struct source y = source_major(a->kv_heads, a->present, words);
+    if (present != ESK_NONE && esk_out_id(b->c, present) != ESK_NONE) {
+        esk_kernel_out(b->c, b->r, k, "Y", present, ESK_ELEMENT);
+        as_words(k);
+        y.var = esk_out_id(b->c, present);
+    } else {
+        y.is_scratch = true;
+        y.ref = esk_recipe_scratch(b->r, ((size_t)count * 4 + 15) & ~(size_t)15,
+                                   ESK_STORAGE_U32);
+        esk_kernel_ref(k, "Y", b->r, y.ref, ESK_WRITE, ESK_ELEMENT);
+    }
+    flat_count(b, k, count);
+    loops(b, k, dim / 4);
+    return y;
+}
+
+/* float32 scratch of `count` elements, a vec4 an invocation. */
+static struct esk_ref_to fours_scratch(struct builder *b, struct esk_kernel *k,
+                                       int64_t count) {
+    struct esk_ref_to y = esk_recipe_scratch(b->r, (size_t)count * 4, ESK_STORAGE_F32);
+    esk_kernel_ref(k, "Y", b->r, y, ESK_WRITE, ESK_VEC4);
+    flat_count(b, k, count / 4);
+    return y;
+}
+
+/* Rows that were kept, as numbers; 4 bits: as keep turned them. */
+static struct source opened(struct builder *b, const struct source *kept, int64_t dim) {
+    const struct esk_attention *a = b->a;
+    struct esk_kernel *k = esk_recipe_kernel(b->r, "kv_open");
+    esk_kernel_define(k, "BITS", a->kv_bits);
+    if (kept->is_scratch)
+        esk_kernel_ref(k, "X", b->r, kept->ref, ESK_READ, ESK_ELEMENT);
+    else
+        esk_kernel_var(k, "X", b->c->graph, kept->var, ESK_LAYOUT_DENSE, ESK_READ,
+                       ESK_ELEMENT);
+    as_words(k);
+    esk_kernel_int(k, "many", dim / 4);
+    esk_kernel_int(k, "words", esk_kv_words(a->kv_bits, dim));
+    esk_kernel_int(k, "present", a->present);
+    esk_kernel_int(k, "total", a->total);
+    struct source y = source_major(a->kv_heads, a->total, dim);
+    y.is_scratch = true;
+    y.ref = fours_scratch(b, k, a->batch * a->kv_heads * a->total * dim);
+    return y;
+}
+
+static struct esk_kernel *hadamard(struct builder *b, const struct source *x, int64_t heads,
+                                   int64_t length, int64_t dim) {
+    struct esk_kernel *k = esk_recipe_kernel(b->r, "hadamard");
+    add_source(b, k, "X", "x", x, true);
+    esk_kernel_int(k, "heads", heads);
+    esk_kernel_int(k, "length", length);
+    esk_kernel_int(k, "many", dim / 4);
+    loops(b, k, dim / 4);
+    return k;
+}
+
+/* Queries turned as the keys are. */
+static struct source turned(struct builder *b, const struct source *q) {
+    const struct esk_attention *a = b->a;
+    struct esk_kernel *k = hadamard(b, q, a->heads, a->length, a->dim);
+    struct source y = source_major(a->heads, a->length, a->dim);
+    y.is_scratch = true;
+    y.ref = fours_scratch(b, k, a->batch * a->heads * a->length * a->dim);
+    return y;
+}
+
+/* Rows of output 0 turned back. */
+static void turn_back(struct builder *b, struct esk_ref_to sums) {
+    const struct esk_attention *a = b->a;
+    int64_t rows = a->batch * a->heads * a->length;
+    struct source x = source_major(1, rows, a->v_dim);
+    x.is_scratch = true, x.ref = sums;
+    struct esk_kernel *k = hadamard(b, &x, 1, rows, a->v_dim);
+    esk_kernel_out(b->c, b->r, k, "Y", 0, ESK_VEC4);
+    flat_count(b, k, rows * a->v_dim / 4);
+}
+
+/* Whether keys and values are kept quantised: there are caches, and they are. */
+static bool is_kept(struct builder *b) {
+    const struct esk_attention *a = b->a;
+    return a->kv_bits && ((a->past_k.input != ESK_NONE && a->past > 0) ||
+                          esk_out_id(b->c, a->present_k) != ESK_NONE ||
+                          esk_out_id(b->c, a->present_v) != ESK_NONE);
+}
+
 /* Old and new keys (or values) one behind the other, in the output that shows them or in
  * scratch. */
 static struct source append(struct builder *b, bool keys, struct source fresh) {
@@ -191,13 +320,7 @@ static struct source append(struct builder *b, bool keys, struct source fresh) {
         add_source(b, k, "P", "old", &old, false);
         esk_kernel_define(k, "PAST", 1);
     }
-    if (a->lengths != ESK_NONE && a->late)
-        add_lengths(b, k, a->lengths, a->plus);
-    esk_kernel_int(k, "heads", a->kv_heads);
-    esk_kernel_int(k, "past", a->past);
-    esk_kernel_int(k, "start", a->past);
-    esk_kernel_int(k, "fresh", a->fresh);
-    esk_kernel_int(k, "present", a->present);
+    fresh_rows(b, k);
     esk_kernel_int(k, "dim", dim);
     struct source y = source_major(a->kv_heads, a->present, dim);
     if (shown) {
@@ -303,7 +426,7 @@ static struct esk_ref_to scores_tiled(struct builder *b, const struct source *q,
 }
 
 static void values_tiled(struct builder *b, struct esk_ref_to weights,
-                         const struct source *value) {
+                         const struct source *value, struct esk_ref_to y) {
     const struct esk_attention *a = b->a;
     int64_t per = a->heads / a->kv_heads, rows = a->length * b->pitch;
     int64_t head = a->y_major ? a->length * a->v_dim : a->v_dim;
@@ -320,7 +443,7 @@ static void values_tiled(struct builder *b, struct esk_ref_to weights,
         .beta = 1,
         .a_at = {.given = true, .ref = weights},
         .b_at = place_of(value),
-        .y_at = {.given = true, .ref = {ESK_REF_VAR, esk_out_id(b->c, 0)}},
+        .y_at = {.given = true, .ref = y},
         .a_whole = true,
         .y_row = a->y_major ? a->v_dim : a->heads * a->v_dim,
     };
@@ -380,11 +503,13 @@ static struct esk_ref_to soften(struct builder *b, struct esk_ref_to scores) {
     return y;
 }
 
+/* Into output 0, or `to`. */
 static void values_of(struct builder *b, struct esk_ref_to weights,
-                      const struct source *value) {
+                      const struct source *value, const struct esk_ref_to *to) {
     const struct esk_attention *a = b->a;
     if (b->tiled) {
-        values_tiled(b, weights, value);
+        values_tiled(b, weights, value,
+                     to ? *to : (struct esk_ref_to){ESK_REF_VAR, esk_out_id(b->c, 0)});
         return;
     }
     bool vec4 = in_fours(value, a->v_dim);
@@ -401,7 +526,10 @@ static void values_of(struct builder *b, struct esk_ref_to weights,
     int64_t count = a->batch * a->heads * a->length * a->v_dim;
     if (vec4) {
         esk_kernel_define(k, "VECTOR", 1);
-        esk_kernel_out(b->c, b->r, k, "Y", 0, ESK_VEC4);
+        if (to)
+            esk_kernel_ref(k, "Y", b->r, *to, ESK_WRITE, ESK_VEC4);
+        else
+            esk_kernel_out(b->c, b->r, k, "Y", 0, ESK_VEC4);
         esk_kernel_int(k, "count", count / 4);
         esk_kernel_flat(k, b->c->limits, (uint64_t)count / 4);
     } else {
@@ -464,8 +592,13 @@ esk_status esk_attention_gpu(struct esk_ctx *c, const struct esk_attention *a) {
     struct source q = packed(&b, &a->q, true, a->heads, a->length, a->dim);
     struct source k = packed(&b, &a->k, true, a->kv_heads, a->fresh, a->dim);
     struct source v = packed(&b, &a->v, false, a->kv_heads, a->fresh, a->v_dim);
-    k = append(&b, true, k);
-    v = append(&b, false, v);
+    bool kept = is_kept(&b), turns = kept && a->kv_bits == 4;
+    k = kept ? keep(&b, true, &k) : append(&b, true, k);
+    v = kept ? keep(&b, false, &v) : append(&b, false, v);
+    if (turns)
+        q = turned(&b, &q);
+    if (kept)
+        k = opened(&b, &k, a->dim);
     struct esk_ref_to scores = scores_of(&b, &q, &k);
     struct esk_ref_to weights = soften(&b, scores);
     if (a->scores != ESK_NONE && esk_out_id(c, a->scores) != ESK_NONE) {
@@ -473,7 +606,15 @@ esk_status esk_attention_gpu(struct esk_ctx *c, const struct esk_attention *a) {
         add_masks(&b, stage, a->stage == 3 ? weights : scores, ESK_ELEMENT, a->stage);
         esk_kernel_map(c, b.r, stage, a->scores, false);
     }
-    values_of(&b, weights, &v);
+    if (kept)
+        v = opened(&b, &v, a->v_dim);
+    struct esk_ref_to sums;
+    if (turns)
+        sums = esk_recipe_scratch(b.r, (size_t)(4 * a->batch * a->heads * a->length * a->v_dim),
+                                  ESK_STORAGE_F32);
+    values_of(&b, weights, &v, turns ? &sums : NULL);
+    if (turns)
+        turn_back(&b, sums);
     if (b.too_long) {
         c->recipes->count--;
         return esk_unsupported(c, "%lld keys of %lld: loops too long for the device",

@@ -8,7 +8,7 @@
 #include <strings.h>
 
 enum type { TYPE_BOOL, TYPE_INT, TYPE_ENUM, TYPE_TEXT };
-enum scope { SCOPE_DEVICE, SCOPE_SESSION, SCOPE_LATER, SCOPE_NONE };
+enum scope { SCOPE_DEVICE, SCOPE_SESSION, SCOPE_NONE };
 
 static const struct row {
     const char *key;
@@ -30,7 +30,6 @@ static const esk_option_info infos[ESK_OPTION_COUNT] = {
 #define KIND_TEXT "string"
 #define REACH_DEVICE "device"
 #define REACH_SESSION "session"
-#define REACH_LATER "accepted"
 #define REACH_NONE "accepted"
 #define ROW(id, key, type, values, fallback, scope, doc)                                    \
     [ESK_OPTION_##id] = {key, KIND_##type, values, fallback, REACH_##scope, doc},
@@ -176,9 +175,6 @@ void esk_settings_warn(const struct esk_settings *settings, const struct esk_log
         if (settings->given[i] && rows[i].scope == SCOPE_NONE)
             esk_log(log, ESK_LOG_WARNING, "option '%s' has no meaning here (%s)", rows[i].key,
                     rows[i].doc);
-        else if (settings->given[i] && rows[i].scope == SCOPE_LATER)
-            esk_log(log, ESK_LOG_WARNING, "option '%s' is accepted, but has no effect yet",
-                    rows[i].key);
 }
 
 struct esk_limits esk_settings_limits(const struct esk_settings *settings,

@@ -90,7 +90,9 @@
     X(ROTARY, "multiRotaryCacheConcatOffset", INT, "0..2147483647", "0", SESSION,           \
       "rows of GroupQueryAttention's rotary tables for sequences up to so long; others read " \
       "the rows behind them; 0: tables have one part")                                      \
-    X(KV_BITS, "kvCacheQuantizationBits", ENUM, "0|4", "0", LATER, "bits of the KV cache")  \
+    X(KV_BITS, "kvCacheQuantizationBits", ENUM, "0|4|8", "0", SESSION,                      \
+      "bits of an element in GroupQueryAttention's caches, whose last axis is then a row's "  \
+      "words: a float scale and the elements; 0: caches are as the model says")             \
     X(PENDING, "maxNumPendingDispatches", INT, "1..4096", "16", DEVICE,                     \
       "dispatches between flushes; a terminated run ends at the next")                      \
     X(CACHE_STORAGE, "storageBufferCacheMode", ENUM, "disabled|lazyRelease|simple|bucket",  \

@@ -61,6 +61,21 @@ static esk_status override_dim(struct esk_var *var, int axis,
     return ESK_OK;
 }
 
+/* Caches that are kept quantised have another last axis than the model declared; so the
+ * session's users see it. */
+static void describe_kept(struct esk_model *model) {
+    const struct esk_graph *graph = model->graph;
+    for (uint32_t i = 0; i < graph->n_inputs + graph->n_outputs; i++) {
+        uint32_t k = i < graph->n_inputs ? i : i - graph->n_inputs;
+        const struct esk_var *var =
+            graph->vars[i < graph->n_inputs ? graph->inputs[k] : graph->outputs[k]];
+        size_t n = i < graph->n_inputs ? model->n_inputs : model->n_outputs;
+        esk_value_info *info = i < graph->n_inputs ? &model->inputs[k] : &model->outputs[k];
+        if (k < n && var->flags & ESK_VAR_WORDS && var->rank > 0 && info->rank == var->rank)
+            ((int64_t *)info->dims)[var->rank - 1] = var->dim[var->rank - 1];
+    }
+}
+
 static esk_status override_dims(struct esk_session *session,
                                 const esk_session_options *options, esk_error *error) {
     struct esk_graph *graph = session->model->graph;
@@ -264,10 +279,11 @@ static esk_status create(struct esk_session *session, const esk_session_options 
     ESK_TRY(esk_model_give(session->model, options ? &options->given : NULL, error));
     ESK_TRY(esk_model_describe(session->model, error));
     ESK_TRY(esk_model_verify(session->model, error));
+    esk_graph_set_caches(session->model->graph, session->settings.number[ESK_OPTION_ROTARY],
+                         4 * (int)session->settings.number[ESK_OPTION_KV_BITS]);
     ESK_TRY(esk_model_upgrade(session->model, log, error));
+    describe_kept(session->model);
     ESK_TRY(override_dims(session, options, error));
-    esk_graph_set_rotary_split(session->model->graph,
-                               session->settings.number[ESK_OPTION_ROTARY]);
     /* before passes: folding may start the BLAS's threads, after which llvmpipe's inline
      * screen is not to be had */
     ESK_TRY(open_device(session, options, error));

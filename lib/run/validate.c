@@ -5,14 +5,21 @@
 
 #include <inttypes.h>
 
+static bool numbers(const struct esk_graph *graph, esk_id var) {
+    return !(graph->vars[var]->flags & ESK_VAR_WORDS);
+}
+
 esk_status esk_validate_node(const struct esk_graph *graph, const struct esk_node *node,
                              const struct esk_tensor *in, const struct esk_tensor *out,
                              esk_error *error) {
     for (uint32_t i = 0; i < node->n_in; i++)
-        if (node->in[i] != ESK_NONE && esk_tensor_find_nan(&in[i]) >= 0)
+        if (node->in[i] != ESK_NONE && numbers(graph, node->in[i]) &&
+            esk_tensor_find_nan(&in[i]) >= 0)
             return ESK_OK;
     for (uint32_t i = 0; i < node->n_out; i++) {
-        int64_t at = node->out[i] == ESK_NONE ? -1 : esk_tensor_find_nan(&out[i]);
+        int64_t at = node->out[i] == ESK_NONE || !numbers(graph, node->out[i])
+                         ? -1
+                         : esk_tensor_find_nan(&out[i]);
         if (at < 0)
             continue;
         struct esk_text text = {0};

@@ -109,6 +109,11 @@ bool nan_is_named_where_it_is_made(struct scene *s);
 bool nan_is_let_through_elsewhere(struct scene *s);
 bool shapes_that_are_not_as_declared(struct scene *s);
 
+/* kv_cache.c: attention's caches in few bits */
+bool kept_caches_are_near(struct scene *s);
+bool kept_caches_are_captured(struct scene *s);
+bool caches_that_cannot_be_kept(struct scene *s);
+
 /* caches.c: buffer caches */
 bool cache_modes(struct scene *s);
 bool query_cache_modes(struct scene *s);
