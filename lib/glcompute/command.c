@@ -583,7 +583,8 @@ esk_status esk_gl_record_late(const struct esk_gl_record *record, uint32_t stage
 /* What is bound: calls that would change nothing are left out. */
 struct bound {
     GLuint program;
-    uint32_t behind; /* barriers up to here */
+    uint32_t behind;     /* barriers up to here */
+    uint32_t run, taken; /* the last command that lanes cut: its first piece, how many */
     struct {
         GLuint buffer;
         uint64_t start;
@@ -664,13 +665,29 @@ static uint32_t issue_all(struct esk_gl *gl, const struct esk_gl_record *record,
     return to;
 }
 
-/* Command i of a course, if it can be had. */
+/* Which piece a lane computes for its turn `i`. Pieces of a command may be had in any order:
+ * one lane begins at the front, the other at the back. So each finds in its core's cache what
+ * it wrote there in the commands before. */
+static uint32_t piece_of(const struct esk_gl_command *commands, uint32_t n, uint32_t i,
+                         bool back, struct bound *bound) {
+    uint32_t first = i, end = i + 1;
+    while (first && commands[first].shared)
+        first--;
+    while (end < n && commands[end].shared)
+        end++;
+    if (bound->run != first)
+        bound->taken = 0;
+    bound->run = first;
+    return back ? end - 1 - bound->taken++ : first + bound->taken++;
+}
+
+/* Turn i of a course, if it can be had; `n`: commands of the stage. */
 static bool share(struct esk_gl *gl, const struct esk_gl_record *record,
-                  const struct esk_gl_command *commands, uint32_t i,
+                  const struct esk_gl_command *commands, uint32_t n, uint32_t i, bool back,
                   const struct esk_gl_replay *replay, struct bound *bound) {
-    const struct esk_gl_command *c = &commands[i];
-    if (!esk_gl_course_take(replay->course, i, c->behind))
+    if (!esk_gl_course_take(replay->course, i, commands[i].behind))
         return false;
+    const struct esk_gl_command *c = &commands[piece_of(commands, n, i, back, bound)];
     if (bound->behind != c->behind) {
         bound->behind = c->behind;
         ESK_GL(gl, MemoryBarrier(record->barriers));
@@ -682,11 +699,11 @@ static bool share(struct esk_gl *gl, const struct esk_gl_record *record,
 
 /* The same with another lane: this one takes what the other has not. */
 static uint32_t share_all(struct esk_gl *gl, const struct esk_gl_record *record,
-                          const struct esk_gl_command *commands, uint32_t to,
+                          const struct esk_gl_command *commands, uint32_t n, uint32_t to,
                           const struct esk_gl_replay *replay, struct bound *bound) {
     esk_gl_course_extend(replay->course, to);
     for (uint32_t i; (i = esk_gl_course_next(replay->course)) < to;) {
-        share(gl, record, commands, i, replay, bound);
+        share(gl, record, commands, n, i, false, replay, bound);
         if (stopped(replay->stop))
             to = esk_gl_course_end(replay->course);
     }
@@ -712,11 +729,11 @@ uint64_t esk_gl_replay_along(struct esk_gl *gl, const struct esk_gl_record *reco
         &record->commands[record->stages[stage].first_command];
     uint32_t n = record->stages[stage].n_commands;
     uint64_t taken = 0;
-    struct bound bound = {.behind = UINT32_MAX};
+    struct bound bound = {.behind = UINT32_MAX, .run = UINT32_MAX};
     while (esk_gl_course_more(replay->course)) {
         uint32_t i = esk_gl_course_next(replay->course);
         if (i < n)
-            taken += share(gl, record, commands, i, replay, &bound);
+            taken += share(gl, record, commands, n, i, true, replay, &bound);
     }
     return taken;
 }
@@ -728,7 +745,7 @@ uint64_t esk_gl_replay(struct esk_gl *gl, const struct esk_gl_record *record,
     uint32_t n = record->stages[stage].n_commands, end, done;
     bool groups = replay->groups && gl->PushDebugGroup && gl->PopDebugGroup;
     bool apart = groups || replay->timer || replay->look; /* each command of the plan */
-    struct bound bound = {.behind = UINT32_MAX};
+    struct bound bound = {.behind = UINT32_MAX, .run = UINT32_MAX};
     if (stage && n) /* plans count barriers anew in each stage */
         ESK_GL(gl, MemoryBarrier(record->barriers));
     for (uint32_t i = 0; i < n; i = end) {
@@ -744,7 +761,7 @@ uint64_t esk_gl_replay(struct esk_gl *gl, const struct esk_gl_record *record,
         if (replay->timer)
             esk_gl_timer_begin(replay->timer);
         done = replay->course
-                   ? share_all(gl, record, commands, end, replay, &bound)
+                   ? share_all(gl, record, commands, n, end, replay, &bound)
                    : issue_all(gl, record, commands, i, end, replay, &bound);
         if (replay->timer)
             esk_gl_timer_end(replay->timer);

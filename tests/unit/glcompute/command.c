@@ -377,6 +377,80 @@ Test(command, replay) {
     esk_gl_record_finish(&r);
 }
 
+/* ---- two lanes, the second within the first one's first dispatch */
+
+static struct {
+    struct esk_gl_record record;
+    struct esk_gl_course course;
+    struct esk_gl_replay replay;
+    GLintptr front[8], back[8]; /* where the pieces' parameters lie */
+    uint32_t n_front, n_back, most; /* most: after so many the second lane ends all */
+} pair;
+
+static void GL_APIENTRY front_range(GLenum target, GLuint index, GLuint id, GLintptr offset,
+                                    GLsizeiptr size) {
+    (void)target, (void)index, (void)id, (void)size;
+    pair.front[pair.n_front++] = offset;
+}
+
+static void GL_APIENTRY back_range(GLenum target, GLuint index, GLuint id, GLintptr offset,
+                                   GLsizeiptr size) {
+    (void)target, (void)index, (void)id, (void)size;
+    pair.back[pair.n_back++] = offset;
+}
+
+static void GL_APIENTRY back_dispatch(GLuint x, GLuint y, GLuint z) {
+    (void)x, (void)y, (void)z;
+    if (pair.n_back == pair.most)
+        esk_gl_course_end(&pair.course);
+}
+
+static void GL_APIENTRY front_dispatch(GLuint x, GLuint y, GLuint z) {
+    (void)x, (void)y, (void)z;
+    struct esk_gl back = gl;
+    back.BindBufferRange = back_range;
+    back.DispatchCompute = back_dispatch;
+    if (pair.n_front == 1 && pair.most)
+        cr_assert_eq(esk_gl_replay_along(&back, &pair.record, 0, &pair.replay), pair.most);
+}
+
+/* Each lane begins at its own end of a command, so that it has the same part of each. */
+Test(command, lanes_keep_to_their_ends) {
+    static struct esk_gl_program program = {.id = 1};
+    static struct esk_gl_buffer buffers[5], *slots[5];
+    for (GLuint i = 0; i < 5; i++) {
+        buffers[i] = (struct esk_gl_buffer){.id = i + 1, .views = {10 + i, 20 + i}};
+        slots[i] = &buffers[i];
+    }
+    struct esk_gl front = gl;
+    front.BindBufferRange = front_range;
+    front.DispatchCompute = front_dispatch;
+    fix.recipe.kernels[0].flops = 1e9;
+    esk_kernel_groups(&fix.recipe.kernels[0], 1, 1, 6);
+    fix.stages[0].n_commands = 1;
+    struct esk_gl_record *r = &pair.record;
+    cr_assert_eq(esk_gl_record_make(r, &fix.plan, &limits, NULL, places, 2, NULL), ESK_OK);
+    cr_assert_eq(r->n_commands, 6);
+    for (uint32_t i = 0; i < 6; i++)
+        r->commands[i].program = &program;
+    cr_assert_eq(esk_gl_course_init(&pair.course, NULL), ESK_OK);
+    pair.replay =
+        (struct esk_gl_replay){.slots = slots, .params = 9, .course = &pair.course};
+    for (pair.most = 0; pair.most <= 5; pair.most += 5) {
+        pair.n_front = pair.n_back = 0;
+        esk_gl_course_reset(&pair.course);
+        cr_assert_eq(esk_gl_replay(&front, r, 0, &pair.replay), 6);
+        cr_assert_eq(pair.n_back, pair.most);
+        cr_assert_eq(pair.n_front, 6 - pair.most);
+        for (uint32_t i = 0; i < pair.n_front; i++)
+            cr_assert_eq(pair.front[i], r->commands[i].params);
+        for (uint32_t i = 0; i < pair.n_back; i++)
+            cr_assert_eq(pair.back[i], r->commands[5 - i].params);
+    }
+    esk_gl_course_finish(&pair.course);
+    esk_gl_record_finish(r);
+}
+
 Test(command, wait) {
     for (int poll = 0; poll < 2; poll++) {
         struct esk_gl_record r;
