@@ -5,10 +5,33 @@
 
 #include <string.h>
 
+static esk_status check_types(const struct esk_ctx *c) {
+    uint32_t alike = c->node->op->alike, real = c->node->op->real, first = UINT32_MAX;
+    for (uint32_t i = 0; i < 32 && (alike | real) >> i && i < c->node->n_in; i++) {
+        const struct esk_var *v = esk_in(c, i);
+        if (!v)
+            continue;
+        if (real >> i & 1 && !esk_dtype_is_float(v->dtype))
+            return esk_node_fail(c, ESK_INVALID_MODEL, "input %u is %s, it must be a float type",
+                                 i, esk_dtype_name(v->dtype));
+        if (!(alike >> i & 1))
+            continue;
+        if (first == UINT32_MAX)
+            first = i;
+        else if (v->dtype != esk_in(c, first)->dtype)
+            return esk_node_fail(c, ESK_INVALID_MODEL,
+                                 "input %u is %s, input %u is %s, both must be of one type",
+                                 i, esk_dtype_name(v->dtype), first,
+                                 esk_dtype_name(esk_in(c, first)->dtype));
+    }
+    return ESK_OK;
+}
+
 esk_status esk_infer_node(struct esk_graph *graph, struct esk_node *node, esk_error *error) {
     struct esk_ctx c = {.graph = graph, .node = node, .error = error};
     if (!node->op->infer)
         return esk_node_fail(&c, ESK_INTERNAL, "the operator has no shape inference");
+    ESK_TRY(check_types(&c));
     ESK_TRY(node->op->infer(&c));
     for (uint32_t i = 0; i < node->n_out; i++)
         if (node->out[i] != ESK_NONE && graph->vars[node->out[i]]->rank < 0)

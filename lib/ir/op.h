@@ -155,6 +155,9 @@ struct esk_op {
                              newer than ESK_OPSET_NEWEST is refused by name. */
     uint32_t flags;
     uint32_t min_in, max_in, min_out, max_out; /* max 0: as min; UINT32_MAX: variadic */
+    /* Masks over inputs, looked at before `infer`: those given of `alike` must be of one type,
+     * those of `real` of float types. */
+    uint32_t alike, real;
     /* Masks over inputs. host_in: bytes that the host needs (infer, cpu or gpu read them).
      * host_late: those of host_in that may arrive as late as the run: `infer` does not need
      * them, and `gpu` puts them into late params, or reads them as an operand after all

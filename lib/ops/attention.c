@@ -123,6 +123,7 @@ const struct esk_op esk_op_Attention = {
     .name = "Attention",
     .since = (const uint8_t[]){23, 24, 0},
     .min_in = 3,
+    .real = 0x37,
     .max_in = 7,
     .min_out = 1,
     .max_out = 4,

@@ -161,6 +161,7 @@ const struct esk_op esk_op_DeformConv = {
     .name = "DeformConv",
     .since = (const uint8_t[]){19, 22, 0},
     .min_in = 3,
+    .real = 0x1f,
     .max_in = 5,
     .min_out = 1,
     .infer = infer,

@@ -77,6 +77,7 @@ const struct esk_op esk_op_Det = {
     .name = "Det",
     .since = (const uint8_t[]){11, 22, 0},
     .min_in = 1,
+    .real = 0x1,
     .min_out = 1,
     .infer = infer,
     .cpu = cpu,

@@ -110,6 +110,7 @@ static esk_status gpu(struct esk_ctx *c) {
         .since = (const uint8_t[]){1, 0},     \
         .flags = ESK_OP_EPILOGUE,             \
         .min_in = 2,                          \
+        .alike = 7,                           \
         .min_out = 1,                         \
         .infer = infer,                       \
         .cpu = cpu,                           \

@@ -86,6 +86,7 @@ const struct esk_op esk_op_Gemm = {
     .flags = ESK_OP_EPILOGUE | ESK_OP_WALKS,
     .min_in = 2,
     .max_in = 3,
+    .alike = 7,
     .min_out = 1,
     .upgrade = upgrade,
     .infer = infer,

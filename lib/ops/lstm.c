@@ -1,5 +1,7 @@
 /* LSTM, GRU, RNN. In: X, W, R, then B, sequence_lens, initial_h, and of LSTM initial_c
- * and peepholes P; out: Y, Y_h, and of LSTM Y_c. On the host all sums are in double. */
+ * and peepholes P; out: Y, Y_h, and of LSTM Y_c. On the host all sums are in double. And
+ * com.microsoft's DynamicQuantizeLSTM, of quantized W and R, which becomes an LSTM. */
+#include "recipes/quantize.h"
 #include "recipes/recurrent.h"
 #include "recipes/rows.h"
 
@@ -19,6 +21,44 @@ static esk_status upgrade(struct esk_ctx *c) {
     if (c->node->since < 7)
         esk_node_remove_attr(c->node, "output_sequence");
     return ESK_OK;
+}
+
+/* Integer weights [directions, from, gates * hidden] as the LSTM's: scale and zero point are
+ * one a direction, or one a column of it. */
+static esk_id weights_of(struct esk_rewrite *w, uint32_t i, uint32_t scale_at) {
+    static const int64_t axes[] = {1, 2}, perm[] = {0, 2, 1};
+    esk_id facts[2];
+    for (uint32_t j = 0; j < 2; j++) {
+        facts[j] = esk_rewrite_in(w, scale_at + j);
+        if (facts[j] == ESK_NONE)
+            continue;
+        bool columns = w->c->graph->vars[facts[j]]->rank == 2;
+        facts[j] = esk_rewrite_2(w, "Unsqueeze", facts[j],
+                                 esk_rewrite_ints(w, columns ? 1 : 2, axes));
+    }
+    esk_id v = esk_rewrite_centered(w, esk_rewrite_in(w, i), facts[1]);
+    v = esk_rewrite_2(w, "Mul", esk_rewrite_cast(w, v, ESK_FLOAT), facts[0]);
+    v = esk_rewrite_2(w, "Transpose", v, ESK_NONE);
+    if (w->last && !esk_node_set_ints(w->c->graph, w->last, "perm", 3, perm))
+        w->failed = true;
+    return v;
+}
+
+/* The weights are kept as floats, and X and the states need not be rounded to 8 bits: that
+ * is how one computes with integers, and nothing that a model could want. */
+static esk_status upgrade_dynamic(struct esk_ctx *c) {
+    enum { W_SCALE = 8, R_SCALE = 10 };
+    struct esk_rewrite w = {.c = c};
+    esk_id in[P + 1];
+    for (uint32_t i = W_SCALE; i <= R_SCALE; i += 2)
+        if (esk_rewrite_in(&w, i) == ESK_NONE)
+            return esk_node_fail(c, ESK_INVALID_MODEL, "input %u, the scale of %s, is missing",
+                                 i, i == W_SCALE ? "W" : "R");
+    for (uint32_t i = 0; i <= P; i++)
+        in[i] = esk_rewrite_in(&w, i);
+    in[W] = weights_of(&w, W, W_SCALE);
+    in[R] = weights_of(&w, R, R_SCALE);
+    return esk_rewrite_end(&w, "LSTM", P + 1, in, true);
 }
 
 static esk_status expect(struct esk_ctx *c, uint32_t i, int rank, const int64_t *dims) {
@@ -255,6 +295,7 @@ static esk_status gpu(struct esk_ctx *c) {
         .min_in = 3,                                 \
         .max_in = inputs,                            \
         .max_out = outputs,                          \
+        .alike = ~(1u << LENGTHS),                   \
         .upgrade = upgrade,                          \
         .infer = infer,                              \
         .cpu = cpu,                                  \
@@ -265,3 +306,13 @@ static esk_status gpu(struct esk_ctx *c) {
 RECURRENT(LSTM, ESK_CELL_LSTM, 8, 3, 1, 7, 14, 22);
 RECURRENT(GRU, ESK_CELL_GRU, 6, 2, 1, 3, 7, 14, 22);
 RECURRENT(RNN, ESK_CELL_RNN, 6, 2, 1, 7, 14, 22);
+
+const struct esk_op esk_op_DynamicQuantizeLSTM = {
+    .domain = "com.microsoft",
+    .name = "DynamicQuantizeLSTM",
+    .since = (const uint8_t[]){1, 0},
+    .min_in = 3,
+    .max_in = 12,
+    .max_out = 3,
+    .upgrade = upgrade_dynamic,
+};

@@ -53,6 +53,7 @@ const struct esk_op esk_op_MatMul = {
     .flags = ESK_OP_EPILOGUE | ESK_OP_WALKS,
     .min_in = 2,
     .min_out = 1,
+    .alike = 3,
     .infer = infer,
     .cpu = cpu,
     .gpu = gpu,

@@ -120,6 +120,7 @@ const struct esk_op esk_op_MaxUnpool = {
     .name = "MaxUnpool",
     .since = (const uint8_t[]){9, 11, 22, 0},
     .min_in = 2,
+    .real = 0x1,
     .max_in = 3,
     .min_out = 1,
     .host_in = on_host,

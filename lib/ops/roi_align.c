@@ -164,6 +164,7 @@ const struct esk_op esk_op_RoiAlign = {
     .name = "RoiAlign",
     .since = (const uint8_t[]){10, 16, 22, 0},
     .min_in = 3,
+    .real = 0x3,
     .min_out = 1,
     .upgrade = upgrade,
     .infer = infer,

@@ -123,6 +123,7 @@ static esk_status gpu(struct esk_ctx *c) {
         .name = #title,                           \
         .since = (const uint8_t[]){1, 11, 13, 0}, \
         .min_in = 1,                              \
+        .real = 1,                                \
         .min_out = 1,                             \
         .upgrade = upgrade,                       \
         .infer = infer,                           \
