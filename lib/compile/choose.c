@@ -821,7 +821,7 @@ static esk_status add_readbacks(struct chooser *c) {
         bool up = !ESK_COMMAND_IS_FORM(buffer) && plan->buffers[buffer].var == id &&
                   !c->graph->vars[id]->data && c->host_stage[id] != NOT_ON_HOST;
         struct esk_stage *stage = &plan->stages[stage_of_buffer(c, buffer)];
-        struct esk_transfer transfer = {id, buffer};
+        struct esk_transfer transfer = {id, buffer, 0};
         if (up) {
             if (!esk_grow((void **)&stage->uploads, &stage->cap_uploads,
                           stage->n_uploads + 1, sizeof *stage->uploads))

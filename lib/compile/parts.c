@@ -23,17 +23,6 @@ static uint64_t unit_bytes(const struct esk_operand *o) {
     }
 }
 
-/* Bytes without what rounds them up. */
-static uint64_t exact_bytes(const struct esk_plan *plan, uint32_t buffer) {
-    const struct esk_buffer *b = &plan->buffers[buffer];
-    if (b->var == ESK_NONE || b->layout != ESK_LAYOUT_DENSE)
-        return b->bytes;
-    uint64_t count = (uint64_t)esk_var_count(plan->graph->vars[b->var]);
-    return count * (b->storage == ESK_STORAGE_I64X2   ? 8
-                    : b->storage == ESK_STORAGE_F16X2 ? 2
-                                                      : 4);
-}
-
 /* Where a buffer begins in the one that has the bytes, and how far its rows lie apart there
  * (pitch 0: it is one run). */
 struct spot {
@@ -67,7 +56,7 @@ static enum fit fit_of(const struct esk_plan *plan, const struct esk_command *co
                        uint32_t j) {
     const struct esk_operand *o = &command->kernel->operands[j];
     struct spot spot = spot_of(plan, command->buffers[j]);
-    uint64_t exact = exact_bytes(plan, command->buffers[j]);
+    uint64_t exact = esk_plan_exact_bytes(plan, command->buffers[j]);
     if (spot.pitch && (o->offset || o->access == ESK_READ_WRITE ||
                        command->kernel->indirect == (int)j))
         return FITS_NOT;
@@ -106,7 +95,7 @@ static bool has_rows(const struct esk_plan *plan, uint32_t buffer, uint64_t row)
     for (uint32_t i = 0; i < plan->n_buffers; i++) {
         uint64_t offset, pitch;
         if (i != buffer && lies_in(plan, i, buffer, &offset, &pitch) &&
-            (pitch ? pitch != row : offset % row || exact_bytes(plan, i) % row))
+            (pitch ? pitch != row : offset % row || esk_plan_exact_bytes(plan, i) % row))
             return false;
     }
     return true;
@@ -125,9 +114,9 @@ static bool put_part(struct esk_plan *plan, const bool *fixed, uint32_t buffer,
     if (ESK_COMMAND_IS_FORM(buffer) || buffer == target || fixed[buffer])
         return false;
     struct esk_buffer *b = &plan->buffers[buffer];
-    uint64_t exact = exact_bytes(plan, buffer), rows = 1;
+    uint64_t exact = esk_plan_exact_bytes(plan, buffer), rows = 1;
     if (part->pitch)
-        rows = exact_bytes(plan, target) / part->pitch;
+        rows = esk_plan_exact_bytes(plan, target) / part->pitch;
     if (b->parent != ESK_NONE || b->storage != plan->buffers[target].storage ||
         exact != rows * part->row || (part->pitch && !has_rows(plan, buffer, part->row)))
         return false;
@@ -250,7 +239,7 @@ static esk_status tell_kernels(struct esk_plan *plan, esk_error *error) {
                 if (!end)
                     return esk_fail_memory(error, "parameters");
                 o->view = ESK_LOOSE;
-                esk_kernel_int(k, end, (int64_t)(exact_bytes(plan, buffer) - o->offset) / 4);
+                esk_kernel_int(k, end, (int64_t)(esk_plan_exact_bytes(plan, buffer) - o->offset) / 4);
             }
             if (spot.pitch)
                 ESK_TRY(tell_pitch(plan, k, o, &spot, error));

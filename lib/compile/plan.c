@@ -305,6 +305,41 @@ static esk_status set_barriers(struct esk_plan *plan, esk_error *error) {
     return ESK_OK;
 }
 
+/* Whether all kernels read the buffer by elements, and nothing else lies in it. */
+static bool by_elements(const struct esk_plan *plan, uint32_t buffer) {
+    if (plan->buffers[buffer].parent != ESK_NONE)
+        return false;
+    for (uint32_t b = 0; b < plan->n_buffers; b++)
+        if (plan->buffers[b].parent == buffer)
+            return false;
+    for (uint32_t i = 0; i < plan->n_commands; i++)
+        for (uint32_t j = 0; j < plan->commands[i].kernel->n_operands; j++) {
+            const struct esk_operand *o = &plan->commands[i].kernel->operands[j];
+            if (plan->commands[i].buffers[j] == buffer &&
+                (o->access != ESK_READ || o->view != ESK_ELEMENT))
+                return false;
+        }
+    return true;
+}
+
+/* What of each transfer's buffer crosses: words up to the last element; going up all of it,
+ * where a kernel takes vec4s, whose rest must be zeros. */
+static void measure_transfers(struct esk_plan *plan) {
+    for (uint32_t s = 0; s < plan->n_stages; s++) {
+        struct esk_stage *stage = &plan->stages[s];
+        for (uint32_t i = 0; i < stage->n_uploads + stage->n_readbacks; i++) {
+            bool up = i < stage->n_uploads;
+            struct esk_transfer *t =
+                up ? &stage->uploads[i] : &stage->readbacks[i - stage->n_uploads];
+            if (ESK_COMMAND_IS_FORM(t->buffer))
+                continue;
+            uint64_t exact = (esk_plan_exact_bytes(plan, t->buffer) + 3) / 4 * 4;
+            bool whole = up && !by_elements(plan, t->buffer);
+            t->bytes = whole ? plan->buffers[t->buffer].bytes : exact;
+        }
+    }
+}
+
 esk_status esk_plan_layout(struct esk_plan *plan, const struct esk_compile_options *options,
                            uint32_t *stages_of, esk_error *error) {
     ESK_TRY(sort_commands(plan, stages_of, error));
@@ -312,5 +347,6 @@ esk_status esk_plan_layout(struct esk_plan *plan, const struct esk_compile_optio
     give_slots(plan);
     ESK_TRY(place_buffers(plan, options->limits ? options->limits->max_slab : UINT64_MAX,
                           error));
+    measure_transfers(plan);
     return set_barriers(plan, error);
 }

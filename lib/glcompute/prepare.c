@@ -363,13 +363,14 @@ void esk_gl_release(struct esk_lease *lease) {
 
 /* Where a transfer's bytes lie. The device is idle with respect to this lease: each stage
  * was waited for. */
-static esk_status map(struct esk_lease *lease, const struct esk_buffer *buffer,
+static esk_status map(struct esk_lease *lease, const struct esk_transfer *transfer,
                       GLbitfield access, struct esk_gl_buffer **home, void **mapped,
                       esk_error *error) {
-    const struct esk_place *place = &buffer->place;
-    *home = lease->slots[esk_gl_record_slot(&lease->prepared->record, place)];
-    return esk_gl_buffer_map(&lease->prepared->screen->gl, *home, place->offset,
-                             buffer->bytes, access, "mapping a buffer", mapped, error);
+    const struct esk_prepared *p = lease->prepared;
+    const struct esk_place *place = &p->plan->buffers[transfer->buffer].place;
+    *home = lease->slots[esk_gl_record_slot(&p->record, place)];
+    return esk_gl_buffer_map(&p->screen->gl, *home, place->offset, transfer->bytes, access,
+                             "mapping a buffer", mapped, error);
 }
 
 static esk_status unmap(struct esk_lease *lease, const struct esk_gl_buffer *home,
@@ -413,12 +414,12 @@ static esk_status upload(struct esk_lease *lease, const struct esk_transfer *tra
         return ESK_OK;
     struct esk_gl_buffer *home;
     void *to;
-    ESK_TRY(map(lease, buffer,
+    ESK_TRY(map(lease, transfer,
                 GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_RANGE_BIT | GL_MAP_UNSYNCHRONIZED_BIT,
                 &home, &to, error));
-    esk_storage_pack(to, buffer->bytes, buffer->storage, ESK_LAYOUT_DENSE, tensor);
+    esk_storage_pack(to, transfer->bytes, buffer->storage, ESK_LAYOUT_DENSE, tensor);
     p->screen->counters.uploads++;
-    p->screen->counters.upload_bytes += buffer->bytes;
+    p->screen->counters.upload_bytes += transfer->bytes;
     return unmap(lease, home, error);
 }
 
@@ -434,11 +435,11 @@ static esk_status read_back(struct esk_lease *lease, const struct esk_transfer *
         return ESK_OK;
     struct esk_gl_buffer *home;
     void *from;
-    ESK_TRY(map(lease, buffer, GL_MAP_READ_BIT, &home, &from, error));
+    ESK_TRY(map(lease, transfer, GL_MAP_READ_BIT, &home, &from, error));
     struct esk_tensor to = *tensor;
     esk_storage_unpack(from, buffer->storage, &to);
     p->screen->counters.readbacks++;
-    p->screen->counters.readback_bytes += buffer->bytes;
+    p->screen->counters.readback_bytes += transfer->bytes;
     return unmap(lease, home, error);
 }
 

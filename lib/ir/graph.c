@@ -188,6 +188,7 @@ bool esk_graph_add_body(struct esk_graph *graph, struct esk_graph *body) {
                   sizeof *graph->bodies))
         return false;
     graph->bodies[graph->n_bodies++] = body;
+    body->is_body = true;
     return true;
 }
 

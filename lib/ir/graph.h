@@ -191,6 +191,7 @@ struct esk_graph {
     size_t n_blobs, cap_blobs;
     struct esk_graph **bodies; /* owned: those that attributes of its nodes refer to */
     size_t n_bodies, cap_bodies;
+    bool is_body;      /* an attribute of a node refers to it: its inputs may come from a device */
     bool open_shapes;  /* a bind: sizes of inputs were free, another run may have others */
     int64_t rotary_split; /* option multiRotaryCacheConcatOffset: the first so many rows of rotary
                              tables are for sequences that are no longer; those behind them

@@ -171,6 +171,7 @@ static bool copy_all(struct copier *c) {
     to->n_formal = from->n_formal;
     to->rotary_split = from->rotary_split;
     to->kv_bits = from->kv_bits;
+    to->is_body = from->is_body;
     return copy_ids(&to->order, &to->cap_order, &to->n_order, from->order,
                     from->n_order) &&
            copy_ids(&to->inputs, &to->cap_inputs, &to->n_inputs, from->inputs,

@@ -8,6 +8,16 @@ const char *esk_slot_name(enum esk_slot_kind kind) {
     return names[kind];
 }
 
+uint64_t esk_plan_exact_bytes(const struct esk_plan *plan, uint32_t buffer) {
+    const struct esk_buffer *b = &plan->buffers[buffer];
+    if (b->var == ESK_NONE || b->layout != ESK_LAYOUT_DENSE)
+        return b->bytes;
+    uint64_t count = (uint64_t)esk_var_count(plan->graph->vars[b->var]);
+    return count * (b->storage == ESK_STORAGE_I64X2   ? 8
+                    : b->storage == ESK_STORAGE_F16X2 ? 2
+                                                      : 4);
+}
+
 struct esk_plan *esk_plan_create(void) {
     return esk_calloc(1, sizeof(struct esk_plan));
 }

@@ -60,6 +60,7 @@ struct esk_command {
 struct esk_transfer {
     esk_id var;
     uint32_t buffer;
+    uint64_t bytes; /* of the buffer, from its start; set by compile/plan */
 };
 
 struct esk_stage {
@@ -125,6 +126,8 @@ struct esk_plan {
 
 struct esk_plan *esk_plan_create(void); /* NULL: memory */
 void esk_plan_destroy(struct esk_plan *plan); /* NULL is allowed */
+/* Bytes of a buffer without what rounds them up. */
+uint64_t esk_plan_exact_bytes(const struct esk_plan *plan, uint32_t buffer);
 
 /* A stable listing: stages, commands, buffers with offsets, barriers. */
 void esk_plan_print(const struct esk_plan *plan, struct esk_text *text);

@@ -182,10 +182,18 @@ static esk_status plan(struct esk_ctx *c, esk_gathering_fn describe, const char 
     bool vec4 = !wide && esk_gathering_vec4(&g), units = vec4 || wide;
     struct esk_kernel *k = esk_recipe_kernel(r, "gather");
     esk_kernel_in(c, r, k, "X", 0, vec4 ? ESK_VEC4 : ESK_ELEMENT);
-    esk_kernel_in(c, r, k, "I", 1, ESK_ELEMENT);
+    /* the one token of a decoder's step: a word of the parameters */
+    bool late = indices->flags & ESK_VAR_INPUT && esk_var_count(indices) == 1 && g.tuple == 1 &&
+                !c->graph->is_body;
+    if (late) {
+        esk_kernel_define(k, "INDEX_LATE", 1);
+        esk_kernel_host_int(k, "index", esk_in_id(c, 1), 0);
+    } else {
+        esk_kernel_in(c, r, k, "I", 1, ESK_ELEMENT);
+    }
     esk_kernel_out(c, r, k, "Y", 0, wide ? ESK_ELEMENT : ESK_VEC4);
     step_output(c, k);
-    esk_gathering_kernel(k, c->limits, &g, indices->dtype, units);
+    esk_gathering_kernel(k, c->limits, &g, late ? ESK_INT32 : indices->dtype, units);
     k->bytes = (double)esk_var_count(y) * (vec4 ? 8 : 12);
     if (units && esk_storage_bytes(k->operands[0].storage, layout, x->rank, x->dim) >
                      c->limits->max_binding)

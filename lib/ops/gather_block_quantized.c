@@ -170,7 +170,14 @@ static esk_status gpu(struct esk_ctx *c) {
         ((size_t)esk_var_count(scales) * 8 + 15) & ~(size_t)15, ESK_STORAGE_F32,
         ESK_FLOAT);
     esk_kernel_ref(k, "D", r, d, ESK_READ, ESK_ELEMENT);
-    esk_kernel_in(c, r, k, "I", INDICES, ESK_ELEMENT);
+    /* the one token of a decoder's step: a word of the parameters */
+    const struct esk_var *indices = esk_in(c, INDICES);
+    if (indices->flags & ESK_VAR_INPUT && s.indices == 1 && !c->graph->is_body) {
+        esk_kernel_define(k, "INDEX_LATE", 1);
+        esk_kernel_host_int(k, "index", esk_in_id(c, INDICES), 0);
+    } else {
+        esk_kernel_in(c, r, k, "I", INDICES, ESK_ELEMENT);
+    }
     esk_kernel_ref(k, "Z", r, z, ESK_READ, ESK_ELEMENT);
     esk_kernel_define(k, "BITS", s.bits);
     if (s.is_signed)

@@ -340,6 +340,178 @@ static bool mask_of(struct scene *s, int batch, int room, int first, esk_value *
     return scene_value(s, text, mask);
 }
 
+enum { LAYERS = 3, WIDTH = 64, ROOM = 16 };
+
+static void drop_model(void *model) {
+    esk_model_destroy(model);
+}
+
+static bool add_node(struct scene *s, esk_model *model, const char *op, const char *const *in,
+                     size_t n_in, const char *const *out, size_t n_out,
+                     const esk_attribute *attributes, size_t n) {
+    esk_error error = ESK_ERROR_INIT;
+
+    GOOD(s, esk_model_add_node(model, *op == 'G' && op[1] == 'r' ? "com.microsoft" : "", op, NULL,
+                               in, n_in, out, n_out, attributes, n, &error));
+    return true;
+}
+
+/* What exporters of decoders for the WebGPU provider write: tokens looked up, a mask's sum
+ * that becomes a length for all layers, caches of one size. */
+static bool add_decoder(struct scene *s, esk_model **made) {
+    static float table[16 * WIDTH], rotary[ROOM * 4];
+    static const char *const cache_names[] = {"key", "value", "new_key", "new_value"};
+    const esk_attribute heads[] = {{.name = "num_heads", .kind = 'i', .i = 4},
+                                   {.name = "kv_num_heads", .kind = 'i', .i = 2},
+                                   {.name = "do_rotary", .kind = 'i', .i = 1}};
+    const esk_attribute flat[] = {{.name = "keepdims", .kind = 'i', .i = 0}};
+    const esk_attribute to32[] = {{.name = "to", .kind = 'i', .i = ESK_INT32}};
+    esk_error error = ESK_ERROR_INIT;
+    esk_model *model;
+
+    for (int i = 0; i < 16 * WIDTH; i++)
+        table[i] = (float)(i * 37 % 64 - 32) / 16;
+    for (int i = 0; i < ROOM * 4; i++)
+        rotary[i] = (float)(i % 7) / 8;
+    GOOD(s, esk_model_create("decoder", 21, &model, &error));
+    MUST(scene_keep(s, model, drop_model));
+    *made = model;
+    GOOD(s, esk_model_add_input(model, "ids", ESK_INT64, 2, (int64_t[]){1, 1}, &error));
+    GOOD(s, esk_model_add_input(model, "mask", ESK_INT64, 2, (int64_t[]){1, ROOM}, &error));
+    struct {
+        const char *name, *text;
+        float *data;
+        size_t size;
+    } constants[] = {{"table", "float[16,64]=0", table, sizeof(table)},
+                     {"rotary", "float[16,4]=0", rotary, sizeof(rotary)},
+                     {"one", "int64[1]=1", NULL, 0},
+                     {"total", "int32[]=16", NULL, 0}};
+    for (size_t i = 0; i < 4; i++) {
+        esk_value *value;
+
+        MUST(scene_value(s, constants[i].text, &value));
+        if (constants[i].data)
+            memcpy(esk_value_data(value), constants[i].data, constants[i].size);
+        GOOD(s, esk_model_add_constant(model, constants[i].name, value, &error));
+    }
+    MUST(add_node(s, model, "Gather", (const char *[]){"table", "ids"}, 2,
+                  (const char *[]){"x0"}, 1, NULL, 0));
+    MUST(add_node(s, model, "ReduceSum", (const char *[]){"mask", "one"}, 2,
+                  (const char *[]){"sum"}, 1, flat, 1));
+    MUST(add_node(s, model, "Sub", (const char *[]){"sum", "one"}, 2, (const char *[]){"last"},
+                  1, NULL, 0));
+    MUST(add_node(s, model, "Cast", (const char *[]){"last"}, 1, (const char *[]){"lengths"}, 1,
+                  to32, 1));
+    for (int i = 0; i < LAYERS; i++) {
+        char names[6][16];
+
+        for (int k = 0; k < 4; k++)
+            snprintf(names[k], sizeof(names[k]), "%s%d", cache_names[k], i);
+        snprintf(names[4], sizeof(names[4]), "x%d", i);
+        snprintf(names[5], sizeof(names[5]), "y%d", i);
+        for (int k = 0; k < 2; k++)
+            GOOD(s, esk_model_add_input(model, names[k], ESK_FLOAT, 4,
+                                        (int64_t[]){1, 2, ROOM, 8}, &error));
+        MUST(add_node(s, model, "GroupQueryAttention",
+                      (const char *[]){names[4], "", "", names[0], names[1], "lengths", "total",
+                                       "rotary", "rotary"},
+                      9, (const char *[]){names[5], names[2], names[3]}, 3, heads, 3));
+        snprintf(names[4], sizeof(names[4]), "x%d", i + 1);
+        MUST(add_node(s, model, "Concat", (const char *[]){names[5], names[5]}, 2,
+                      (const char *[]){names[4]}, 1,
+                      &(esk_attribute){.name = "axis", .kind = 'i', .i = 2}, 1));
+    }
+    char logits[16];
+    snprintf(logits, sizeof(logits), "x%d", LAYERS);
+    GOOD(s, esk_model_add_output(model, logits, &error));
+    for (int i = 0; i < 2 * LAYERS; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "%s%d", cache_names[2 + i % 2], i / 2);
+        GOOD(s, esk_model_add_output(model, name, &error));
+    }
+    return true;
+}
+
+/* Up goes no more than the token's id, down no more than the logits, counted; be the graph
+ * captured or not. */
+static bool count_step(struct scene *s, bool captured) {
+    esk_env *env;
+    esk_model *model;
+    esk_session *device, *cpu;
+    esk_binding *bindings[2];
+    esk_session_stats before = {0}, after;
+    esk_error error = ESK_ERROR_INIT;
+    const esk_run_options *id = captured ? esk_run_options(.gpu_graph_id = 1) : NULL;
+
+    MUST(scene_env(s, &env));
+    MUST(add_decoder(s, &model));
+    MUST(scene_session(s, env, model, "GLCompute",
+                       captured ? "strict=1,enableGraphCapture=1" : "strict=1", &device));
+    MUST(scene_session(s, env, model, "CPU", NULL, &cpu));
+    for (int on = 0; on < 2; on++) {
+        GOOD(s, esk_binding_create(on ? device : cpu, &bindings[on], &error));
+        MUST(scene_keep(s, bindings[on], drop_binding));
+        GOOD(s, esk_binding_output_at(bindings[on], esk_session_output(cpu, 0)->name,
+                                      ESK_ON_HOST, &error));
+        for (size_t i = 0; i < 2 * LAYERS; i++) { /* the same value is past and present */
+            const esk_value_info *info = esk_session_input(cpu, 2 + i);
+            esk_value *cache, *zeros;
+
+            MUST(scene_value(s, "float[1,2,16,8]=0", &zeros));
+            cache = zeros;
+            if (on)
+                MUST(on_device(s, device, zeros, &cache));
+            GOOD(s, esk_binding_input(bindings[on], info->name, cache, &error));
+            if (on)
+                GOOD(s, esk_binding_output(bindings[on], esk_session_output(cpu, 1 + i)->name,
+                                           cache, &error));
+            else
+                GOOD(s, esk_binding_output_at(bindings[on],
+                                              esk_session_output(cpu, 1 + i)->name, ESK_ON_HOST,
+                                              &error));
+        }
+    }
+    for (int step = 0; step < 6; step++) {
+        char text[64];
+        esk_value *ids, *mask;
+
+        snprintf(text, sizeof(text), "int64[1,1]=%d", step * 5 % 16);
+        MUST(scene_value(s, text, &ids));
+        MUST(mask_of(s, 1, ROOM, step + 1, &mask));
+        if (step == 2)
+            MUST(scene_stats(s, device, &before));
+        for (int on = 0; on < 2; on++) {
+            GOOD(s, esk_binding_input(bindings[on], "ids", ids, &error));
+            GOOD(s, esk_binding_input(bindings[on], "mask", mask, &error));
+            GOOD(s, esk_session_run_binding(on ? device : cpu, on ? id : NULL, bindings[on],
+                                            &error));
+        }
+        const char *logits = esk_session_output(cpu, 0)->name;
+        MUST(scene_near(s, "a step", esk_binding_value(bindings[1], logits),
+                        esk_binding_value(bindings[0], logits)));
+        for (size_t i = 0; i < 2 * LAYERS; i++) {
+            esk_value *taken =
+                esk_binding_take(bindings[0], esk_session_output(cpu, 1 + i)->name);
+            GOOD(s, esk_binding_input(bindings[0], esk_session_input(cpu, 2 + i)->name, taken,
+                                      &error));
+            MUST(scene_keep(s, taken, scene_drop_value));
+        }
+    }
+    MUST(scene_stats(s, device, &after));
+    CHECK(s, after.upload_bytes - before.upload_bytes <= 4 * sizeof(int64_t),
+          "%llu bytes up in 4 steps, an id has 8",
+          (unsigned long long)(after.upload_bytes - before.upload_bytes));
+    CHECK(s, after.readback_bytes - before.readback_bytes == 4 * WIDTH * sizeof(float),
+          "%llu bytes down in 4 steps, the logits have 256",
+          (unsigned long long)(after.readback_bytes - before.readback_bytes));
+    return true;
+}
+
+bool decoder_steps_copy_ids_and_logits(struct scene *s) {
+    MUST(count_step(s, false));
+    return count_step(s, true);
+}
+
 /* A mask of fixed size as exporters write it: its sum becomes each batch's length. One plan
  * serves all steps; the mask is not copied where it is on the host, and works where it is
  * not; captured graphs see new lengths. */

@@ -29,6 +29,7 @@ static const struct table_test tests[] = {
     ROW(sessions_of_a_device_share_values),
     ROW(a_cache_grows_on_the_device),
     ROW(decoder_steps_copy_little),
+    ROW(decoder_steps_copy_ids_and_logits),
     ROW(a_mask_stays_on_the_host),
     ROW(odd_outputs_on_the_device),
     ROW(host_needs_of_device_inputs),

@@ -37,6 +37,7 @@ bool bound_runs_transfer_nothing(struct scene *s);
 bool sessions_of_a_device_share_values(struct scene *s);
 bool a_cache_grows_on_the_device(struct scene *s);
 bool decoder_steps_copy_little(struct scene *s);
+bool decoder_steps_copy_ids_and_logits(struct scene *s);
 bool a_mask_stays_on_the_host(struct scene *s);
 bool odd_outputs_on_the_device(struct scene *s);
 bool host_needs_of_device_inputs(struct scene *s);
