@@ -4,7 +4,7 @@
 // then the bias; with 4 columns vec4s: of two columns each, [span][2][p_units], or of four
 // (MIDDLE: every zero is that), scales alone. Out: Y [p_m, COLS * p_units]. Defines: BITS, COLS (columns of an
 // invocation: 4, 2 or 1), ROWS (of it: 4 or 1), SPANS (scales in a chunk), TAIL (p_k is no
-// multiple of a chunk), SINGLE, MIDDLE. One invocation: ROWS rows of COLS columns. A column of the
+// multiple of a chunk), SINGLE, MIDDLE, LEVELS (numbers name levels). One invocation: ROWS rows of COLS columns. A column of the
 // tile is a vec4 over its rows, so that nothing is an array.
 const int WORD = 8 / BITS;      // vec4s of numbers in a word
 const int CHUNK = 4 * WORD;     // and in a chunk
@@ -22,7 +22,14 @@ vec4 row4(int row, int at) {
 #endif
 }
 
-#if ROWS == 1
+#ifdef LEVELS
+#include "lib/levels.glsl"
+vec4 numbers(uint word, int part) {
+    uint w = word >> uint(16 * part);
+    return vec4(level(w), level(w >> 4), level(w >> 8), level(w >> 12));
+}
+vec4 scaled(vec4 x, int part) { return x; }
+#elif ROWS == 1
 // Numbers stay where they are in the word, and count 2^place times as much; x is scaled
 // by 2^-place instead, once for all columns. The uppermost is shifted: as an int it
 // would be negative.

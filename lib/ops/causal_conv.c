@@ -44,6 +44,16 @@ static const char *describe(const struct esk_facts *f, struct shape *s) {
 static esk_status infer(struct esk_ctx *c) {
     struct esk_facts f = esk_facts_of_vars(c);
     struct shape s;
+    static const struct {
+        const char *name;
+        int64_t usual;
+    } later[] = {{"state_window", 0}, {"channels_last", 0}, {"dilation", 1}, {"ndim", 1}};
+    for (int i = 0; i < 4; i++) { /* com.microsoft */
+        int64_t value = esk_attr_int(c->node, later[i].name, later[i].usual);
+        if (value != later[i].usual)
+            return esk_node_fail(c, ESK_UNSUPPORTED, "%s=%lld, %lld is known", later[i].name,
+                                 (long long)value, (long long)later[i].usual);
+    }
     const char *wrong = describe(&f, &s);
     if (wrong)
         return esk_node_fail(c, ESK_INVALID_MODEL, "%s", wrong);
@@ -148,6 +158,19 @@ const struct esk_op esk_op_CausalConvWithState = {
     .min_in = 2,
     .alike = 0xf,
     .real = 0xf,
+    .max_in = 4,
+    .min_out = 1,
+    .max_out = 2,
+    .infer = infer,
+    .cpu = cpu,
+    .gpu = gpu,
+};
+
+const struct esk_op esk_op_ms_CausalConvWithState = {
+    .domain = "com.microsoft",
+    .name = "CausalConvWithState",
+    .since = (const uint8_t[]){1, 0},
+    .min_in = 2,
     .max_in = 4,
     .min_out = 1,
     .max_out = 2,

@@ -74,6 +74,10 @@ static esk_status infer(struct esk_ctx *c) {
     const char *wrong = describe(&f, &s);
     if (wrong)
         return esk_node_fail(c, ESK_INVALID_MODEL, "%s", wrong);
+    int64_t window = esk_attr_int(c->node, "state_window", 0); /* com.microsoft */
+    if (window)
+        return esk_node_fail(c, ESK_UNSUPPORTED, "state_window=%lld, states of 0 are known",
+                             (long long)window);
     if (!esk_dtype_is_float(f.dtype[QUERY]) || f.dtype[QUERY] == ESK_DOUBLE)
         return esk_node_fail(c, ESK_UNSUPPORTED, "type %s", esk_dtype_name(f.dtype[QUERY]));
     int64_t y[3] = {s.batch, s.length, s.heads * s.group * s.dv};
@@ -259,6 +263,19 @@ const struct esk_op esk_op_LinearAttention = {
     .min_in = 3,
     .alike = 0x37,
     .real = 0x3f,
+    .max_in = 6,
+    .min_out = 1,
+    .max_out = 2,
+    .infer = infer,
+    .cpu = cpu,
+    .gpu = gpu,
+};
+
+const struct esk_op esk_op_ms_LinearAttention = {
+    .domain = "com.microsoft",
+    .name = "LinearAttention",
+    .since = (const uint8_t[]){1, 0},
+    .min_in = 3,
     .max_in = 6,
     .min_out = 1,
     .max_out = 2,

@@ -1,6 +1,7 @@
 /* MatMulNBits: Y = A * W + bias, where W [K, N] is kept in blocks of 2, 4 or 8 bit
  * numbers along K. In: A, B [N, blocks, bytes], scales, zero points (packed, or floats),
- * g_idx, bias. On the device a known B is packed anew; another is unpacked into scratch.
+ * g_idx, bias. MatMulBnb4: numbers name one of 16 levels (FP4, NF4), the blocks go on from one
+ * column to the next. On the device a known B is packed anew; another is unpacked into scratch.
  */
 #include "recipes/facts.h"
 #include "recipes/floats.h"
@@ -10,11 +11,49 @@
 enum { A, B, SCALES, ZEROS, G_IDX, BIAS };
 
 struct shape {
-    int64_t m, n, k, bits, block, blocks;
+    int64_t m, n, k, bits, block, blocks; /* blocks: of a column; levels: of all */
+    int64_t levels;                       /* MatMulBnb4: 1 FP4, 2 NF4; else 0 */
 };
+
+/* Those of bitsandbytes. */
+static const float level_table[2][16] = {
+    {0, 5.208333333e-3f, 2.0f / 3, 1, 1.0f / 3, 0.5f, 1.0f / 6, 0.25f, -0.0f,
+     -5.208333333e-3f, -2.0f / 3, -1, -1.0f / 3, -0.5f, -1.0f / 6, -0.25f},
+    {-1, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
+     -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0,
+     0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
+     0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1}};
+
+static const char *describe_levels(const struct esk_facts *f, struct shape *s) {
+    const struct esk_node *node = f->node;
+    int64_t type = esk_attr_int(node, "quant_type", 1);
+    s->k = esk_attr_int(node, "K", 0), s->n = esk_attr_int(node, "N", 0);
+    s->block = esk_attr_int(node, "block_size", 0), s->bits = 4;
+    if (s->k < 1 || s->n < 1 || s->k > INT32_MAX || s->n > INT32_MAX)
+        return "K and N must be positive";
+    if (type != 0 && type != 1)
+        return "quant_type must be 0 (FP4) or 1 (NF4)";
+    if (s->block < 16 || (s->block & (s->block - 1)) || s->block > INT32_MAX)
+        return "block_size must be a power of two from 16 on";
+    s->levels = 1 + type, s->blocks = esk_divide_up(s->n * s->k, s->block);
+    if (!esk_attr_int(node, "transB", 1))
+        return "transB=0 is not known";
+    if (f->rank[A] < 1 || f->dim[A][f->rank[A] - 1] != s->k)
+        return "the last axis of A must be K";
+    s->m = esk_shape_product(f->dim[A], 0, f->rank[A] - 1);
+    if (f->dtype[B] != ESK_UINT8 ||
+        esk_shape_product(f->dim[B], 0, f->rank[B]) != (s->n * s->k + 1) / 2)
+        return "B must be uint8 of (N * K + 1) / 2 elements";
+    if (esk_shape_product(f->dim[SCALES], 0, f->rank[SCALES]) != s->blocks)
+        return "absmax must have a value for each block";
+    return NULL;
+}
 
 static const char *describe(const struct esk_facts *f, struct shape *s) {
     const struct esk_node *node = f->node;
+    *s = (struct shape){0};
+    if (node->op->data)
+        return describe_levels(f, s);
     s->k = esk_attr_int(node, "K", 0), s->n = esk_attr_int(node, "N", 0);
     s->bits = esk_attr_int(node, "bits", 4),
     s->block = esk_attr_int(node, "block_size", 0);
@@ -63,6 +102,11 @@ static uint32_t number(const uint8_t *bytes, int64_t i, int64_t bits) {
     return (uint32_t)(bytes[at / 8] >> (at % 8)) & ((1u << bits) - 1);
 }
 
+/* Number i of all; the first of a byte is in its high bits. */
+static uint32_t level_at(const uint8_t *bytes, int64_t i) {
+    return (uint32_t)(bytes[i / 2] >> (i % 2 ? 0 : 4)) & 15;
+}
+
 static float zero_of(const struct esk_tensor *zeros, const struct shape *s, int64_t n,
                      int64_t g) {
     if (!zeros)
@@ -75,6 +119,12 @@ static float zero_of(const struct esk_tensor *zeros, const struct shape *s, int6
 
 static void unpack_row(const struct esk_cpu *c, const struct shape *s,
                        const float *scales, int64_t n, float *w) {
+    if (s->levels) {
+        for (int64_t k = 0, i = n * s->k; k < s->k; k++, i++)
+            w[k] = level_table[s->levels - 1][level_at(c->in[B]->data, i)] *
+                   scales[i / s->block];
+        return;
+    }
     const uint8_t *row =
         (const uint8_t *)c->in[B]->data + n * s->blocks * s->block * s->bits / 8;
     const struct esk_tensor *zeros = c->n_in > ZEROS ? c->in[ZEROS] : NULL;
@@ -119,14 +169,15 @@ static esk_status cpu(struct esk_cpu *c) {
 
 /* ---- gpu: a known B */
 
-enum { P_N, P_K, P_BITS, P_BLOCK, P_BLOCKS, P_COLS, P_MIDDLE, P_COUNT };
+enum { P_N, P_K, P_BITS, P_BLOCK, P_BLOCKS, P_COLS, P_MIDDLE, P_LEVELS, P_COUNT };
 
 static struct shape shape_of_params(const int64_t *p) {
     return (struct shape){.n = p[P_N],
                           .k = p[P_K],
                           .bits = p[P_BITS],
                           .block = p[P_BLOCK],
-                          .blocks = p[P_BLOCKS]};
+                          .blocks = p[P_BLOCKS],
+                          .levels = p[P_LEVELS]};
 }
 
 /* [chunk][column of an invocation][invocation] of 16 bytes: 128 / bits numbers. */
@@ -141,6 +192,11 @@ static void pack_numbers(void *dst, size_t bytes, const struct esk_tensor *const
     for (int64_t n = 0; n < s.n; n++)
         for (int64_t chunk = 0; chunk < chunks; chunk++) {
             int64_t at = (chunk * cols + n % cols) * (s.n / cols) + n / cols;
+            for (int64_t k = chunk * per; s.levels && k < s.k && k < (chunk + 1) * per; k++)
+                to[at * 16 + k % per / 2] |=
+                    (uint8_t)(level_at(from, n * s.k + k) << (k % 2 ? 4 : 0));
+            if (s.levels)
+                continue;
             for (int64_t i = 0; i < 16; i++) /* words are little-endian on every device */
                 to[at * 16 + i] =
                     chunk * 16 + i < row ? from[n * row + chunk * 16 + i] : 0;
@@ -172,15 +228,17 @@ static void pack_scales(void *dst, size_t bytes, const struct esk_tensor *const 
                          : cols == 4 ? ((i * 2 + column / 2) * units + unit) * 4 +
                                            column % 2 * 2
                                      : ((i * cols + column) * units + unit) * 2;
-            int64_t g = i * span / s.block;
-            if (g >= s.blocks)
-                g = s.blocks - 1;
-            float scale = i < spans ? (float)esk_tensor_double(src[0], n * s.blocks + g)
+            int64_t g = s.levels ? (n * s.k + i * span) / s.block
+                                 : n * s.blocks + (i * span / s.block < s.blocks ? i * span / s.block
+                                                                               : s.blocks - 1);
+            float scale = i < spans ? (float)esk_tensor_double(src[0], g)
                           : src[2]  ? (float)esk_tensor_double(src[2], n)
                                     : 0;
             to[at] = scale;
             if (!middle)
-                to[at + 1] = i < spans ? -zero_of(src[1], &s, n, g) * scale : 0;
+                to[at + 1] = i < spans && !s.levels
+                                 ? -zero_of(src[1], &s, n, g - n * s.blocks) * scale
+                                 : 0;
         }
 }
 
@@ -191,7 +249,8 @@ static void known(struct esk_ctx *c, const struct shape *s) {
     int64_t cols = s->n % 4 == 0 ? 4 : packed_halves ? 2 : 1, per = 128 / s->bits;
     int64_t chunks = esk_divide_up(s->k, per), rows = s->m == 1 ? 1 : 4;
     bool middle = cols == 4 && !esk_in(c, ZEROS);
-    int64_t params[P_COUNT] = {s->n, s->k, s->bits, s->block, s->blocks, cols, middle};
+    int64_t params[P_COUNT] = {s->n,      s->k, s->bits, s->block,
+                               s->blocks, cols, middle,  s->levels};
     int64_t spans = chunks * (per / span_of(s));
     struct esk_recipe *r =
         esk_add_recipe(c, rows == 1 ? "nbits, a row" : "nbits, 4 rows");
@@ -233,7 +292,9 @@ static void known(struct esk_ctx *c, const struct shape *s) {
     esk_kernel_define(k, "ROWS", rows);
     esk_kernel_define(k, "SPANS", per / span_of(s));
     if (middle)
-        esk_kernel_define(k, "MIDDLE", 1 << (s->bits - 1));
+        esk_kernel_define(k, "MIDDLE", s->levels ? 0 : 1 << (s->bits - 1));
+    if (s->levels)
+        esk_kernel_define(k, "LEVELS", s->levels);
     if (!vec4)
         esk_kernel_define(k, "SINGLE", 1);
     if (s->k % per)
@@ -267,6 +328,8 @@ static void unknown(struct esk_ctx *c, const struct shape *s) {
         esk_kernel_define(k, "ZEROS", zeros->dtype == ESK_UINT8 ? 1 : 2);
     }
     esk_kernel_ref(k, "Y", r, w, ESK_WRITE, ESK_ELEMENT);
+    if (s->levels)
+        esk_kernel_define(k, "LEVELS", s->levels);
     esk_kernel_define(k, "BITS", s->bits);
     esk_kernel_int(k, "count", s->n * s->k);
     esk_kernel_int(k, "k", s->k);
@@ -302,7 +365,8 @@ static esk_status gpu(struct esk_ctx *c) {
         return esk_unsupported(c, "more elements than an int counts");
     bool all_known = esk_is_known(c, B) && esk_is_known(c, SCALES) &&
                      (!f.has[ZEROS] || esk_is_known(c, ZEROS)) &&
-                     (!f.has[BIAS] || esk_is_known(c, BIAS));
+                     (!f.has[BIAS] || esk_is_known(c, BIAS)) &&
+                     (!s.levels || s.k % span_of(&s) == 0); /* a span has one scale */
     if (all_known) {
         known(c, &s);
         return ESK_OK;
@@ -326,4 +390,16 @@ const struct esk_op esk_op_ms_MatMulNBits = {
     .infer = infer,
     .cpu = cpu,
     .gpu = gpu,
+};
+
+const struct esk_op esk_op_ms_MatMulBnb4 = {
+    .domain = "com.microsoft",
+    .name = "MatMulBnb4",
+    .since = (const uint8_t[]){1, 0},
+    .min_in = 3,
+    .min_out = 1,
+    .infer = infer,
+    .cpu = cpu,
+    .gpu = gpu,
+    .data = level_table,
 };

@@ -315,6 +315,11 @@ static const char *describe_group(const struct esk_facts *f, int64_t total, int 
             return "head_sink must have one value for each head";
         a->sink = 11;
     }
+    int64_t shown = esk_attr_int(f->node, "qk_output", 0);
+    if (shown < 0 || shown > 2)
+        return "qk_output must be 0, 1 (before the softmax) or 2 (after it)";
+    if (shown)
+        a->scores = 3, a->stage = shown == 1 ? 2 : 3, a->unseen_zero = true;
     a->smooth = esk_attr_int(f->node, "smooth_softmax", 0) > 0;
     if (a->smooth && f->has[11])
         return "head_sink and smooth_softmax are given both";
@@ -408,8 +413,6 @@ static esk_status infer(struct esk_ctx *c) {
     const char *wrong = describe(&f, total, c->graph->kv_bits, &a);
     if (wrong)
         return esk_node_fail(c, ESK_INVALID_MODEL, "%s", wrong);
-    if (is_group(c->node) && esk_attr_int(c->node, "qk_output", 0) > 0)
-        return esk_node_fail(c, ESK_UNSUPPORTED, "qk_output is not known");
     ESK_TRY(check_kept(c, &f, &a));
     int64_t k_width = esk_kv_width(a.kv_bits, a.dim, f.dtype[0]);
     int64_t v_width = esk_kv_width(a.kv_bits, a.v_dim, f.dtype[0]);

@@ -252,6 +252,58 @@ static esk_status upgrade_fused(struct esk_ctx *c) {
     return acts ? activate(c, x, name, params, n, y) : done(c, x);
 }
 
+/* ---- Gates */
+
+static esk_id cast(struct esk_ctx *c, esk_id x, esk_dtype to) {
+    struct esk_node *node = NULL;
+    esk_id y = chain(c, "Cast", 1, &x, ESK_NONE, &node);
+    return node && !esk_node_set_int(c->graph, node, "to", to) ? ESK_NONE : y;
+}
+
+/* X + Y * gate */
+static esk_status upgrade_gated_add(struct esk_ctx *c) {
+    esk_id y = chain2(c, "Mul", esk_in_id(c, 1), esk_in_id(c, 2), ESK_NONE);
+    return done(c, chain2(c, "Add", esk_in_id(c, 0), y, esk_out_id(c, 0)));
+}
+
+/* decay_scale * Softplus(a + bias), in float; Sigmoid(b) */
+static esk_status upgrade_linear_gate(struct esk_ctx *c) {
+    esk_id a = esk_in_id(c, 0), b = esk_in_id(c, 3), beta = esk_out_id(c, 1);
+    if (beta != ESK_NONE && b == ESK_NONE)
+        return esk_node_fail(c, ESK_INVALID_MODEL, "output beta without input b");
+    esk_id x = chain2(c, "Add", cast(c, a, ESK_FLOAT), esk_in_id(c, 1), ESK_NONE);
+    x = chain2(c, "Mul", chain1(c, "Softplus", x, ESK_NONE), esk_in_id(c, 2), ESK_NONE);
+    x = chain2(c, "CastLike", x, a, esk_out_id(c, 0));
+    if (beta != ESK_NONE && chain1(c, "Sigmoid", b, beta) == ESK_NONE)
+        x = ESK_NONE;
+    return done(c, x);
+}
+
+/* The rows of as many elements as the scale has, normalised, times an activation of the gate. */
+static esk_status upgrade_gated_norm(struct esk_ctx *c) {
+    const char *name = esk_attr_string(c->node, "activation", "silu");
+    bool silu = strcmp(name, "silu") == 0 || strcmp(name, "swish") == 0;
+    if (!silu && strcmp(name, "sigmoid") != 0)
+        return esk_node_fail(c, ESK_INVALID_MODEL,
+                             "activation is '%s', not silu, swish or sigmoid", name);
+    esk_id x = esk_in_id(c, 0), scale = esk_in_id(c, 1);
+    struct esk_node *node = NULL;
+    esk_id shape = chain(c, "Concat", 2,
+                         (esk_id[]){ints(c, -1), chain1(c, "Shape", scale, ESK_NONE)},
+                         ESK_NONE, &node);
+    if (node && !esk_node_set_int(c->graph, node, "axis", 0))
+        shape = ESK_NONE;
+    esk_id rows = chain2(c, "Reshape", x, shape, ESK_NONE);
+    node = NULL;
+    esk_id y = chain(c, "RMSNormalization", 2, (esk_id[]){rows, scale}, ESK_NONE, &node);
+    if (node && !esk_node_set_float(c->graph, node, "epsilon",
+                                    esk_attr_float(c->node, "epsilon", 1e-6f)))
+        y = ESK_NONE;
+    y = chain2(c, "Reshape", y, chain1(c, "Shape", x, ESK_NONE), ESK_NONE);
+    esk_id gate = chain1(c, silu ? "Swish" : "Sigmoid", esk_in_id(c, 2), ESK_NONE);
+    return done(c, chain2(c, "Mul", y, gate, esk_out_id(c, 0)));
+}
+
 #define FUSED(space, title, symbol, fn, in_least, in_most, out_most, kind) \
     const struct esk_op esk_op_##symbol = {                                \
         .domain = space,                                                   \
@@ -274,8 +326,11 @@ MS(EmbedLayerNormalization, upgrade_embed_norm, 1, 9, 3, false)
 MS(FastGelu, upgrade_bias_gelu, 1, 2, 1, true)
 MS(FusedConv, upgrade_fused, 2, 4, 1, false)
 MS(FusedGemm, upgrade_fused, 2, 3, 1, false)
+MS(GatedAdd, upgrade_gated_add, 3, 3, 1, false)
+MS(GatedRMSNorm, upgrade_gated_norm, 3, 3, 1, false)
 MS(Gelu, upgrade_bias_gelu, 1, 1, 1, false)
 MS(LayerNormalization, upgrade_norm, 2, 3, 3, false)
+MS(LinearAttentionGate, upgrade_linear_gate, 3, 4, 2, false)
 MS(QuickGelu, upgrade_quick_gelu, 1, 1, 1, false)
 MS(SimplifiedLayerNormalization, upgrade_norm, 2, 2, 2, true)
 MS(SkipLayerNormalization, upgrade_skip_norm, 3, 5, 4, false)

@@ -1,4 +1,4 @@
-/* RotaryEmbedding of both domains. In: X (3-D, heads side by side, or 4-D), caches of
+/* RotaryEmbedding of both domains and MRotaryEmbedding, whose tokens have three positions. In: X (3-D, heads side by side, or 4-D), caches of
  * cosines and sines, positions; out: X with pairs of elements turned. */
 #include "recipes/attention.h"
 #include "recipes/facts.h"
@@ -6,7 +6,33 @@
 /* The places of inputs: com.microsoft has the positions second. */
 struct places {
     uint32_t ids, cos, sin;
+    bool streams;
 };
+
+/* Three positions a token: [3, batch, length], each for some of a head's pairs. */
+static const char *describe_streams(const struct esk_facts *f, struct esk_attention *a) {
+    struct esk_rotary *r = &a->rotary;
+    int64_t layout = esk_attr_int(f->node, "mrope_layout", 0), sum = 0;
+    const int64_t *ids = f->dim[1];
+    if (f->rank[2] != 2)
+        return "the caches must have rank 2";
+    if (esk_attr_ints(f->node, "mrope_section", r->section, 3) != 3)
+        return "mrope_section must have three sizes";
+    for (int i = 0; i < 3; i++) {
+        if (r->section[i] < 0)
+            return "mrope_section has a negative size";
+        sum += r->section[i] < r->half + 1 ? r->section[i] : r->half + 1;
+    }
+    if (sum != r->half)
+        return "the sizes of mrope_section do not sum up to the width of the caches";
+    if (layout != 0 && layout != 1)
+        return "mrope_layout must be 0 or 1";
+    if (f->rank[1] != 3 || ids[0] != 3 || ids[1] != a->batch || ids[2] != a->length)
+        return "positions must be [3, batch, length]";
+    r->woven = layout;
+    r->ids = 1, r->positions = ESK_POSITIONS_STREAMS;
+    return NULL;
+}
 
 static const char *describe(const struct esk_facts *f, struct esk_attention *a) {
     const struct places *p = f->node->op->data;
@@ -42,6 +68,8 @@ static const char *describe(const struct esk_facts *f, struct esk_attention *a) 
     a->rotary.interleaved = esk_attr_int(f->node, "interleaved", 0);
     a->rotary.scale = esk_attr_float(f->node, "scale", 1);
     a->kv_heads = a->heads;
+    if (p->streams)
+        return describe_streams(f, a);
     if (!f->has[p->ids]) {
         a->rotary.positions = ESK_POSITIONS_CACHE;
         return rank == 3 && cache[0] == a->batch && cache[1] == a->length
@@ -107,4 +135,16 @@ const struct esk_op esk_op_ms_RotaryEmbedding = {
     .cpu = cpu,
     .gpu = gpu,
     .data = &(const struct places){.ids = 1, .cos = 2, .sin = 3},
+};
+
+const struct esk_op esk_op_ms_MRotaryEmbedding = {
+    .domain = "com.microsoft",
+    .name = "MRotaryEmbedding",
+    .since = (const uint8_t[]){1, 0},
+    .min_in = 4,
+    .min_out = 1,
+    .infer = infer,
+    .cpu = cpu,
+    .gpu = gpu,
+    .data = &(const struct places){.ids = 1, .cos = 2, .sin = 3, .streams = true},
 };

@@ -102,11 +102,21 @@ static int64_t position_of(const struct esk_cpu *c, const struct esk_attention *
         return esk_tensor_int(ids, 0) + s;
     case ESK_POSITIONS_PLUS:
         return r->first + s;
+    case ESK_POSITIONS_STREAMS: /* of the first; the others: turn */
+        return esk_tensor_int(ids, b * a->length + s);
     case ESK_POSITIONS_LENGTHS:
         break;
     }
     int64_t at = esk_tensor_int(ids, b) + r->plus - a->length;
     return (at < 0 ? 0 : at) + s;
+}
+
+int64_t esk_stream_of(const struct esk_rotary *r, int64_t j) {
+    if (r->woven) {
+        int64_t k = j % 3;
+        return k && j / 3 < r->section[k] ? k : 0;
+    }
+    return j < r->section[0] ? 0 : j < r->section[0] + r->section[1] ? 1 : 2;
 }
 
 static esk_status turn(struct esk_cpu *c, const struct esk_attention *a, int64_t b,
@@ -122,6 +132,18 @@ static esk_status turn(struct esk_cpu *c, const struct esk_attention *a, int64_t
     double *cosine = spare, *sine = spare + half;
     esk_read_doubles(c->in[r->cos], at * half, 1, half, cosine);
     esk_read_doubles(c->in[r->sin], at * half, 1, half, sine);
+    for (int64_t j = 0; r->positions == ESK_POSITIONS_STREAMS && j < half; j++) {
+        int64_t stream = esk_stream_of(r, j);
+        at = esk_tensor_int(c->in[r->ids], (stream * a->batch + b) * a->length + s);
+        if (at < 0 || at >= r->rows)
+            return esk_cpu_fail(c, ESK_INVALID_ARGUMENT,
+                                "position %lld (stream %lld) of token %lld, the caches have "
+                                "%lld rows",
+                                (long long)at, (long long)stream, (long long)s,
+                                (long long)r->rows);
+        esk_read_doubles(c->in[r->cos], at * half + j, 1, 1, cosine + j);
+        esk_read_doubles(c->in[r->sin], at * half + j, 1, 1, sine + j);
+    }
     for (int64_t j = 0; j < half; j++) {
         double *x = &row[r->interleaved ? 2 * j : j];
         double *y = &row[r->interleaved ? 2 * j + 1 : j + half];
@@ -246,8 +268,11 @@ static void score_row(struct esk_cpu *c, const struct esk_attention *a, int64_t 
         if (x[j] > top || isnan(x[j]))
             top = x[j];
     }
-    if (out && a->stage == 2)
-        esk_write_doubles(out, row, 1, n, x);
+    if (out && a->stage == 2) {
+        for (int64_t j = 0; j < n; j++)
+            spare[j] = a->unseen_zero && x[j] == -INFINITY ? 0 : x[j];
+        esk_write_doubles(out, row, 1, n, spare);
+    }
     if (one_more)
         sum = exp(least - top);
     for (int64_t j = 0; j < n; j++) {

@@ -32,6 +32,7 @@ enum esk_positions {
     ESK_POSITIONS_PLUS,    /* token s is at `first` + s */
     ESK_POSITIONS_LENGTHS, /* input [batch]: lengths; the last token is at length + plus -
                               1 */
+    ESK_POSITIONS_STREAMS, /* input [3, batch, length]: pair j goes by one of three, esk_stream_of */
 };
 struct esk_rotary {
     uint32_t cos, sin; /* inputs; rows of `half` values; ESK_NONE: no rotation */
@@ -43,6 +44,8 @@ struct esk_rotary {
                       longer ones those behind them */
     int64_t half; /* the first 2 * half elements of a head are turned */
     bool interleaved;
+    bool woven;         /* STREAMS: the sections are woven, not one behind the other */
+    int64_t section[3]; /* and how many pairs each has */
     float scale; /* 1 */
 };
 
@@ -82,7 +85,11 @@ struct esk_attention {
     bool smooth;     /* without a sink: a score of 0 takes part */
     uint32_t scores; /* output for a stage of the scores; ESK_NONE: none */
     int stage;       /* 0 products, 1 after softcap, 2 after masks, 3 after softmax */
+    bool unseen_zero; /* scores of keys that are not seen are shown as zeros */
 };
+
+/* Which of the three positions pair j of a head is turned by. */
+int64_t esk_stream_of(const struct esk_rotary *r, int64_t j);
 
 enum { ESK_LATE_LENGTHS = 16 }; /* batches whose lengths may be late words */
 

@@ -120,6 +120,11 @@ static void make_table(struct builder *b) {
     if (t->positions != ESK_POSITIONS_CACHE && t->positions != ESK_POSITIONS_PLUS)
         lengths_at(b, k, t->ids,
                    t->positions == ESK_POSITIONS_LENGTHS && a->lengths_late);
+    if (t->positions == ESK_POSITIONS_STREAMS) {
+        esk_kernel_define(k, "WOVEN", t->woven);
+        esk_kernel_ints(k, "section", 3, t->section);
+        esk_kernel_int(k, "tokens", a->batch * a->length);
+    }
     esk_kernel_int(k, "half", t->half);
     esk_kernel_int(k, "length", a->length);
     esk_kernel_int(k, "rows", t->rows);
@@ -604,6 +609,8 @@ esk_status esk_attention_gpu(struct esk_ctx *c, const struct esk_attention *a) {
     if (a->scores != ESK_NONE && esk_out_id(c, a->scores) != ESK_NONE) {
         struct esk_kernel *stage = esk_recipe_kernel(b.r, "attention_stage");
         add_masks(&b, stage, a->stage == 3 ? weights : scores, ESK_ELEMENT, a->stage);
+        if (a->unseen_zero)
+            esk_kernel_define(stage, "UNSEEN_ZERO", 1);
         esk_kernel_map(c, b.r, stage, a->scores, false);
     }
     if (kept)

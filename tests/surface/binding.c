@@ -436,7 +436,7 @@ static bool add_decoder(struct scene *s, esk_model **made) {
  * captured or not. */
 static bool count_step(struct scene *s, bool captured) {
     esk_env *env;
-    esk_model *model;
+    esk_model *model = NULL;
     esk_session *device, *cpu;
     esk_binding *bindings[2];
     esk_session_stats before = {0}, after;
