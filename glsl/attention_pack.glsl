@@ -39,9 +39,8 @@ float element(int i) {
 #endif
         int place = ((b * p_length + s) * p_half + j) * 2;
         float cosine = LOAD_T(place), sine = LOAD_T(place + 1);
-        x = second ? y * sine + x * cosine : x * cosine - y * sine;
+        x = (second ? y * sine + x * cosine : x * cosine - y * sine) * p_scale;
     }
-    x *= p_scale;
 #endif
     return x;
 }

@@ -346,7 +346,7 @@ esk_status esk_rotary_cpu(struct esk_cpu *c, const struct esk_attention *a) {
         int64_t s = i % a->length, h = i / a->length % a->heads;
         int64_t b = i / a->length / a->heads;
         ESK_TRY(read_row(c, a, &a->q, true, a->dim, b, h, s, row, spare));
-        for (int64_t d = 0; d < a->dim; d++)
+        for (int64_t d = 0; d < 2 * a->rotary.half; d++)
             row[d] *= (double)a->rotary.scale;
         int64_t at = a->y_major ? i : (b * a->length + s) * a->heads + h;
         esk_write_doubles(c->out[0], at * a->dim, 1, a->dim, row);

@@ -46,7 +46,7 @@ struct esk_rotary {
     bool interleaved;
     bool woven;         /* STREAMS: the sections are woven, not one behind the other */
     int64_t section[3]; /* and how many pairs each has */
-    float scale; /* 1 */
+    float scale; /* 1; of what is turned */
 };
 
 struct esk_attention {
