@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MIB         ((uint64_t)1024 * 1024)
@@ -34,7 +35,8 @@ struct esk_gl_pack {
     uint64_t offset;
     struct esk_tensor tensors[4];
     bool given[4];
-    unsigned char *to; /* where the buffer is mapped */
+    unsigned char *to; /* in the buffer, while that is mapped */
+    bool mapped;       /* for this one and all others of its buffer */
 };
 
 void esk_gl_weights_forget(struct esk_gl_weights *weights) {
@@ -107,26 +109,58 @@ static void pack_all(const struct esk_gl_pack *packs, uint32_t n_packs,
         pthread_join(helpers[--n], NULL);
 }
 
-/* The packs of one buffer, from `first` on; how many is returned. */
-static esk_status pack_mapped(struct esk_gl_weights *weights, uint32_t first,
-                              uint32_t count, uint32_t threads, esk_error *error) {
-    struct esk_gl *gl = weights->memory->gl;
-    struct esk_gl_pack *packs = &weights->packs[first];
-    uint64_t start = packs->offset, end = 0;
-    for (uint32_t i = 0; i < count; i++) {
+/* Maps what packs[first]'s buffer gets, for all of its packs; nothing if that was done. */
+static esk_status map_for(struct esk_gl_weights *weights, uint32_t first,
+                          esk_error *error) {
+    struct esk_gl_pack *packs = weights->packs;
+    struct esk_gl_buffer *buffer = packs[first].buffer;
+    uint64_t start = packs[first].offset, end = 0;
+    void *mapped;
+    if (packs[first].to)
+        return ESK_OK;
+    for (uint32_t i = first; i < weights->n_packs; i++) {
         uint64_t last = packs[i].offset + packs[i].form.bytes;
+        if (packs[i].buffer != buffer)
+            continue;
         start = packs[i].offset < start ? packs[i].offset : start;
         end = last > end ? last : end;
     }
-    void *mapped;
     /* what lies between them is other forms': the range is not invalidated */
-    ESK_TRY(esk_gl_buffer_map(gl, packs->buffer, start, end - start,
+    ESK_TRY(esk_gl_buffer_map(weights->memory->gl, buffer, start, end - start,
                               GL_MAP_WRITE_BIT | GL_MAP_UNSYNCHRONIZED_BIT,
                               "mapping weights", &mapped, error));
-    for (uint32_t i = 0; i < count; i++)
-        packs[i].to = (unsigned char *)mapped + (packs[i].offset - start);
-    pack_all(packs, count, threads);
-    return esk_gl_buffer_unmap(gl, packs->buffer, "uploading weights", error);
+    for (uint32_t i = first; i < weights->n_packs; i++)
+        if (packs[i].buffer == buffer)
+            packs[i].to = (unsigned char *)mapped + (packs[i].offset - start);
+    packs[first].mapped = true;
+    return ESK_OK;
+}
+
+static int by_bytes(const void *a, const void *b) {
+    uint64_t x = ((const struct esk_gl_pack *)a)->form.bytes;
+    uint64_t y = ((const struct esk_gl_pack *)b)->form.bytes;
+    return x > y ? -1 : x < y;
+}
+
+/* Into mapped buffers, the largest forms first: no thread waits long for another. */
+static esk_status pack_mapped(struct esk_gl_weights *weights, uint32_t threads,
+                              esk_error *error) {
+    struct esk_gl_pack *packs = weights->packs;
+    esk_status status = ESK_OK;
+    qsort(packs, weights->n_packs, sizeof *packs, by_bytes);
+    for (uint32_t i = 0; i < weights->n_packs && status == ESK_OK; i++)
+        status = map_for(weights, i, error);
+    if (status == ESK_OK)
+        pack_all(packs, weights->n_packs, threads);
+    for (uint32_t i = 0; i < weights->n_packs; i++) {
+        if (!packs[i].mapped)
+            continue;
+        esk_status unmapped =
+            esk_gl_buffer_unmap(weights->memory->gl, packs[i].buffer, "uploading weights",
+                                status == ESK_OK ? error : NULL);
+        status = status == ESK_OK ? unmapped : status;
+    }
+    return status;
 }
 
 /* One after the other, over the heap: a packing may read what it wrote, and a device's
@@ -156,15 +190,8 @@ esk_status esk_gl_weights_settle(struct esk_gl_weights *weights, uint32_t thread
     esk_status status = ESK_OK;
     if (n && !weights->memory->limits->software)
         status = pack_staged(weights, error);
-    /* a plan's new forms lie in one slab after the other, unshared ones among them */
-    for (uint32_t i = 0, count;
-         n && weights->memory->limits->software && i < n && status == ESK_OK;
-         i += count) {
-        for (count = 1; i + count < n; count++)
-            if (weights->packs[i + count].buffer != weights->packs[i].buffer)
-                break;
-        status = pack_mapped(weights, i, count, threads, error);
-    }
+    else if (n)
+        status = pack_mapped(weights, threads, error);
     weights->memory->counters->uploads += n;
     for (uint32_t i = 0; i < n; i++)
         weights->memory->counters->upload_bytes += weights->packs[i].form.bytes;

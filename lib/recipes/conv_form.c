@@ -111,30 +111,53 @@ static void pack_depthwise(void *out, bool half, const struct esk_conv_form *f,
         }
 }
 
+/* The items of `vec4s` input vec4s from `first` on for output channel oc, `apart` from each
+ * other, which go to `to` and on. */
+static void pack_channel(void *out, bool half, const struct esk_conv_form *f,
+                         const struct esk_tensor *w, int64_t oc, int64_t first,
+                         int64_t vec4s, int64_t to, int64_t apart) {
+    int64_t group = oc / f->ocg, start = esk_conv_start(f, oc / 4) * 4 - group * f->icg;
+    int64_t channel = f->transposed ? group * f->icg * f->ocg + oc - group * f->ocg
+                                    : oc * f->icg;
+    int64_t step = f->transposed ? f->ocg * f->taps : f->taps; /* to the next input's */
+    bool plain = !half && w->dtype == ESK_FLOAT;
+    for (int64_t row = 0; row < f->rows; row++) {
+        int64_t at = to + (row * f->span + first) * f->kw * 4 * apart;
+        for (int64_t s = first; s < first + vec4s; s++)
+            for (int64_t kx = 0; kx < f->kw; kx++, at += 4 * apart) {
+                int64_t ic = start + s * 4; /* in its group */
+                int64_t from = channel * f->taps + ic * step + f->tap + row * f->pitch + kx;
+                if (plain && ic >= 0 && ic + 4 <= f->icg) {
+                    const float *items = (const float *)w->data + from;
+                    float *place = (float *)out + at;
+                    place[0] = items[0];
+                    place[apart] = items[step];
+                    place[2 * apart] = items[2 * step];
+                    place[3 * apart] = items[3 * step];
+                    continue;
+                }
+                for (int64_t q = 0; q < 4; q++)
+                    if (ic + q >= 0 && ic + q < f->icg)
+                        put(out, half, at + q * apart, item(w, from + q * step));
+            }
+    }
+}
+
+/* A few input vec4s at a time for a block of output channels, which lie between each other
+ * there: what is written together stays in the first cache, and what is read are a few lines
+ * of each channel. What pads is zero already. */
 static void pack_blocks(void *out, bool half, const struct esk_conv_form *f,
                         const struct esk_tensor *w) {
-    int64_t taps = f->rows * f->kw;
-    for (int64_t oc = 0; oc < f->blocks * f->block * 4; oc++) {
-        int64_t o4 = oc / 4, group = oc / f->ocg;
-        /* where channel oc's items start; they are 4 * block apart */
-        int64_t to =
-            o4 / f->block * (taps * f->span * 16 * f->block) + o4 % f->block * 4 + oc % 4;
-        int64_t start = esk_conv_start(f, o4) * 4 - group * f->icg;
-        for (int64_t row = 0; row < f->rows; row++)
-            for (int64_t s = 0; s < f->span; s++)
-                for (int64_t kx = 0; kx < f->kw; kx++)
-                    for (int64_t q = 0; q < 4; q++, to += 4 * f->block) {
-                        int64_t ic = start + s * 4 + q; /* in its group */
-                        float value = 0.0f;
-                        if (oc < f->oc && ic >= 0 && ic < f->icg) {
-                            int64_t at = f->transposed ? (group * f->icg + ic) * f->ocg +
-                                                             oc - group * f->ocg
-                                                       : oc * f->icg + ic;
-                            value = item(w, at * f->taps + f->tap + row * f->pitch + kx);
-                        }
-                        put(out, half, to, value);
-                    }
-    }
+    enum { TAPS = 16 }; /* and vec4s */
+    int64_t channels = 4 * f->block, block = f->rows * f->kw * f->span * 4 * channels;
+    int64_t each = esk_divide_up(TAPS, f->rows * f->kw);
+    for (int64_t b = 0; b < f->blocks; b++)
+        for (int64_t s = 0; s < f->span; s += each) {
+            int64_t vec4s = f->span - s < each ? f->span - s : each;
+            for (int64_t i = 0; i < channels && b * channels + i < f->oc; i++)
+                pack_channel(out, half, f, w, b * channels + i, s, vec4s, b * block + i,
+                             channels);
+        }
 }
 
 enum { FLAG_TRANSPOSED = 1, FLAG_DEPTHWISE = 2, FLAG_HALF = 4 };

@@ -6,7 +6,6 @@
 #include "recipes/elementwise.h"
 #include "recipes/lanes.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { SIDE = 6, POINTS = SIDE * SIDE, NV = 4, MAX_DEPTH = 2 };
@@ -46,23 +45,18 @@ static void choose_tile(struct pieces *p, bool software) {
 
 enum { P_OC, P_IC, P_BLOCK, P_COUNT };
 
-/* The points are 0, ±√½, ±√2 and ∞: see glsl/conv_winograd_in.glsl. */
-static void transform(const float *w, float *u) {
-    const double r = sqrt(0.5), s = 2.0 / 3.0;
-    const double g[SIDE][3] = {{1, 0, 0},
-                               {-s, -s * r, -s / 2},
-                               {-s, s * r, -s / 2},
-                               {1.0 / 6, r / 3, 1.0 / 3},
-                               {1.0 / 6, -r / 3, 1.0 / 3},
-                               {0, 0, 1}};
-    double half[SIDE][3];
-    for (int i = 0; i < SIDE; i++)
-        for (int x = 0; x < 3; x++)
-            half[i][x] = g[i][0] * w[x] + g[i][1] * w[3 + x] + g[i][2] * w[6 + x];
-    for (int i = 0; i < SIDE; i++)
-        for (int j = 0; j < SIDE; j++)
-            u[i * SIDE + j] = (float)(half[i][0] * g[j][0] + half[i][1] * g[j][1] +
-                                      half[i][2] * g[j][2]);
+/* G applied to three values: g[x], apart by `from`, makes six, apart by `to`. The points
+ * are 0, ±√½, ±√2 and ∞: see glsl/conv_winograd_in.glsl. */
+static inline void six(const double *w, int from, double *u, int to) {
+    const double s = 2.0 / 3.0, t = 1.0 / 6, r = 0.70710678118654752440;
+    double a = -s * w[0], b = s * r * w[from], c = s / 2 * w[2 * from];
+    double d = t * w[0], e = r / 3 * w[from], f = 1.0 / 3 * w[2 * from];
+    u[0] = w[0];
+    u[to] = a - b - c;
+    u[2 * to] = a + b - c;
+    u[3 * to] = d + e + f;
+    u[4 * to] = d - e + f;
+    u[5 * to] = w[2 * from];
 }
 
 static float item(const struct esk_tensor *t, int64_t i) {
@@ -70,30 +64,44 @@ static float item(const struct esk_tensor *t, int64_t i) {
                                    : ((const float *)t->data)[i];
 }
 
-/* Four output channels at a time: what they make for a point lies together. */
+enum { LANES = 4 }; /* output channels of a vec4 */
+
+/* The kernels of LANES output channels, w[9][LANES], at the 36 points, `apart` in `out`. */
+static void transform(const double *w, float *out, int64_t apart) {
+    double half[SIDE * 3 * LANES], u[POINTS * LANES];
+    for (int x = 0; x < 3; x++) /* half[i][x] */
+        for (int j = 0; j < LANES; j++)
+            six(w + x * LANES + j, 3 * LANES, half + x * LANES + j, 3 * LANES);
+    for (int i = 0; i < SIDE; i++)
+        for (int j = 0; j < LANES; j++)
+            six(half + i * 3 * LANES + j, LANES, u + i * SIDE * LANES + j, LANES);
+    for (int i = 0; i < POINTS; i++)
+        for (int j = 0; j < LANES; j++)
+            out[i * apart + j] = (float)u[i * LANES + j];
+}
+
+/* A block of output channels at a time: what they make for a point lies together. */
 static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
                  const int64_t *params) {
     struct form f = form_of(params[P_OC], params[P_IC], params[P_BLOCK]);
     float *out = dst, *bias = out + f.bias * 4;
     (void)bytes;
-    for (int64_t oc = 0; oc < f.oc; oc += 4) {
-        int64_t block = oc / 4 / f.block, lane = oc / 4 % f.block;
-        int64_t many = f.oc - oc < 4 ? f.oc - oc : 4;
-        float w[9], u[4][POINTS] = {{0}};
-        for (int64_t ic = 0; ic < f.ic; ic++) {
-            for (int64_t j = 0; j < many; j++) {
-                for (int i = 0; i < 9; i++)
-                    w[i] = item(src[0], ((oc + j) * f.ic + ic) * 9 + i);
-                transform(w, u[j]);
+    for (int64_t block = 0; block < f.blocks; block++)
+        for (int64_t ic = 0; ic < f.ic; ic++)
+            for (int64_t lane = 0; lane < f.block; lane++) {
+                int64_t oc = (block * f.block + lane) * LANES;
+                int64_t many = f.oc - oc < LANES ? f.oc - oc : LANES;
+                double w[9 * LANES] = {0};
+                for (int64_t j = 0; j < many; j++)
+                    for (int i = 0; i < 9; i++)
+                        w[i * LANES + j] =
+                            (double)item(src[0], ((oc + j) * f.ic + ic) * 9 + i);
+                if (many > 0)
+                    transform(w, out + ((block * f.deep * 4 + ic) * f.block + lane) * 4,
+                              f.product * 4);
             }
-            int64_t at = ((block * f.deep * 4 + ic) * f.block + lane) * 4;
-            for (int i = 0; i < POINTS; i++)
-                for (int j = 0; j < 4; j++)
-                    out[i * f.product * 4 + at + j] = u[j][i];
-        }
-        for (int64_t j = 0; src[1] && j < many; j++)
-            bias[oc + j] = item(src[1], oc + j);
-    }
+    for (int64_t oc = 0; src[1] && oc < f.oc; oc++)
+        bias[oc] = item(src[1], oc);
 }
 
 /* Whether three kernels and four times the weights beat the direct kernel, in its

@@ -61,35 +61,50 @@ static void put(void *dst, int64_t at, bool half, float value) {
         ((float *)dst)[at] = value;
 }
 
-/* Panels of B, [matrices][panels][k][width vec4s], then beta * C as a row of vec4s. */
+/* Row k of a panel: `many` columns of B from `from` on go to at. */
+static void pack_row(void *dst, int64_t at, const struct esk_tensor *b, int64_t from,
+                     int64_t many, const int64_t *p) {
+    float alpha = float_of(p[PACK_ALPHA]);
+    int64_t col = p[PACK_COL];
+    if (p[PACK_HALF] || b->dtype != ESK_FLOAT) {
+        for (int64_t i = 0; i < many; i++)
+            put(dst, at + i, p[PACK_HALF], alpha * value_at(b, from + i * col));
+        return;
+    }
+    const float *row = (const float *)b->data + from;
+    float *to = (float *)dst + at;
+    if (col == 1)
+        for (int64_t i = 0; i < many; i++)
+            to[i] = alpha * row[i];
+    else
+        for (int64_t i = 0; i < many; i++)
+            to[i] = alpha * row[i * col];
+}
+
+/* Panels of B, [matrices][panels][k][width vec4s], then beta * C as a row of vec4s. Where
+ * columns are side by side, a few rows of all panels at a time: memory is read in order. */
 static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
                  const int64_t *p) {
-    const struct esk_tensor *b = src[0], *c = src[1];
+    enum { ROWS = 16 };
+    const struct esk_tensor *c = src[1];
+    int64_t each = p[PACK_COL] == 1 ? ROWS : p[PACK_K];
     int64_t columns = p[PACK_WIDTH] * 4, panels = ceil_div(p[PACK_N], columns);
-    bool half = p[PACK_HALF];
-    float alpha = float_of(p[PACK_ALPHA]), beta = float_of(p[PACK_BETA]);
-    bool plain = !half && b->dtype == ESK_FLOAT;
-    int64_t at = 0;
+    int64_t rows = p[PACK_K];
+    float beta = float_of(p[PACK_BETA]);
     (void)bytes;
     for (int64_t z = 0; z < p[PACK_MATRICES]; z++)
-        for (int64_t panel = 0; panel < panels; panel++)
-            for (int64_t k = 0; k < p[PACK_K]; k++, at += columns) {
-                int64_t n = panel * columns;
+        for (int64_t first = 0; first < rows; first += each)
+            for (int64_t panel = 0; panel < panels; panel++) {
+                int64_t n = panel * columns, end = first + each;
                 int64_t many = p[PACK_N] - n < columns ? p[PACK_N] - n : columns;
-                int64_t from =
-                    z * p[PACK_K] * p[PACK_N] + k * p[PACK_ROW] + n * p[PACK_COL];
-                if (plain) {
-                    const float *row = (const float *)b->data + from;
-                    float *to = (float *)dst + at;
-                    for (int64_t i = 0; i < many; i++)
-                        to[i] = alpha * row[i * p[PACK_COL]];
-                    continue;
-                }
-                for (int64_t i = 0; i < many; i++)
-                    put(dst, at + i, half, alpha * value_at(b, from + i * p[PACK_COL]));
+                for (int64_t k = first; k < end && k < rows; k++)
+                    pack_row(dst, ((z * panels + panel) * rows + k) * columns, src[0],
+                             z * rows * p[PACK_N] + k * p[PACK_ROW] + n * p[PACK_COL], many,
+                             p);
             }
+    int64_t at = p[PACK_MATRICES] * panels * rows * columns;
     for (int64_t n = 0; c && n < p[PACK_N]; n++)
-        put(dst, at + n, half, beta * value_at(c, n * p[PACK_C_COL]));
+        put(dst, at + n, p[PACK_HALF], beta * value_at(c, n * p[PACK_C_COL]));
 }
 
 /* ---- the tiled kernels */
