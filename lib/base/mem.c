@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static _Atomic(esk_mem_hook) mem_hook;
 static void *_Atomic mem_hook_user;
@@ -42,6 +44,23 @@ char *esk_strdup(const char *text) {
     size_t bytes = strlen(text) + 1;
     char *copy = esk_malloc(bytes);
     return copy ? memcpy(copy, text, bytes) : NULL;
+}
+
+static size_t pages_of(size_t bytes) {
+    return esk_round_up(bytes ? bytes : 1, (size_t)sysconf(_SC_PAGESIZE));
+}
+
+void *esk_pages(size_t bytes) {
+    size_t size = pages_of(bytes);
+    if (size < bytes || !allowed(bytes))
+        return NULL;
+    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return pages == MAP_FAILED ? NULL : pages;
+}
+
+void esk_pages_free(void *pages, size_t bytes) {
+    if (pages)
+        munmap(pages, pages_of(bytes));
 }
 
 bool esk_mul_size(size_t a, size_t b, size_t *product) {

@@ -177,18 +177,37 @@ esk_status esk_gl_buffer_lease(struct esk_gl_memory *memory, enum esk_gl_pool po
                                           label, buffer, error);
 }
 
-/* The bound buffer's memory; errors are GL's. */
-static void allocate(struct esk_gl_memory *memory, struct esk_gl_buffer *buffer) {
-    const GLbitfield access = GL_MAP_READ_BIT | GL_MAP_WRITE_BIT |
-                              GL_MAP_PERSISTENT_BIT_EXT | GL_MAP_COHERENT_BIT_EXT;
+/* Over `pages`; errors are GL's. */
+static void pin(struct esk_gl *gl, struct esk_gl_buffer *buffer, void *pages) {
+    ESK_GL(gl, BindBuffer(PINNED, buffer->id));
+    ESK_GL(gl, BufferData(PINNED, (GLsizeiptr)buffer->bytes, pages, buffer->usage));
+    ESK_GL(gl, BindBuffer(PINNED, 0));
+}
+
+/* The buffer and its memory. */
+static esk_status allocate(struct esk_gl_memory *memory, struct esk_gl_buffer *buffer,
+                           esk_error *error) {
     struct esk_gl *gl = memory->gl;
-    GLsizeiptr size = (GLsizeiptr)buffer->bytes;
-    if (!memory->persistent) {
-        ESK_GL(gl, BufferData(TARGET, size, NULL, buffer->usage));
-        return;
+    if (memory->pinned && !(buffer->memory = esk_pages((size_t)buffer->bytes)))
+        return esk_fail_memory(error, "a buffer's pages");
+    buffer->zeros_from = memory->pinned ? 0 : UINT64_MAX;
+    ESK_GL(gl, GenBuffers(1, &buffer->id));
+    if (memory->pinned)
+        pin(gl, buffer, buffer->memory);
+    else {
+        ESK_GL(gl, BindBuffer(TARGET, buffer->id));
+        ESK_GL(gl, BufferData(TARGET, (GLsizeiptr)buffer->bytes, NULL, buffer->usage));
     }
-    ESK_GL(gl, BufferStorage(TARGET, size, NULL, access | GL_DYNAMIC_STORAGE_BIT_EXT));
-    ESK_GL_SET(gl, buffer->memory, MapBufferRange(TARGET, 0, size, access));
+    ESK_TRY(esk_gl_status(gl, "buffer", error));
+    return buffer->id ? ESK_OK
+                      : esk_fail(error, ESK_DEVICE_ERROR, "buffer: glGenBuffers gives none");
+}
+
+static void release(struct esk_gl *gl, struct esk_gl_buffer *buffer) {
+    ESK_GL(gl, DeleteBuffers(1, &buffer->id));
+    esk_pages_free(buffer->memory, (size_t)buffer->bytes);
+    buffer->memory = NULL;
+    buffer->id = 0;
 }
 
 esk_status esk_gl_buffer_create(struct esk_gl_memory *memory, uint64_t bytes,
@@ -206,18 +225,10 @@ esk_status esk_gl_buffer_create(struct esk_gl_memory *memory, uint64_t bytes,
     buffer->usage = usage;
     esk_status status = ESK_OK;
     for (int try = 0; try < 2; try++) {
-        ESK_GL(gl, GenBuffers(1, &buffer->id));
-        ESK_GL(gl, BindBuffer(TARGET, buffer->id));
-        allocate(memory, buffer);
-        status = esk_gl_status(gl, "buffer", error);
-        if (status == ESK_OK && !buffer->id)
-            status = esk_fail(error, ESK_DEVICE_ERROR, "buffer: glGenBuffers gives none");
-        if (status == ESK_OK && memory->persistent && !buffer->memory)
-            status = esk_fail(error, ESK_DEVICE_ERROR, "buffer: it cannot be mapped");
+        status = allocate(memory, buffer, error);
         if (status == ESK_OK)
             break;
-        ESK_GL(gl, DeleteBuffers(1, &buffer->id));
-        buffer->id = 0;
+        release(gl, buffer);
         if (status != ESK_OUT_OF_MEMORY || !drain(memory))
             break;
     }
@@ -246,7 +257,7 @@ void esk_gl_buffer_destroy(struct esk_gl_memory *memory, struct esk_gl_buffer *b
     for (int i = 0; i < ESK_GL_VIEWS; i++)
         if (buffer->views[i])
             ESK_GL(gl, DeleteTextures(1, &buffer->views[i]));
-    ESK_GL(gl, DeleteBuffers(1, &buffer->id));
+    release(gl, buffer);
     memory->counters->buffers_destroyed++;
     memory->counters->buffer_bytes -= buffer->bytes;
     esk_free(buffer);
@@ -330,25 +341,23 @@ esk_status esk_gl_buffer_unmap(struct esk_gl *gl, const struct esk_gl_buffer *bu
 esk_status esk_gl_buffer_pin(struct esk_gl_memory *memory, struct esk_gl_buffer *buffer,
                              esk_error *error) {
     struct esk_gl *gl = memory->gl;
-    struct esk_gl_buffer *pin = esk_calloc(1, sizeof *pin);
-    if (!pin)
+    struct esk_gl_buffer *made = esk_calloc(1, sizeof *made);
+    if (!made)
         return esk_fail_memory(error, "a buffer's pin");
-    pin->bytes = buffer->bytes;
-    pin->usage = buffer->usage;
-    ESK_GL(gl, GenBuffers(1, &pin->id));
-    ESK_GL(gl, BindBuffer(PINNED, pin->id));
-    ESK_GL(gl, BufferData(PINNED, (GLsizeiptr)pin->bytes, buffer->memory, pin->usage));
-    ESK_GL(gl, BindBuffer(PINNED, 0));
+    made->bytes = buffer->bytes;
+    made->usage = buffer->usage;
+    ESK_GL(gl, GenBuffers(1, &made->id));
+    pin(gl, made, buffer->memory);
     esk_status status = esk_gl_status(gl, "pinning a buffer", error);
     if (status != ESK_OK) {
-        ESK_GL(gl, DeleteBuffers(1, &pin->id));
-        esk_free(pin);
+        release(gl, made);
+        esk_free(made);
         return status;
     }
     struct esk_counters *counters = memory->counters;
     counters->buffers_created++;
-    counters->buffer_bytes += pin->bytes;
-    buffer->pin = pin;
+    counters->buffer_bytes += made->bytes;
+    buffer->pin = made;
     return ESK_OK;
 }
 

@@ -19,7 +19,8 @@ struct esk_gl_buffer {
     GLenum usage;               /* GL_DYNAMIC_COPY …: reused for the same only */
     GLuint id;
     GLuint views[ESK_GL_VIEWS]; /* buffer textures; 0 until esk_gl_buffer_view */
-    unsigned char *memory;      /* mapped as long as it lives; NULL: see persistent */
+    unsigned char *memory;      /* owned pages; NULL: the driver's, see pinned */
+    uint64_t zeros_from;        /* nothing was written from here on, and it is zeros */
     struct esk_gl_buffer *pin;  /* the same memory in the second lane's context; NULL until
                                    a run of it wants that */
 };
@@ -75,7 +76,7 @@ struct esk_gl_memory {
     struct esk_counters *counters;   /* borrowed */
     struct esk_gl_cache pools[ESK_GL_POOLS];
     bool labels; /* give objects labels, where KHR_debug is */
-    bool persistent; /* buffers are mapped as long as they live, for pins */
+    bool pinned; /* buffers lie over pages of ours, which another context may have too */
     struct esk_gl_buffer *unpinned; /* pins of buffers that are gone: the lane destroys them */
 };
 
@@ -112,8 +113,8 @@ esk_status esk_gl_buffer_map(struct esk_gl *gl, const struct esk_gl_buffer *buff
 esk_status esk_gl_buffer_unmap(struct esk_gl *gl, const struct esk_gl_buffer *buffer,
                                const char *what, esk_error *error);
 
-/* A buffer of `memory`'s context over the memory of another context's, which is mapped as
- * long as it lives. It is destroyed as any, and holds no memory of its own. */
+/* A buffer of `memory`'s context over the pages of another context's. It is destroyed as any,
+ * and holds no memory of its own. */
 esk_status esk_gl_buffer_pin(struct esk_gl_memory *memory, struct esk_gl_buffer *buffer,
                              esk_error *error);
 

@@ -20,7 +20,6 @@
  * has it in core, or 99. */
 #define ESK_GL_EXT_LIST(X)                                              \
     X(texture_buffer, "GL_EXT_texture_buffer GL_OES_texture_buffer", 2) \
-    X(buffer_storage, "GL_EXT_buffer_storage", 99)                      \
     X(debug, "GL_KHR_debug", 2)                                         \
     X(parallel_compile, "GL_KHR_parallel_shader_compile", 99)           \
     X(disjoint_timer, "GL_EXT_disjoint_timer_query", 99)                \
@@ -107,7 +106,6 @@ struct esk_gl_ext {
       texture_buffer)                                                                    \
     X(TexBufferRange, PFNGLTEXBUFFERRANGEEXTPROC,                                        \
       "TexBufferRange TexBufferRangeEXT TexBufferRangeOES", texture_buffer)              \
-    X(BufferStorage, PFNGLBUFFERSTORAGEEXTPROC, "BufferStorageEXT", buffer_storage)      \
     X(DebugMessageCallback, PFNGLDEBUGMESSAGECALLBACKKHRPROC,                            \
       "DebugMessageCallback DebugMessageCallbackKHR", debug)                             \
     X(DebugMessageControl, PFNGLDEBUGMESSAGECONTROLKHRPROC,                              \

@@ -414,18 +414,22 @@ esk_status esk_gl_lane_open(struct esk_egl *egl, struct esk_gl_memory *memory,
     esk_status status = ESK_OK;
     if (!init(lane, programs))
         status = esk_fail_memory(error, "a lane");
-    else if (!memory->gl->BufferStorage)
-        status = esk_fail(error, ESK_UNSUPPORTED, "no GL_EXT_buffer_storage");
-    memory->persistent = true;
+    memory->pinned = true;
     if (status == ESK_OK)
         status = esk_gl_buffer_create(memory, ESK_GL_PROOF_BYTES, GL_DYNAMIC_COPY,
                                       "proof", &lane->proof, error);
+    if (status == ESK_OK && !esk_gl_writes_at_once(memory->gl, lane->proof,
+                                                      lane->proof->memory)) {
+        esk_gl_buffer_destroy(memory, lane->proof);
+        status = esk_fail(error, ESK_UNSUPPORTED,
+                          "a dispatch does not write pinned memory at once");
+    }
     if (status == ESK_OK && pthread_create(&lane->thread, NULL, live, lane)) {
         esk_gl_buffer_destroy(memory, lane->proof);
         status = esk_fail(error, ESK_OUT_OF_MEMORY, "no thread for a lane");
     }
     if (status != ESK_OK) {
-        memory->persistent = false;
+        memory->pinned = false;
         destroy(lane);
         return status;
     }
@@ -444,7 +448,7 @@ esk_status esk_gl_lane_open(struct esk_egl *egl, struct esk_gl_memory *memory,
         *result = lane;
         return ESK_OK;
     }
-    memory->persistent = false;
+    memory->pinned = false;
     destroy(lane);
     return status;
 }

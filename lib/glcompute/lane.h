@@ -14,7 +14,7 @@ struct esk_gl_part; /* what the lane has of a prepared plan */
 
 /* Takes `egl`, also on failure. ESK_UNSUPPORTED with the reason unless it is proved that its
  * dispatches run on the lane's thread and reach the screen's memory at once. `memory`,
- * `programs`: the screen's, with its context current; its buffers are persistent from here
+ * `programs`: the screen's, with its context current; its buffers are pages of ours from here
  * on. Any call but close is made under the screen's lock. */
 esk_status esk_gl_lane_open(struct esk_egl *egl, struct esk_gl_memory *memory,
                             const struct esk_gl_programs *programs,

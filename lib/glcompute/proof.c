@@ -54,7 +54,8 @@ bool esk_gl_computes_inline(struct esk_gl *gl) {
 }
 
 bool esk_gl_writes_at_once(struct esk_gl *gl, const struct esk_gl_buffer *pin,
-                           const unsigned char *memory) {
+                           unsigned char *memory) {
+    memset(memory, 0, ESK_GL_PROOF_BYTES);
     GLuint program = make_program(gl, "lib/proof");
     ESK_GL(gl, BindBufferBase(GL_SHADER_STORAGE_BUFFER, 0, pin->id));
     ESK_GL(gl, DispatchCompute(1, 1, 1));

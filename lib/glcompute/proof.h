@@ -12,9 +12,9 @@ bool esk_gl_computes_inline(struct esk_gl *gl);
 
 enum { ESK_GL_PROOF_BYTES = 32 };
 
-/* Whether a dispatch that writes to `pin` is over, and its words are in `memory`, when the
- * call returns. */
+/* Whether a dispatch that writes to `pin` is over, and its words are in `memory`, which
+ * is cleared first, when the call returns. */
 bool esk_gl_writes_at_once(struct esk_gl *gl, const struct esk_gl_buffer *pin,
-                           const unsigned char *memory);
+                           unsigned char *memory);
 
 #endif

@@ -35,6 +35,7 @@ struct esk_gl_pack {
     uint64_t offset;
     struct esk_tensor tensors[4];
     bool given[4];
+    bool clean;        /* it goes to zeros */
     unsigned char *to; /* in the buffer, while that is mapped */
     bool mapped;       /* for this one and all others of its buffer */
 };
@@ -63,6 +64,9 @@ esk_status esk_gl_form_upload(struct esk_gl_weights *weights,
     }
     if (!form->bytes)
         return ESK_OK;
+    uint64_t end = offset + form->bytes;
+    pack.clean = offset >= buffer->zeros_from;
+    buffer->zeros_from = buffer->zeros_from > end ? buffer->zeros_from : end;
     if (!esk_grow((void **)&weights->packs, &weights->cap_packs, weights->n_packs + 1u,
                   sizeof *weights->packs))
         return esk_fail_memory(error, "packing weights");
@@ -74,7 +78,7 @@ static void pack_into(const struct esk_gl_pack *pack, void *to) {
     const struct esk_tensor *sources[4] = {NULL};
     for (int i = 0; i < 4; i++)
         sources[i] = pack->given[i] ? &pack->tensors[i] : NULL;
-    if (pack->form.pack != esk_pack_plain) /* which writes every byte */
+    if (!pack->clean && pack->form.pack != esk_pack_plain) /* which writes every byte */
         memset(to, 0, pack->form.bytes);
     pack->form.pack(to, pack->form.bytes, sources, pack->form.params);
 }

@@ -147,7 +147,6 @@ static const GLubyte *get_string(GLenum name) {
 }
 
 static const char *const extensions[] = {"GL_KHR_robustness", "GL_EXT_texture_buffer",
-                                         "GL_EXT_buffer_storage",
                                          "GL_KHR_debug"};
 enum { EXTENSIONS = sizeof extensions / sizeof *extensions };
 
@@ -282,12 +281,6 @@ static void buffer_data(GLenum target, GLsizeiptr size, const void *data, GLenum
         memcpy(b->data, data, (size_t)size);
 }
 
-static void buffer_storage(GLenum target, GLsizeiptr size, const void *data,
-                           GLbitfield flags) {
-    (void)flags;
-    buffer_data(target, size, data, 0);
-}
-
 static void bind_base(GLenum target, GLuint index, GLuint name) {
     if (target == GL_SHADER_STORAGE_BUFFER && !index)
         block = name;
@@ -305,13 +298,13 @@ static void copy_buffer(GLenum from, GLenum to, GLintptr read, GLintptr write,
 }
 
 static void *map(GLenum target, GLintptr offset, GLsizeiptr size, GLbitfield access) {
-    (void)size;
+    (void)size, (void)access;
     if (now().no_map) {
         error = GL_INVALID_OPERATION;
         return NULL;
     }
     count(&seen.maps, 1);
-    at(target)->mapped = !(access & 0x40); /* but for good: GL_MAP_PERSISTENT_BIT_EXT */
+    at(target)->mapped = 1;
     return at(target)->data + offset;
 }
 
@@ -449,7 +442,6 @@ static proc find(const char *name) {
         {"glDeleteTextures", (proc)delete_textures},
         {"glBufferData", (proc)buffer_data},
         {"glBufferSubData", (proc)buffer_sub_data},
-        {"glBufferStorageEXT", (proc)buffer_storage},
         {"glBindBufferBase", (proc)bind_base},
         {"glCopyBufferSubData", (proc)copy_buffer},
         {"glMapBufferRange", (proc)map},
