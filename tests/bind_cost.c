@@ -149,15 +149,23 @@ static void GL_APIENTRY sub_data(GLenum target, GLintptr at, GLsizeiptr size,
                                  const void *bytes) {
     (void)target, (void)at, (void)size, (void)bytes;
 }
+static GLuint bound;
+static void *mapped[1 << 12]; /* by buffer */
+static void GL_APIENTRY bind_buffer(GLenum target, GLuint name) {
+    (void)target;
+    bound = name;
+}
 static void *GL_APIENTRY map(GLenum target, GLintptr at, GLsizeiptr size,
                              GLbitfield access) {
-    static void *memory;
     (void)target, (void)at, (void)access;
-    free(memory);
-    return memory = malloc((size_t)size);
+    if (bound >= sizeof(mapped) / sizeof(*mapped) || mapped[bound])
+        return NULL;
+    return mapped[bound] = malloc((size_t)size);
 }
 static GLboolean GL_APIENTRY unmap(GLenum target) {
     (void)target;
+    free(mapped[bound]);
+    mapped[bound] = NULL;
     return 1;
 }
 static GLenum GL_APIENTRY no_error(void) {
@@ -176,7 +184,7 @@ static struct esk_gl gl = {
     .DeleteProgram = one,
     .AttachShader = two,
     .DetachShader = two,
-    .BindBuffer = two,
+    .BindBuffer = bind_buffer,
     .GetShaderiv = get,
     .GetProgramiv = get,
     .GenBuffers = generate,
