@@ -648,6 +648,35 @@ bool host_needs_of_device_inputs(struct scene *s) {
     return scene_near(s, "changed", out, p.expected);
 }
 
+/* The one index of a Gather is a word of the parameters; a device has it as well, and may
+ * change it between runs, captured or not. */
+bool an_index_on_the_device(struct scene *s) {
+    for (int captured = 0; captured < 2; captured++) {
+        struct pair p;
+        esk_error error = ESK_ERROR_INIT;
+        esk_value *index, *on, *y = NULL;
+        const esk_run_options *id = captured ? esk_run_options(.gpu_graph_id = 2) : NULL;
+
+        MUST(open_pair(s, "Gather(float[5,8]!, int64[1,1]=1) | Exp()",
+                       captured ? "strict=1,enableGraphCapture=1" : "strict=1", &p));
+        MUST(on_device(s, p.device, p.made->inputs.values[0], &on));
+        for (int i = 0; i < 4; i++) {
+            char text[32];
+
+            snprintf(text, sizeof(text), "int64[1,1]=%d", i * 3 % 5 - (i == 3 ? 5 : 0));
+            MUST(scene_value(s, text, &index));
+            GOOD(s, esk_value_copy(index, on, &error));
+            MUST(expect(s, &p, &index));
+            GOOD(s, esk_session_run(p.device, id, p.made->inputs.names, &on, 1, NULL, &y, 1,
+                                    &error));
+            if (!i)
+                MUST(scene_keep(s, y, scene_drop_value));
+            MUST(scene_near(s, text, y, p.expected));
+        }
+    }
+    return true;
+}
+
 /* Behind a cut, on the host by force, by a CPU session: device values work all the same. */
 bool device_values_meet_the_host(struct scene *s) {
     static const struct {

@@ -33,6 +33,7 @@ static const struct table_test tests[] = {
     ROW(a_mask_stays_on_the_host),
     ROW(odd_outputs_on_the_device),
     ROW(host_needs_of_device_inputs),
+    ROW(an_index_on_the_device),
     ROW(device_values_meet_the_host),
     ROW(an_output_by_callback),
     ROW(a_subset_of_outputs),

@@ -41,6 +41,7 @@ bool decoder_steps_copy_ids_and_logits(struct scene *s);
 bool a_mask_stays_on_the_host(struct scene *s);
 bool odd_outputs_on_the_device(struct scene *s);
 bool host_needs_of_device_inputs(struct scene *s);
+bool an_index_on_the_device(struct scene *s);
 bool device_values_meet_the_host(struct scene *s);
 bool an_output_by_callback(struct scene *s);
 bool a_subset_of_outputs(struct scene *s);
