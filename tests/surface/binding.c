@@ -135,9 +135,12 @@ bool device_value_errors(struct scene *s) {
           esk_session_run_binding(p.device, NULL, p.binding, &error) ==
               ESK_INVALID_ARGUMENT,
           "a run without its input");
+    GOOD(s, esk_binding_input(p.binding, p.made->inputs.names[0], p.made->inputs.values[0],
+                              &error));
     CHECK(s,
-          esk_session_run_binding(p.cpu, NULL, p.binding, &error) == ESK_INVALID_ARGUMENT,
-          "a binding of another session");
+          esk_session_run_binding(p.cpu, NULL, p.binding, &error) == ESK_INVALID_ARGUMENT &&
+              strstr(esk_error_message(&error), "not of this session"),
+          "a binding of another session: %s", esk_error_message(&error));
     esk_error_clear(&error);
     return true;
 }

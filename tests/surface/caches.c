@@ -57,6 +57,7 @@ static bool mode_row(struct scene *s, struct scene *own, const char *mode,
     esk_session *witness, *sessions[SESSIONS];
     struct op_case *made;
     size_t used = 0;
+    uint64_t most = 0;
     bool same = true;
 
     snprintf(settings, sizeof(settings),
@@ -84,8 +85,11 @@ static bool mode_row(struct scene *s, struct scene *own, const char *mode,
         /* blocks of parameters are kept then; how far apart they lie is the device's */
         same &= stats.cached_bytes == expected[i].cached ||
                 (scene_device_settings && !steps[i].rows);
+        same &= stats.device_peak_bytes >= stats.device_bytes &&
+                stats.device_peak_bytes >= most;
+        most = stats.device_peak_bytes; /* it never falls */
         if (i == STEPS - 1) /* what lives is what the caches have */
-            same &= stats.device_bytes == stats.cached_bytes &&
+            same &= most > 3 * 300 * 64 * 4 && stats.device_bytes == stats.cached_bytes &&
                     stats.buffers_created - stats.buffers_destroyed == stats.cached_buffers;
     }
     CHECK(s, same, "%s: created, destroyed, bytes cached: %s", mode, got);

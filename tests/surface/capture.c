@@ -151,6 +151,12 @@ bool what_changed_is_an_error(struct scene *s) {
     REFUSED(s, esk_session_run(session, first, made->inputs.names, &on[0], 1, NULL, &y, 1,
                                &error),
             ESK_INVALID_ARGUMENT, "another value on the device");
+    /* another shape on the host */
+    GOOD(s, esk_session_run(session, esk_run_options(.gpu_graph_id = 2), made->inputs.names,
+                            &x[0], 1, NULL, &y, 1, &error));
+    REFUSED(s, esk_session_run(session, esk_run_options(.gpu_graph_id = 2),
+                               made->inputs.names, &x[1], 1, NULL, &y, 1, &error),
+            ESK_INVALID_ARGUMENT, "float[3,8], now float[4,8]");
     /* released, it is captured anew; other ids and -1 are not concerned */
     REFUSED(s, esk_session_release_graph(session, 5, &error), ESK_NOT_FOUND, "no graph 5");
     GOOD(s, esk_session_release_graph(session, 1, &error));
@@ -243,6 +249,10 @@ bool what_else_changed_is_an_error(struct scene *s) {
     MUST(scene_keep(s, y[0], scene_drop_value));
     REFUSED(s, esk_session_run(session, first, names, in, 2, NULL, y, 1, &error),
             ESK_INVALID_ARGUMENT, "'w': not there, it is on the host");
+    const esk_run_options *second = esk_run_options(.gpu_graph_id = 7);
+    GOOD(s, esk_session_run(session, second, names, in, 2, NULL, y, 1, &error));
+    REFUSED(s, esk_session_run(session, second, names, in, 1, NULL, y, 1, &error),
+            ESK_INVALID_ARGUMENT, "'w': on the host, it is not there");
     return true;
 }
 
@@ -283,6 +293,14 @@ bool only_what_was_asked_for_is_captured(struct scene *s) {
                             esk_run_options(.terminate = stop, .gpu_graph_id = 4),
                             made->inputs.names, &x[0], 1, NULL, &y, 1, &error),
             ESK_CANCELLED, "terminated");
+    REFUSED(s, esk_session_release_graph(session, 4, &error), ESK_NOT_FOUND,
+            "no graph 4");
+    /* a run that fails half way */
+    esk_value *wrong = x[1];
+    REFUSED(s,
+            esk_session_run(session, esk_run_options(.gpu_graph_id = 4), made->inputs.names,
+                            &x[0], 1, NULL, &wrong, 1, &error),
+            ESK_INVALID_ARGUMENT, "float[4,8]");
     REFUSED(s, esk_session_release_graph(session, 4, &error), ESK_NOT_FOUND,
             "no graph 4");
     /* what is captured stays, though the cache has room for one plan only */

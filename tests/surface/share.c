@@ -115,6 +115,10 @@ bool buffers_of_a_callers_context(struct scene *s) {
               strstr(esk_error_message(&error), "64 bytes"),
           "a buffer of 64 bytes: %s", esk_error_message(&error));
     CHECK(s,
+          esk_value_from_gl_buffer(session, ESK_FLOAT, 2, dims, buffers[1], BYTES - 4, NULL,
+                                   NULL, &none, &error) == ESK_INVALID_ARGUMENT,
+          "%d bytes of a buffer were taken for %d", BYTES - 4, BYTES);
+    CHECK(s,
           esk_value_from_gl_buffer(session, ESK_FLOAT, 2, dims, 4711, BYTES, NULL, NULL,
                                    &none, &error) == ESK_INVALID_ARGUMENT,
           "buffer 4711 was taken");

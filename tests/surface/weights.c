@@ -415,6 +415,16 @@ static bool sources_differ(struct scene *s, const char *const *folders) {
         MUST(check_product(s, folders[i], sessions[i], w[i]));
     /* other bytes of a model: its Relu is a Tanh */
     changed = inside;
+    esk_session_options *without, *given;
+    MUST(scene_options(s, "GLCompute", NULL, &given));
+    GOOD(s, esk_session_options_add_initializer(given, "w", w[0], &error));
+    GOOD(s, esk_session_create_from_memory(env, external.bytes, external.size, true, NULL,
+                                           given, &sessions[0], &error));
+    MUST(keep_session(s, sessions[0]));
+    MUST(scene_options(s, "GLCompute", NULL, &without));
+    REFUSED(s, esk_session_create_from_memory(env, external.bytes, external.size, true, NULL,
+                                              without, &sessions[1], &error),
+            "w.bin");
     for (size_t i = 0; i + 4 < changed.size; i++)
         if (!memcmp(changed.bytes + i, "Relu", 4))
             memcpy(changed.bytes + i, "Tanh", 4);
