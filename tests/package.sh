@@ -1,6 +1,6 @@
 #!/bin/bash
 # The installed tree as a user finds it: find_package(esker) and pkg-config each build
-# tests/package/main.c, shared and static, and what they build runs. In: BUILD VERSION CC and
+# tests/package/main.c, shared and static, and what they build runs; the tool and its manual page. In: BUILD VERSION CC and
 # the GENERATOR that CMake is to use: a machine may have no other.
 set -euo pipefail
 build=$1 version=$2 cc=$3 generator=$4
@@ -30,4 +30,26 @@ export PKG_CONFIG_PATH=$lib/pkgconfig
 [ "$(pkg-config --modversion esker)" = "$version" ] || { echo "esker.pc: another version"; exit 1; }
 "$cc" "$here/package/main.c" $(pkg-config --cflags --libs esker) -o "$dir/pc_shared"
 try "pkg-config, shared" "$dir/pc_shared"
-echo "three programs print $wanted"
+# the static library by pkg-config, which names what it needs itself
+static=$(pkg-config --static --libs esker | sed 's/-lesker/-l:libesker.a/')
+"$cc" "$here/package/main.c" $(pkg-config --cflags esker) $static -o "$dir/pc_static"
+try "pkg-config, static" "$dir/pc_static"
+# programs ask for MAJOR.MINOR: another minor version may have another ABI
+soname=$(readelf -d "$dir/pc_shared" | sed -nE 's/.*NEEDED.*\[(libesker[^]]*)\]/\1/p')
+[ "$soname" = "libesker.so.${version%.*}" ] || { echo "a program needs '$soname'"; exit 1; }
+# the tool and its manual page, which has what --help has
+tool=$(find "$dir/moved" -name esker -type f -perm -u+x)
+man=$(find "$dir/moved" -path '*/man1/esker.1')
+[ -x "$tool" ] && [ -s "$man" ] || { echo "no esker, or no esker.1"; exit 1; }
+export LD_LIBRARY_PATH=$lib
+[ "$("$tool" --version)" = "esker $version, library $version" ] || { echo "esker --version"; exit 1; }
+for command in $("$tool" --help | awk '/^commands/ { on = 1; next } !NF { on = 0 } on { print $1 }'); do
+    grep -q "^\.SS esker $command" "$man" || { echo "esker.1: no command $command"; exit 1; }
+    for option in $("$tool" "$command" --help | awk '/^  --[a-z]/ { print $1 }'); do
+        grep -qF "${option//-/\\-}" "$man" || { echo "esker.1: no $command $option"; exit 1; }
+    done
+done
+for key in $("$tool" --help-options | awk '/^  [A-Za-z]/ { print $1 }'); do
+    grep -q "^\.B $key\$" "$man" || { echo "esker.1: no option $key"; exit 1; }
+done
+echo "four programs print $wanted; the tool and its manual page are there"

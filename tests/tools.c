@@ -676,30 +676,43 @@ Test(setup, dimensions_by_name_and_denotation) {
     }
 }
 
-Test(image, jpeg_is_read) {
+/* A picture of one colour: nothing to lose. */
+static unsigned char *jpeg_file(int width, int height, int components, J_COLOR_SPACE space,
+                                unsigned long *size) {
+    static const uint8_t colour[] = {200, 100, 50, 0};
     struct jpeg_compress_struct jpeg;
     struct jpeg_error_mgr errors;
     unsigned char *file = NULL;
-    unsigned long size = 0;
-    uint8_t row[8 * 3], *rows[] = {row};
-    struct fault fault;
-    int width, height;
+    uint8_t *row = malloc((size_t)width * (size_t)components);
 
-    for (int i = 0; i < 8 * 3; i++) /* one colour: nothing to lose */
-        row[i] = (uint8_t)(i % 3 == 0 ? 200 : i % 3 == 1 ? 100 : 50);
+    cr_assert(row);
+    for (int i = 0; i < width * components; i++)
+        row[i] = colour[i % components];
+    *size = 0;
     jpeg.err = jpeg_std_error(&errors);
     jpeg_create_compress(&jpeg);
-    jpeg_mem_dest(&jpeg, &file, &size);
-    jpeg.image_width = jpeg.image_height = 8;
-    jpeg.input_components = 3;
-    jpeg.in_color_space = JCS_RGB;
+    jpeg_mem_dest(&jpeg, &file, size);
+    jpeg.image_width = (JDIMENSION)width;
+    jpeg.image_height = (JDIMENSION)height;
+    jpeg.input_components = components;
+    jpeg.in_color_space = space;
     jpeg_set_defaults(&jpeg);
     jpeg_set_quality(&jpeg, 100, TRUE);
     jpeg_start_compress(&jpeg, TRUE);
-    for (int y = 0; y < 8; y++)
-        jpeg_write_scanlines(&jpeg, rows, 1);
+    for (int y = 0; y < height; y++)
+        jpeg_write_scanlines(&jpeg, &row, 1);
     jpeg_finish_compress(&jpeg);
     jpeg_destroy_compress(&jpeg);
+    free(row);
+    return file;
+}
+
+Test(image, jpeg_is_read) {
+    unsigned long size;
+    unsigned char *file = jpeg_file(8, 8, 3, JCS_RGB, &size);
+    struct fault fault;
+    int width, height;
+
     for (int channels = 1; channels <= 4; channels += channels == 1 ? 2 : 1) {
         uint8_t *pixels = jpeg_read(file, size, channels, &width, &height, &fault);
 
@@ -716,9 +729,35 @@ Test(image, jpeg_is_read) {
         free(pixels);
     }
     cr_expect(jpeg_is(file, size) && !jpeg_is("x", 1));
-    cr_expect_not(jpeg_read(file, size / 2, 3, &width, &height, &fault),
-                  "half a picture was taken");
     free(file);
+}
+
+Test(image, wrong_jpegs_are_refused) {
+    static const struct {
+        int width, components;
+        J_COLOR_SPACE space;
+        int cut; /* bytes at the end that are not there */
+        const char *word;
+    } rows[] = {
+        {8, 3, JCS_RGB, 300, ""}, /* in its tables */
+        {256, 3, JCS_RGB, 8, "remature end"},
+        {40000, 1, JCS_GRAYSCALE, 0, "40000x1"},
+        {8, 4, JCS_CMYK, 0, "CMYK"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        unsigned long size;
+        unsigned char *file =
+            jpeg_file(rows[i].width, 1, rows[i].components, rows[i].space, &size);
+        struct fault fault = {0};
+        int width, height;
+
+        cr_expect_not(jpeg_read(file, size - (unsigned long)rows[i].cut, 3, &width, &height,
+                                &fault),
+                      "row %zu", i);
+        cr_expect(strstr(fault.text, rows[i].word), "row %zu: '%s'", i, fault.text);
+        free(file);
+    }
 }
 #endif
 

@@ -30,6 +30,28 @@ bool driver_find(struct scene *s) {
     return true;
 }
 
+static void take_line(void *user, esk_log_level level, const char *text) {
+    struct lines *lines = user;
+    int more = snprintf(lines->text + lines->size, sizeof(lines->text) - lines->size,
+                        "%d %s\n", (int)level, text);
+
+    if (more > 0 && lines->size + (size_t)more < sizeof(lines->text))
+        lines->size += (size_t)more;
+}
+
+static void drop_env(void *env) {
+    esk_env_destroy(env);
+}
+
+bool driver_logging_env(struct scene *s, struct lines *lines, esk_env **env) {
+    esk_error error = ESK_ERROR_INIT;
+
+    if (esk_env_create(esk_env_options(.log = take_line, .log_user = lines), env,
+                       &error) != ESK_OK)
+        return fault_take(s->fault, "an env", &error);
+    return scene_keep(s, *env, drop_env);
+}
+
 bool driver_open(struct scene *s, const char *text, const char *settings, esk_env **env,
                  struct op_case **made, esk_session **session) {
     MUST(driver_find(s));

@@ -24,6 +24,12 @@ extern struct driver {
 /* Loads the driver as the library will, without faults and devices; false: another libEGL
  * is in the way. */
 bool driver_find(struct scene *s);
+/* What an env logs: "level text" a line. */
+struct lines {
+    char text[8192];
+    size_t size;
+};
+bool driver_logging_env(struct scene *s, struct lines *lines, esk_env **env);
 bool driver_open(struct scene *s, const char *text, const char *settings, esk_env **env,
                  struct op_case **made, esk_session **session);
 /* A run on input x, with a gpu_graph_id; its output is dropped. */

@@ -28,6 +28,12 @@ static bool a_lost_device_is_named(struct scene *s) {
     GIVES(s, run(session, made, x, error), ESK_DEVICE_LOST, "lost");
     driver.set(&(struct nullgl_faults){0});
     GIVES(s, run(session, made, x, error), ESK_DEVICE_LOST, "lost");
+    /* EGL may be the one to say so */
+    MUST(scene_session(s, env, made->model, "GLCompute", "strict=1", &again));
+    GIVES(s, run(again, made, x, error), ESK_OK, "");
+    driver.set(&(struct nullgl_faults){.egl_lost = 1});
+    GIVES(s, run(again, made, x, error), ESK_DEVICE_LOST, "EGL_CONTEXT_LOST");
+    driver.set(&(struct nullgl_faults){0});
     /* a new session opens the device anew, while the old one is still there */
     MUST(scene_session(s, env, made->model, "GLCompute", "strict=1", &again));
     GIVES(s, run(again, made, x, error), ESK_OK, "");
@@ -70,13 +76,17 @@ static bool a_session_recovers(struct scene *s) {
     static const int64_t dims[] = {4, 8};
     esk_env *env;
     struct op_case *made;
+    struct lines lines = {.size = 0};
     esk_session *session;
     esk_value *x, *there, *again;
     esk_session_stats before, after;
 
-    MUST(driver_open(s, two_ops,
-                  "strict=1,threads=pool,recoverDevice=1,enableGraphCapture=1", &env, &made,
-                  &session));
+    MUST(driver_find(s));
+    MUST(driver_logging_env(s, &lines, &env));
+    MUST(scene_case(s, two_ops, &made));
+    MUST(scene_session(s, env, made->model, "GLCompute",
+                       "strict=1,threads=pool,recoverDevice=1,enableGraphCapture=1",
+                       &session));
     x = made->inputs.values[0];
     GIVES(s, esk_value_create_on_device(session, ESK_FLOAT, 2, dims, &there, error), ESK_OK, "");
     MUST(scene_keep(s, there, scene_drop_value));
@@ -87,10 +97,21 @@ static bool a_session_recovers(struct scene *s) {
     MUST(scene_stats(s, session, &before));
     driver.set(&(struct nullgl_faults){.lose_after = 1});
     GIVES(s, driver_run(session, made, x, -1, error), ESK_DEVICE_LOST, "MatMul_0");
+    driver.set(&(struct nullgl_faults){.no_display = 1});
+    GIVES(s, driver_run(session, made, x, -1, error), ESK_NO_DEVICE,
+          "the device was lost and cannot be opened anew");
     /* what is opened anew is lost as well */
+    driver.set(&(struct nullgl_faults){.lose_after = 1});
     GIVES(s, driver_run(session, made, x, -1, error), ESK_DEVICE_LOST, "MatMul_0");
     driver.set(&(struct nullgl_faults){0});
+    CHECK(s, strstr(lines.text, "2 the device was lost; it is open again"), "logged: %s",
+          lines.text);
     GIVES(s, driver_run(session, made, there, -1, error), ESK_DEVICE_LOST, "input '");
+    esk_value *y = there;
+    GIVES(s,
+          esk_session_run(session, esk_run_options(.gpu_graph_id = -1), made->inputs.names,
+                          &x, 1, NULL, &y, 1, error),
+          ESK_DEVICE_LOST, "lay on a device that was lost; make another");
     GIVES(s, driver_run(session, made, x, -1, error), ESK_OK, "");
     GIVES(s, driver_run(session, made, x, -1, error), ESK_OK, "");
     GIVES(s, driver_run(session, made, there, -1, error), ESK_DEVICE_LOST, "input '");
@@ -158,14 +179,22 @@ static bool threads_recover(struct scene *s) {
 }
 
 static bool a_fence_that_never_comes(struct scene *s) {
+    esk_session_stats before, after;
     esk_env *env;
     struct op_case *made;
     esk_session *session;
 
     MUST(driver_open(s, two_ops, "strict=1,fenceTimeoutMs=50", &env, &made, &session));
     GIVES(s, run(session, made, made->inputs.values[0], error), ESK_OK, "");
+    MUST(scene_stats(s, session, &before));
     driver.set(&(struct nullgl_faults){.hang = 1});
     GIVES(s, run(session, made, made->inputs.values[0], error), ESK_TIMEOUT, "MatMul_0");
+    /* the device may write to its buffers still: nobody gets them again */
+    MUST(scene_stats(s, session, &after));
+    CHECK(s, after.buffers_destroyed - before.buffers_destroyed == 3 && !after.cached_buffers,
+          "%u buffers destroyed, %u in caches",
+          (unsigned)(after.buffers_destroyed - before.buffers_destroyed),
+          (unsigned)after.cached_buffers);
     GIVES(s, run(session, made, made->inputs.values[0], error), ESK_TIMEOUT, "within 50 ms");
     driver.set(&(struct nullgl_faults){0});
     GIVES(s, run(session, made, made->inputs.values[0], error), ESK_OK, "");

@@ -20,6 +20,8 @@
 
 enum { BUFFERS = 4096, TARGETS = 16 };
 
+static bool unreachable; /* a context that could not be made current any more */
+
 static int displays[NULLGL_DEVICES]; /* their addresses, and their devices', count alone */
 
 static int surfaceless;
@@ -582,6 +584,17 @@ EXPORT unsigned eglDestroyContext(void *display, void *context) {
     (void)display;
     count(&live.contexts, -1);
     free(context);
+    pthread_mutex_lock(&lock);
+    if (unreachable && !live.contexts) { /* nobody could delete them: they go with it */
+        for (int i = 0; i < BUFFERS; i++) {
+            if (!buffers[i].pinned)
+                free(buffers[i].data);
+            buffers[i] = (struct buffer){0};
+        }
+        live = (struct nullgl_live){.surfaces = live.surfaces};
+        unreachable = false;
+    }
+    pthread_mutex_unlock(&lock);
     return 1;
 }
 
@@ -598,6 +611,11 @@ EXPORT unsigned eglDestroySurface(void *display, void *surface) {
 }
 
 EXPORT unsigned eglMakeCurrent(void *display, void *draw, void *read, void *context) {
+    if (context && now().egl_lost) {
+        egl_error = 0x300E; /* EGL_CONTEXT_LOST */
+        unreachable = true;
+        return 0;
+    }
     current = context;
     current_display = context ? display : NULL;
     current_draw = draw;

@@ -16,6 +16,7 @@ struct nullgl_faults {
     int lane_error;   /* each dispatch on the surfaceless display is GL_INVALID_OPERATION */
     int bad_dispatch; /* each dispatch is GL_INVALID_OPERATION */
     int no_display;   /* no display can be initialised */
+    int egl_lost;     /* no context can be made current any more: EGL_CONTEXT_LOST */
     int no_robust;    /* no robust context is made, though the extension is there */
     long call_after;  /* dispatches, then `call` is called, without a lock; 0: never */
     void (*call)(void *user);

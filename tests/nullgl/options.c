@@ -10,35 +10,6 @@
 
 static const char two_ops[] = "MatMul(float[4,8], float[8,8]!) | Softmax()";
 
-/* ---- logs ---- */
-
-struct lines {
-    char text[8192];
-    size_t size;
-};
-
-static void take_line(void *user, esk_log_level level, const char *text) {
-    struct lines *lines = user;
-    int more = snprintf(lines->text + lines->size, sizeof(lines->text) - lines->size,
-                        "%d %s\n", (int)level, text);
-
-    if (more > 0 && lines->size + (size_t)more < sizeof(lines->text))
-        lines->size += (size_t)more;
-}
-
-static void drop_env(void *env) {
-    esk_env_destroy(env);
-}
-
-static bool logging_env(struct scene *s, struct lines *lines, esk_env **env) {
-    esk_error error = ESK_ERROR_INIT;
-
-    if (esk_env_create(esk_env_options(.log = take_line, .log_user = lines), env,
-                       &error) != ESK_OK)
-        return fault_take(s->fault, "an env", &error);
-    return scene_keep(s, *env, drop_env);
-}
-
 /* ---- which device ---- */
 
 /* The firmware's word on GPUs: a tree instead of /sys/class/drm. */
@@ -164,6 +135,8 @@ bool device_ids_count_hardware_first(struct scene *s) {
                   "device %d is %s", info->device_id, info->node);
             hardware++;
         }
+        CHECK(s, !info->unusable || info->device_id == -1, "one that cannot be used is %d",
+              info->device_id);
         CHECK(s, !info->software || info->unusable || info->device_id == 2,
               "the software renderer is device %d", info->device_id);
         if (strstr(info->node, "130")) {
@@ -268,7 +241,7 @@ bool software_can_be_refused(struct scene *s) {
 
     MUST(driver_find(s));
     driver.list(&soft);
-    MUST(logging_env(s, &lines, &env));
+    MUST(driver_logging_env(s, &lines, &env));
     MUST(scene_case(s, two_ops, &made));
     MUST(scene_session(s, env, made->model, "GLCompute", NULL, &session));
     CHECK(s, strstr(lines.text, "is a software renderer"), "no warning in: %s",
@@ -330,7 +303,7 @@ bool no_device_falls_back_to_the_cpu(struct scene *s) {
         esk_env *env;
         const char *said;
 
-        MUST(logging_env(s, &lines, &env));
+        MUST(driver_logging_env(s, &lines, &env));
         if (!rows[i].works) {
             GIVES(
                 s,
@@ -387,7 +360,7 @@ bool robust_contexts_where_asked(struct scene *s) {
         int got = rows[i].robust && !rows[i].refused;
 
         driver.set(&(struct nullgl_faults){.no_robust = rows[i].refused});
-        MUST(logging_env(s, &lines, &env));
+        MUST(driver_logging_env(s, &lines, &env));
         driver.see(&seen);
         MUST(scene_session(s, env, made->model, "GLCompute", rows[i].settings, &session));
         driver.see(&seen);
@@ -867,11 +840,17 @@ bool a_forked_child_is_told(struct scene *s) {
     CHECK(s, child >= 0, "no child");
     if (!child) {
         esk_error error = ESK_ERROR_INIT;
+        struct nullgl_live before, after;
         esk_status got = driver_run(session, made, made->inputs.values[0], -1, &error);
+        bool told =
+            got == ESK_DEVICE_LOST && strstr(esk_error_message(&error), "forked child");
 
-        _exit(got == ESK_DEVICE_LOST && strstr(esk_error_message(&error), "forked child")
-                  ? 7
-                  : 8);
+        /* what it lets go of is the parent's */
+        driver.count(&before);
+        esk_session_destroy(session);
+        esk_env_destroy(env);
+        driver.count(&after);
+        _exit(told && after.contexts == before.contexts && before.contexts ? 7 : 8);
     }
     CHECK(s,
           waitpid(child, &status, 0) == child && WIFEXITED(status) &&

@@ -284,6 +284,15 @@ bool warm_up_leaves_nothing_to_do(struct scene *s) {
                  strstr(esk_error_message(&error), "nobody"),
           "an input that is not there: %s", esk_error_message(&error));
     esk_error_clear(&error);
+    const esk_input_shape odd[] = {{shape.name, -1, dims}, {shape.name, 99, dims},
+                                   {shape.name, 2, NULL}};
+    static const char *const words[] = {"rank -1", "rank 99", "dims is NULL"};
+    for (int i = 0; i < 3; i++) {
+        CHECK(s, esk_session_warm_up(session, &odd[i], 1, &error) == ESK_INVALID_ARGUMENT &&
+                     strstr(esk_error_message(&error), words[i]),
+              "not '%s': %s", words[i], esk_error_message(&error));
+        esk_error_clear(&error);
+    }
     MUST(scene_stats(s, session, &before));
     if (esk_session_warm_up(session, &shape, 1, &error) != ESK_OK)
         return fault_take(s->fault, "warm-up", &error);

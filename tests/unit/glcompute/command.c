@@ -305,14 +305,21 @@ static void GL_APIENTRY memory_barrier(GLbitfield bits) {
 
 /* ---- fences that never signal */
 
+static bool no_fence;
+static GLenum waited = GL_TIMEOUT_EXPIRED;
+
 static GLsync GL_APIENTRY fence_sync(GLenum condition, GLbitfield flags) {
     (void)condition, (void)flags;
-    return (GLsync)(void *)&used;
+    return no_fence ? NULL : (GLsync)(void *)&used;
 }
 
 static GLenum GL_APIENTRY client_wait(GLsync sync, GLbitfield flags, GLuint64 timeout) {
     (void)sync, (void)flags, (void)timeout;
-    return GL_TIMEOUT_EXPIRED;
+    return waited;
+}
+
+static GLenum GL_APIENTRY get_error(void) {
+    return GL_NO_ERROR;
 }
 
 static void GL_APIENTRY get_sync(GLsync sync, GLenum name, GLsizei size, GLsizei *length,
@@ -342,6 +349,7 @@ static struct esk_gl gl = {.UseProgram = use_program,
                            .ClientWaitSync = client_wait,
                            .GetSynciv = get_sync,
                            .DeleteSync = delete_sync,
+                           .GetError = get_error,
                            .Flush = flush};
 
 static bool no_memory(void *user, size_t size) {
@@ -466,4 +474,23 @@ Test(command, wait) {
         esk_error_clear(&error);
         esk_gl_record_finish(&r);
     }
+}
+
+/* A fence that there is not, and one that cannot be waited for, are no success. */
+Test(command, fences_that_fail) {
+    struct esk_gl_record r;
+    esk_error error = ESK_ERROR_INIT;
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, NULL, places, 1, NULL), ESK_OK);
+    for (int none = 0; none < 2; none++) {
+        no_fence = none;
+        waited = GL_WAIT_FAILED;
+        gl.GetGraphicsResetStatus = NULL;
+        cr_assert_eq(esk_gl_wait(&gl, &r, 0, 5, false, NULL, &error), ESK_DEVICE_ERROR);
+        cr_assert(strstr(esk_error_message(&error), none ? "glFenceSync" : "glClientWaitSync"),
+                  "%s", esk_error_message(&error));
+        gl.GetGraphicsResetStatus = reset_status;
+        cr_assert_eq(esk_gl_wait(&gl, &r, 0, 5, false, NULL, &error), ESK_DEVICE_LOST);
+    }
+    esk_error_clear(&error);
+    esk_gl_record_finish(&r);
 }

@@ -34,7 +34,9 @@ static GLenum GL_APIENTRY get_error(void) {
 
 static void GL_APIENTRY bind_buffer(GLenum target, GLuint buffer) {
     if (target == GL_FALSE)
-        errors[error_count++] = buffer == 9 ? GL_OUT_OF_MEMORY : GL_INVALID_ENUM;
+        errors[error_count++] = buffer == 9   ? GL_OUT_OF_MEMORY
+                                : buffer == 8 ? GL_CONTEXT_LOST_KHR
+                                              : GL_INVALID_ENUM;
 }
 
 static esk_gl_proc get_proc(void *user, const char *name) {
@@ -126,5 +128,34 @@ Test(gl, errors) {
                "upload: GL_OUT_OF_MEMORY (0x0505) in glBindBuffer(GL_FALSE, 9) at "),
         "%s", esk_error_message(&error));
     cr_assert_eq(esk_gl_status(&gl, "upload", &error), ESK_OK, "asked, so forgotten");
+    ESK_GL(&gl, BindBuffer(GL_FALSE, 8));
+    cr_assert_eq(esk_gl_status(&gl, "upload", &error), ESK_DEVICE_LOST);
+    esk_error_clear(&error);
+}
+
+static GLenum reset;
+
+static GLenum GL_APIENTRY reset_status(void) {
+    return reset;
+}
+
+Test(gl, resets) {
+    static const struct {
+        GLenum code;
+        const char *who;
+    } rows[] = {{GL_GUILTY_CONTEXT_RESET_KHR, "this context caused it"},
+                {GL_INNOCENT_CONTEXT_RESET_KHR, "another context caused it"},
+                {GL_UNKNOWN_CONTEXT_RESET_KHR, "the cause is not known"}};
+    struct esk_gl gl = {.GetGraphicsResetStatus = reset_status};
+    esk_error error = ESK_ERROR_INIT;
+    cr_assert_eq(esk_gl_lost(&gl, "a run", &error), ESK_OK);
+    for (int i = 0; i < 3; i++) {
+        reset = rows[i].code;
+        cr_assert_eq(esk_gl_lost(&gl, "a run", &error), ESK_DEVICE_LOST);
+        cr_assert(strstr(esk_error_message(&error), rows[i].who), "%s",
+                  esk_error_message(&error));
+    }
+    gl.GetGraphicsResetStatus = NULL; /* a driver that cannot say */
+    cr_assert_eq(esk_gl_lost(&gl, "a run", &error), ESK_OK);
     esk_error_clear(&error);
 }
