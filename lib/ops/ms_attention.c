@@ -289,11 +289,13 @@ static const char *describe_group(const struct esk_facts *f, int64_t total, int 
         if (!f->has[5] || esk_shape_product(f->dim[5], 0, f->rank[5]) != a->batch)
             return "seqlens_k must have one value for each batch";
     }
-    a->causal = true;
+    a->causal = esk_attr_int(f->node, "causal", 1);
     a->scale = esk_attr_float(f->node, "scale", 0);
     a->softcap = esk_attr_float(f->node, "softcap", 0);
     int64_t window = esk_attr_int(f->node, "local_window_size", -1);
     a->window = window < 0 ? 0 : window;
+    if (a->window && !a->causal)
+        return "local_window_size without causal";
     if (esk_attr_int(f->node, "do_rotary", 0)) {
         struct esk_rotary *r = &a->rotary;
         if (!f->has[7] || !f->has[8] || f->rank[7] != 2 || f->rank[8] != 2 ||
@@ -339,7 +341,7 @@ static uint32_t group_host(const struct esk_graph *graph, const struct esk_node 
 
 /* Caches that are kept quantised are declared as what they are. A model that names the last
  * axis says nothing of it; one that gives it the size of a head meant numbers. */
-static esk_status group_upgrade(struct esk_ctx *c) {
+static void declare_kept(struct esk_ctx *c) {
     const esk_id caches[] = {esk_in_id(c, 3), esk_in_id(c, 4), esk_out_id(c, 1),
                              esk_out_id(c, 2)};
     int bits = c->graph->kv_bits;
@@ -351,7 +353,73 @@ static esk_status group_upgrade(struct esk_ctx *c) {
         if (var->rank == 4 && !var->data && var->dim[3] > 0 && esk_kv_fits(bits, var->dim[3]))
             var->dim[3] = esk_kv_width(bits, var->dim[3], var->dtype);
     }
+}
+
+/* Heads of `dim` elements, normalised each. */
+static esk_id norm_heads(struct esk_ctx *c, esk_id x, esk_id weight, int64_t dim) {
+    const int64_t apart[] = {0, 0, -1, dim}, two = 4, three = 3;
+    esk_id shape = esk_graph_add_const(c->graph, "heads", ESK_INT64, 1, &two, apart);
+    esk_id flat = esk_graph_add_const(c->graph, "width", ESK_INT64, 1, &three, apart);
+    x = add(c, "Reshape", 2, (esk_id[]){x, shape}, ESK_NONE, -1);
+    x = add(c, "RMSNormalization", 2, (esk_id[]){x, weight}, ESK_NONE, -1);
+    if (x != ESK_NONE &&
+        !esk_node_set_float(c->graph, c->graph->nodes[c->graph->vars[x]->producer], "epsilon",
+                            esk_attr_float(c->node, "qk_norm_epsilon", 1e-6f)))
+        return ESK_NONE;
+    return add(c, "Reshape", 2, (esk_id[]){x, flat}, ESK_NONE, -1);
+}
+
+/* Weights that heads of queries and keys are normalised by: nodes of their own before it. */
+static esk_status norm_queries(struct esk_ctx *c) {
+    esk_id weights[] = {esk_in_id(c, 14), esk_in_id(c, 15)}, parts[3];
+    int64_t heads = esk_attr_int(c->node, "num_heads", 0), three = 3;
+    int64_t kv_heads = esk_attr_int(c->node, "kv_num_heads", 0);
+    if (weights[0] == ESK_NONE && weights[1] == ESK_NONE)
+        return ESK_OK;
+    if (weights[0] == ESK_NONE || weights[1] == ESK_NONE)
+        return esk_node_fail(c, ESK_INVALID_MODEL,
+                             "one of q_norm_weight and k_norm_weight without the other");
+    const struct esk_var *weight = c->graph->vars[weights[0]];
+    if (weight->rank != 1 || weight->dim[0] < 1 || heads < 1 || kv_heads < 1)
+        return esk_node_fail(c, ESK_UNSUPPORTED,
+                             "q_norm_weight must have a known size, that of a head");
+    int64_t dim = weight->dim[0];
+    for (int i = 0; i < 3; i++)
+        parts[i] = esk_in_id(c, (uint32_t)i);
+    if (parts[1] == ESK_NONE) {
+        int64_t sizes[] = {heads * dim, kv_heads * dim, kv_heads * dim};
+        esk_id in[2] = {parts[0], esk_graph_add_const(c->graph, "sizes", ESK_INT64, 1, &three,
+                                                      sizes)};
+        for (int i = 0; i < 3; i++)
+            if ((parts[i] = esk_graph_add_temp(c->graph, "part")) == ESK_NONE)
+                return esk_fail_memory(c->error, c->node->name);
+        esk_id id = in[1] == ESK_NONE ? ESK_NONE
+                                      : esk_graph_add_node(c->graph, "", "Split", c->node->name,
+                                                           2, in, 3, parts);
+        if (id == ESK_NONE || !esk_node_set_int(c->graph, c->graph->nodes[id], "axis", -1))
+            return esk_fail_memory(c->error, c->node->name);
+    }
+    for (int i = 0; i < 2; i++)
+        if ((parts[i] = norm_heads(c, parts[i], weights[i], dim)) == ESK_NONE)
+            return esk_fail_memory(c->error, c->node->name);
+    for (uint32_t i = 0; i < 3; i++)
+        c->node->in[i] = parts[i];
+    c->node->in[14] = c->node->in[15] = ESK_NONE;
     return ESK_OK;
+}
+
+/* What later versions of the schema have, and would change results. */
+static esk_status group_upgrade(struct esk_ctx *c) {
+    static const char *const types[] = {"k_quant_type", "v_quant_type"};
+    for (int i = 0; i < 2; i++) {
+        const char *type = esk_attr_string(c->node, types[i], "NONE");
+        if (strcmp(type, "NONE") != 0)
+            return esk_node_fail(c, ESK_UNSUPPORTED, "%s=%s, NONE is known", types[i], type);
+    }
+    if (esk_attr_int(c->node, "sliding_window_cache", 0))
+        return esk_node_fail(c, ESK_UNSUPPORTED, "sliding_window_cache is not known");
+    declare_kept(c);
+    return norm_queries(c);
 }
 
 /* ---- What is common */
@@ -485,7 +553,7 @@ const struct esk_op esk_op_ms_GroupQueryAttention = {
     .name = "GroupQueryAttention",
     .since = (const uint8_t[]){1, 0},
     .min_in = 1,
-    .max_in = 14,
+    .max_in = 16,
     .min_out = 1,
     .max_out = 4,
     .host_in = group_host,
