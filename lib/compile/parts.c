@@ -208,46 +208,106 @@ static void squeeze(struct esk_plan *plan, uint32_t *stages_of) {
     plan->n_commands = n;
 }
 
+/* `spot` NULL: rows that lie together, said all the same. */
 static esk_status tell_pitch(struct esk_plan *plan, struct esk_kernel *k,
                              const struct esk_operand *o, const struct spot *spot,
                              esk_error *error) {
-    uint64_t unit = unit_bytes(o), row = spot->row / unit;
+    uint64_t unit = unit_bytes(o), row = spot ? spot->row / unit : 0;
     const char *inverse = esk_arena_printf(&plan->arena, "inverse_%s", o->name);
     const char *gap = esk_arena_printf(&plan->arena, "gap_%s", o->name);
     if (!inverse || !gap)
         return esk_fail_memory(error, "parameters");
     esk_text_add(&k->defines, "#define AT_%s(i) pitched%s(i, p_%s, p_%s)\n", o->name,
                  o->access == ESK_READ ? "_or_none" : "", inverse, gap);
-    esk_kernel_float(k, inverse, 1.0f / (float)row);
-    esk_kernel_int(k, gap, (int64_t)(spot->pitch / unit - row));
+    esk_kernel_float(k, inverse, spot ? 1.0f / (float)row : 0.0f);
+    esk_kernel_int(k, gap, spot ? (int64_t)(spot->pitch / unit - row) : 0);
     return ESK_OK;
 }
 
-static esk_status tell_kernels(struct esk_plan *plan, esk_error *error) {
-    for (uint32_t i = 0; i < plan->n_commands; i++) {
-        const struct esk_command *command = &plan->commands[i];
-        /* the plan's own: recipes belong to it, a kernel to one command */
-        struct esk_kernel *k = (struct esk_kernel *)command->kernel;
-        for (uint32_t j = 0; j < k->n_operands; j++) {
-            struct esk_operand *o = &k->operands[j];
-            uint32_t buffer = command->buffers[j];
-            if (ESK_COMMAND_IS_FORM(buffer) || plan->buffers[buffer].parent == ESK_NONE)
-                continue;
-            struct spot spot = spot_of(plan, buffer);
-            if (fit_of(plan, command, j) == FITS_LOOSELY) {
-                const char *end = esk_arena_printf(&plan->arena, "end_%s", o->name);
-                if (!end)
-                    return esk_fail_memory(error, "parameters");
-                o->view = ESK_LOOSE;
-                esk_kernel_int(k, end, (int64_t)(esk_plan_exact_bytes(plan, buffer) - o->offset) / 4);
-            }
-            if (spot.pitch)
-                ESK_TRY(tell_pitch(plan, k, o, &spot, error));
-            if (k->defines.failed)
-                return esk_fail_memory(error, "defines");
+/* Which of a command's operands lie in pitched buffers, and which of these it writes. */
+struct pitches {
+    uint32_t all, written;
+};
+
+static esk_status tell_ends(struct esk_plan *plan, const struct esk_command *command,
+                            struct pitches *pitches, esk_error *error) {
+    /* the plan's own: recipes belong to it, a kernel to one command */
+    struct esk_kernel *k = (struct esk_kernel *)command->kernel;
+    for (uint32_t j = 0; j < k->n_operands; j++) {
+        struct esk_operand *o = &k->operands[j];
+        uint32_t buffer = command->buffers[j];
+        if (ESK_COMMAND_IS_FORM(buffer) || plan->buffers[buffer].parent == ESK_NONE)
+            continue;
+        if (fit_of(plan, command, j) == FITS_LOOSELY) {
+            const char *end = esk_arena_printf(&plan->arena, "end_%s", o->name);
+            if (!end)
+                return esk_fail_memory(error, "parameters");
+            o->view = ESK_LOOSE;
+            esk_kernel_int(k, end, (int64_t)(esk_plan_exact_bytes(plan, buffer) - o->offset) / 4);
+        }
+        if (spot_of(plan, buffer).pitch) {
+            pitches->all |= 1u << j;
+            pitches->written |= o->access == ESK_WRITE ? 1u << j : 0;
         }
     }
     return ESK_OK;
+}
+
+/* Whether two kernels are of one program as they stand, without pitches. */
+static bool alike(const struct esk_kernel *a, const struct esk_kernel *b) {
+    if (strcmp(a->template, b->template) != 0 || a->n_operands != b->n_operands ||
+        a->n_params != b->n_params || a->defines.length != b->defines.length ||
+        memcmp(a->local, b->local, sizeof a->local) != 0 ||
+        strcmp(esk_text_str(&a->defines), esk_text_str(&b->defines)) != 0)
+        return false;
+    for (uint32_t i = 0; i < a->n_operands; i++) {
+        const struct esk_operand *x = &a->operands[i], *y = &b->operands[i];
+        if (strcmp(x->name, y->name) != 0 || x->access != y->access || x->view != y->view ||
+            x->storage != y->storage || x->dtype != y->dtype)
+            return false;
+    }
+    return true;
+}
+
+/* What command `i` is told a pitch of. A store can do with the few instructions more, and a
+ * program more is a tenth of a second or more to compile; a load in a loop cannot. */
+static uint32_t told(const struct esk_plan *plan, const struct pitches *pitches, uint32_t i) {
+    uint32_t tell = pitches[i].all, reads = tell & ~pitches[i].written;
+    for (uint32_t other = 0; other < plan->n_commands; other++)
+        if (pitches[other].written & ~tell &&
+            (pitches[other].all & ~pitches[other].written) == reads &&
+            alike(plan->commands[i].kernel, plan->commands[other].kernel))
+            tell |= pitches[other].written;
+    return tell;
+}
+
+static esk_status tell_kernels(struct esk_plan *plan, esk_error *error) {
+    uint32_t n = plan->n_commands;
+    struct pitches *pitches = esk_calloc(n + 1u, sizeof *pitches);
+    uint32_t *tell = esk_calloc(n + 1u, sizeof *tell);
+    esk_status status = pitches && tell ? ESK_OK : esk_fail_memory(error, "pitches");
+    for (uint32_t i = 0; i < n && status == ESK_OK; i++)
+        status = tell_ends(plan, &plan->commands[i], &pitches[i], error);
+    for (uint32_t i = 0; i < n && status == ESK_OK; i++)
+        tell[i] = told(plan, pitches, i); /* before any has its defines */
+    for (uint32_t i = 0; i < n && status == ESK_OK; i++) {
+        const struct esk_command *command = &plan->commands[i];
+        struct esk_kernel *k = (struct esk_kernel *)command->kernel;
+        for (uint32_t j = 0; j < k->n_operands && status == ESK_OK; j++) {
+            if (!(tell[i] >> j & 1))
+                continue;
+            bool lies_apart = pitches[i].all >> j & 1;
+            struct spot spot = {0};
+            if (lies_apart)
+                spot = spot_of(plan, command->buffers[j]);
+            status = tell_pitch(plan, k, &k->operands[j], lies_apart ? &spot : NULL, error);
+        }
+        if (status == ESK_OK && k->defines.failed)
+            status = esk_fail_memory(error, "defines");
+    }
+    esk_free(pitches);
+    esk_free(tell);
+    return status;
 }
 
 esk_status esk_place_parts(struct esk_plan *plan, const struct esk_joint *joints,

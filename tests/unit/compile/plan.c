@@ -248,6 +248,41 @@ Test(plan, parts_that_others_have) {
     finish(model, plan);
 }
 
+/* Kernels that differ in where they write alone are one program: `r`, which lies by itself, is
+ * told of rows as `a` and `b`, which lie in rows of eight. What only reads is not. */
+Test(plan, parts_are_of_the_others_program) {
+    esk_model *model = new_model();
+    INPUT(model, "x", ESK_FLOAT, 4, 4);
+    INPUT(model, "z", ESK_FLOAT, 4, 4);
+    const esk_attribute axis = {.name = "axis", .kind = 'i', .i = 1};
+    const char *parts[] = {"a", "b"}, *ab = "ab";
+    add_node(model, "Exp", "x", "a");
+    add_node(model, "Exp", "z", "b");
+    OK(esk_model_add_node(model, "", "Concat", "ab", parts, 2, &ab, 1, &axis, 1, &error));
+    add_node(model, "Softmax", "ab", "y");
+    add_node(model, "Softmax", "x", "s");
+    add_node(model, "Exp", "s", "r");
+    add_node(model, "Softmax", "r", "t");
+    add_output(model, "y");
+    add_output(model, "t");
+    prepare(model, &options);
+    struct esk_plan *plan = bind(model, &options);
+    const char *defines = NULL;
+    uint32_t same = 0, told = 0;
+    for (uint32_t i = 0; i < plan->n_commands; i++) {
+        const struct esk_kernel *k = plan->commands[i].kernel;
+        const char *text = esk_text_str(&k->defines);
+        told += strstr(text, "#define AT_") != NULL;
+        if (strcmp(k->template, "elementwise") != 0)
+            continue;
+        defines = defines ? defines : text;
+        same += strcmp(text, defines) == 0;
+    }
+    cr_assert(same == 3 && told == 3, "%u of 3 are alike, %u are told of rows", same, told);
+    check_plan(plan);
+    finish(model, plan);
+}
+
 /* Where a part begins, or ends, within a vec4, its vec4s are stored loosely: rows of five
  * and three, which are themselves rows of a longer one. */
 Test(plan, parts_where_no_vec4_can_lie) {
