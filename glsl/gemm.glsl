@@ -13,9 +13,11 @@
 //         y_row apart, in units of its view
 // Parameters: m; n (elements); n4 (vec4s, rounded up); k4 (whole vec4s of k), tail (the
 //   rest of k: 0 … 3, if TAIL; a vec4 of A holds it); scale, if SCALE; BATCH runs of
-//   batches: batch(i), a_batch(i), b_batch(i), in units of A's and B's views
+//   batches: batch(i), a_batch(i), b_batch(i), in units of A's and B's views; down: groups
+//   are (rows, columns, batch), else (columns, rows, batch)
 // Defines: TM (1 … 31), NV (1 … 6), KU (vec4s of k a step: 1 or 2), LO (1, 2, 4, 8), LY
-//   (invocations along rows in a group), and those above.
+//   (invocations along rows in a group), AT_ONCE (rows stored a turn: lib/turns.glsl says
+//   why; TM or 1 … 4), and those above.
 
 #include "lib/gemm_put.glsl"
 
@@ -88,8 +90,9 @@ vec4 load_a(int at, int step) {
 
 void main() {
     int lane = LOCAL_ID.x, z = GROUP.z;
-    int m = ((GROUP.y * LY + LOCAL_ID.y) * (8 / LO) + lane / LO) * TM;
-    int n = GROUP.x * LO * NV + lane % LO;
+    int m = p_down != 0 ? GROUP.x : GROUP.y, n = p_down != 0 ? GROUP.y : GROUP.x;
+    m = ((m * LY + LOCAL_ID.y) * (8 / LO) + lane / LO) * TM;
+    n = n * LO * NV + lane % LO;
     int a, b;
     batch_at(z, a, b);
     int k4 = p_k4, b_row = p_b_row;
@@ -128,15 +131,15 @@ void main() {
 #define A_STEP 1
 #endif
     int at = 0; // row k of B
+    a = 0;      // what k is in A's rows
     for (int k = 0; k < k4; k += KU) {
         vec4 v[TM * KU];
         int at1 = at + b_row, at2 = at1 + b_row, at3 = at2 + b_row;
 #if KU == 2
         int at4 = at3 + b_row, at5 = at4 + b_row, at6 = at5 + b_row, at7 = at6 + b_row;
-#define LOAD_ROW(i)                                  \
-    v[2 * (i)] = load_a(row[i], a_col);              \
-    v[2 * (i) + 1] = load_a(row[i] + A_STEP, a_col); \
-    row[i] += 2 * A_STEP;
+#define LOAD_ROW(i)                         \
+    v[2 * (i)] = load_a(row[i] + a, a_col); \
+    v[2 * (i) + 1] = load_a(row[i] + a + A_STEP, a_col);
 #define LOAD_MORE(j) \
     vec4 w4 = load_b(at4, column[j]), w5 = load_b(at5, column[j]); \
     vec4 w6 = load_b(at6, column[j]), w7 = load_b(at7, column[j]);
@@ -146,9 +149,7 @@ void main() {
     S(i, j) += v[2 * (i) + 1].x * w4; S(i, j) += v[2 * (i) + 1].y * w5; \
     S(i, j) += v[2 * (i) + 1].z * w6; S(i, j) += v[2 * (i) + 1].w * w7;
 #else
-#define LOAD_ROW(i)               \
-    v[i] = load_a(row[i], a_col); \
-    row[i] += A_STEP;
+#define LOAD_ROW(i) v[i] = load_a(row[i] + a, a_col);
 #define LOAD_MORE(j)
 #define TERMS(i, j)                                 \
     S(i, j) += v[i].x * w0; S(i, j) += v[i].y * w1; \
@@ -189,6 +190,7 @@ void main() {
 #if NV > 5
         { LOAD_COLUMN(5) ROWS(TERMS_5) }
 #endif
+        a += KU * A_STEP;
 #ifdef B_ALONG_K
         at++;
 #else
@@ -198,7 +200,7 @@ void main() {
 #ifdef TAIL
 #ifndef A_ELEMENT
     vec4 v[TM];
-#define LOAD_REST(i) v[i] = LOAD_A(row[i]);
+#define LOAD_REST(i) v[i] = LOAD_A(row[i] + a);
     ROWS(LOAD_REST)
 #endif
     for (int k = 0; k < p_tail; k++) {
@@ -209,8 +211,7 @@ void main() {
 #define TERM(i, j) S(i, j) += last * w[j];
 #ifdef A_ELEMENT
 #define TAIL_STEP(i) { \
-        float last = LOAD_A(row[i]); \
-        row[i] += a_col; \
+        float last = LOAD_A(row[i] + a); \
         COLUMNS(TERM, i) \
     }
 #else
@@ -221,9 +222,32 @@ void main() {
     }
 #endif
         ROWS(TAIL_STEP)
+#ifdef A_ELEMENT
+        a += a_col;
+#endif
     }
 #endif
-#define PUT(i, j) put(z, m + i, n + j * LO, S(i, j));
+#define PUT(i, j) put(z, at + (i), n + j * LO, S(i, j));
 #define PUT_ROW(i) COLUMNS(PUT, i)
+#if AT_ONCE < TM
+#define MOVE(i, j) S(i, j) = S(i + AT_ONCE < TM ? i + AT_ONCE : i, j);
+#define MOVE_ROW(i) COLUMNS(MOVE, i)
+    int end = min(m + TM, p_m);
+    for (at = m; at < end; at += AT_ONCE) {
+        PUT_ROW(0)
+#if AT_ONCE > 1
+        PUT_ROW(1)
+#endif
+#if AT_ONCE > 2
+        PUT_ROW(2)
+#endif
+#if AT_ONCE > 3
+        PUT_ROW(3)
+#endif
+        ROWS(MOVE_ROW)
+    }
+#else
+    at = m;
     ROWS(PUT_ROW)
+#endif
 }

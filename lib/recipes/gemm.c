@@ -279,9 +279,11 @@ static void add_rows(const struct esk_ctx *c, struct esk_recipe *r, struct esk_k
         esk_kernel_ints(k, "y_batch", (uint32_t)g->n_batch, batch);
 }
 
-/* What a group computes: vec4s of columns, rows. */
+/* What a group computes: vec4s of columns, rows. `down`: the next group is that of the next
+ * rows, not columns. */
 struct block {
     int64_t columns, rows;
+    bool down;
 };
 
 /* Operands, parameters and defines that gemm.glsl and gemv.glsl share. */
@@ -291,17 +293,18 @@ static void add_common(struct esk_ctx *c, struct esk_recipe *r, struct esk_kerne
     enum esk_view view = p->y_element ? ESK_ELEMENT : ESK_VEC4;
     bool add = g->c != ESK_NONE && !p->bias;
     bool steps = g->n_batch <= 1; /* else strides of batches are mixed */
+    int across = block.down, down = !across; /* axes of groups */
     add_operand(c, r, k, "A", g->a, &g->a_at, p->a_element);
     if (steps && g->a_col == 1 && !g->a_at.given) {
         int64_t reach = (block.rows - 1) * g->a_row + g->k;
-        esk_kernel_step(k, 1, block.rows * g->a_row, reach);
+        esk_kernel_step(k, down, block.rows * g->a_row, reach);
         esk_kernel_step(k, 2, g->n_batch ? g->a_batch[0] : 0, reach);
     }
     if (p->form || p->packed) {
         esk_kernel_ref(k, "B", r, p->to, ESK_READ, ESK_VEC4);
         int64_t panels = block.columns / p->width, reach = panels * p->panel * 4;
         if (steps && !p->bias && block.columns % p->width == 0) {
-            esk_kernel_step(k, 0, reach, reach);
+            esk_kernel_step(k, across, reach, reach);
             esk_kernel_step(k, 2, g->n_batch ? p->b_batch[0] * 4 : 0, reach);
         }
     } else
@@ -313,8 +316,8 @@ static void add_common(struct esk_ctx *c, struct esk_recipe *r, struct esk_kerne
     else {
         esk_kernel_out(c, r, k, "Y", 0, view);
         int64_t reach = (block.rows - 1) * g->n + block.columns * 4;
-        esk_kernel_step(k, 0, block.columns * 4, reach);
-        esk_kernel_step(k, 1, block.rows * g->n, reach);
+        esk_kernel_step(k, across, block.columns * 4, reach);
+        esk_kernel_step(k, down, block.rows * g->n, reach);
         esk_kernel_step(k, 2, g->m * g->n, reach);
     }
     esk_kernel_define(k, "LO", lo);
@@ -368,26 +371,28 @@ static void add_common(struct esk_ctx *c, struct esk_recipe *r, struct esk_kerne
 }
 
 struct tile {
-    int tm, nv, ku;
+    int tm, nv, ku, lo;
 };
 
 /* The tile of least cost on llvmpipe, in cycles as measured there with vectors of 256
  * bits: a load of a vec4 takes 11, of four elements 24, a multiply-add of vec4s 2.7, the
  * blend that carries an accumulator over the loop's end 4, a store 45. Rows and columns
- * beyond the edge cost as others. Bodies of more than some 70 accumulators times ku leave
- * the caches of instructions and lose. They compile for 0.45 s where 8 x 4 takes 0.25, so
- * only large products have more than that. */
+ * beyond the edge cost as others; lanes lie along rows too, where that leaves fewer (panels
+ * of a form want all lanes along columns). Bodies of more than some 70 accumulators times ku
+ * leave the caches of instructions and lose, and so do 20 rows (20 x 3 takes 1.15 times what
+ * this says). They compile for 0.45 s where 8 x 4 takes 0.25, so only large products have
+ * more than that. */
 static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
                            const struct plan *p) {
     static const struct tile soft[] = {
         {1, 1, 2}, {1, 2, 2}, {2, 2, 2}, {4, 2, 2}, {4, 4, 1},  {8, 2, 1},  {8, 3, 1},
-        {8, 4, 1}, {4, 6, 1}, {16, 2, 1}, {16, 3, 1}, {10, 6, 1}, {20, 3, 1}, {16, 4, 1},
-        {12, 6, 1},
+        {8, 4, 1}, {4, 6, 1}, {16, 2, 1}, {16, 3, 1}, {10, 4, 1}, {10, 5, 1}, {14, 4, 1},
+        {10, 6, 1}, {16, 4, 1}, {12, 6, 1},
     };
-    struct tile best = {4, 1, 1};
+    struct tile best = {4, 1, 1, p->width};
     double least = 0;
     if (!c->limits->software)
-        return g->m < 4 ? (struct tile){1, 1, 1} : best;
+        return g->m < 4 ? (struct tile){1, 1, 1, p->width} : best;
     /* sizes that change from run to run count by class, so that a new one compiles nothing:
      * rows always, columns where B is no constant */
     bool open = c->graph->open_shapes;
@@ -396,15 +401,19 @@ static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
     double k = !open || p->form ? (double)g->k : 64;
     double load_a = p->a_element ? 24 : 11, load_b = p->b_element ? 24 : 11;
     double size = (double)n4 * (double)m * k, cells = size < 1 << 18 ? 32 : 72;
-    for (size_t i = 0; i < sizeof soft / sizeof *soft; i++) {
-        struct tile t = soft[i];
+    int narrow = p->form || p->packed || p->width < 8 ? p->width : 2;
+    for (size_t i = 0; i < sizeof soft / sizeof *soft * 4; i++) {
+        struct tile t = soft[i / 4];
+        t.lo = p->width >> i % 4;
+        if (t.lo < narrow)
+            continue;
         if (g->k % (4 * t.ku) || p->a_element || !p->form)
             t.ku = 1;
         double vec4s = t.tm * t.nv;
         if (vec4s > cells)
             continue;
-        double rows = (double)ceil_div(m, t.tm * (8 / p->width));
-        double columns = (double)ceil_div(n4, p->width * t.nv);
+        double rows = (double)ceil_div(m, t.tm * (8 / t.lo));
+        double columns = (double)ceil_div(n4, t.lo * t.nv);
         double tiles = rows * columns * (open ? 1 : (double)p->batches);
         double cost = k / 4 * (t.tm * load_a + 4 * t.nv * load_b +
                                vec4s * (4 * 2.7 + 4.0 / t.ku)) +
@@ -418,6 +427,17 @@ static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
     return best;
 }
 
+/* Groups run one after the other. What is larger than half of an L2 cache (2 MiB) comes from
+ * memory again for every group of the other axis, if that is the outer one. */
+static bool goes_down(const struct esk_gemm *g, const struct plan *p, int64_t across,
+                      int64_t down) {
+    double k = (double)g->k * 4, a = (double)g->m * k, b = (double)p->n4 * 4 * k;
+    double half = 1 << 20;
+    double by_rows = a + (b > half ? (double)down * b : b);
+    double by_columns = b + (a > half ? (double)across * a : a);
+    return by_columns < by_rows;
+}
+
 static void add_tiles(struct esk_ctx *c, struct esk_recipe *r, const struct esk_gemm *g,
                       struct plan p) {
     int ly = c->limits->software ? 1 : 8;
@@ -426,18 +446,22 @@ static void add_tiles(struct esk_ctx *c, struct esk_recipe *r, const struct esk_
     if (worth_packing(c, g, &p))
         add_packing(c, r, g, &p);
     struct tile t = tile_of(c, g, &p);
+    struct block block = {t.lo * t.nv, t.tm * ly * (8 / t.lo), false};
+    int64_t across = ceil_div(p.n4, block.columns), down = ceil_div(g->m, block.rows);
+    block.down = c->limits->software && goes_down(g, &p, across, down);
+    int once = t.tm < 8 ? t.tm : t.tm % 4 ? 2 : 4;
     struct esk_kernel *k = esk_recipe_kernel(r, "gemm");
     esk_kernel_define(k, "TM", t.tm);
     esk_kernel_define(k, "NV", t.nv);
     esk_kernel_define(k, "KU", t.ku);
+    esk_kernel_define(k, "AT_ONCE", once);
     esk_kernel_define(k, "LY", ly);
     esk_kernel_local(k, 8, (uint32_t)ly, 1);
-    esk_kernel_groups(k, (uint64_t)ceil_div(p.n4, p.width * t.nv),
-                      (uint64_t)ceil_div(g->m, t.tm * ly * (8 / p.width)),
-                      (uint64_t)p.batches);
+    esk_kernel_groups(k, (uint64_t)(block.down ? down : across),
+                      (uint64_t)(block.down ? across : down), (uint64_t)p.batches);
+    esk_kernel_int(k, "down", block.down);
     k->loop_iterations = (uint64_t)(g->k / 4 / t.ku + 4);
-    add_common(c, r, k, g, &p, p.width,
-               (struct block){p.width * t.nv, t.tm * ly * (8 / p.width)});
+    add_common(c, r, k, g, &p, t.lo, block);
 }
 
 static void add_tiled(struct esk_ctx *c, const struct esk_gemm *g, struct plan p) {
