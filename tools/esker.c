@@ -38,15 +38,11 @@ static void print_help(FILE *out) {
 static void print_options(void) {
     const esk_option_info *option;
 
-    printf("Session entries:\n"
-           "  strict             0,1 (0): a node that would fall back is an error\n"
-           "  planCacheSize      1..1024 (16): plans kept for different shapes\n"
-           "  logId              text (none): in front of log lines\n\n"
-           "Provider options, with type, values, default and scope:\n");
+    printf("Options of sessions and providers, with type, values, default and scope:\n");
     for (size_t i = 0; (option = esk_option_at(i)); i++)
-        printf("  %s\n      %s %s, default '%s', %s\n      %s\n", option->key,
-               option->type, option->values, option->fallback, option->scope,
-               option->doc);
+        printf("  %s\n      %s%s%s, default '%s', %s\n      %s\n", option->key,
+               option->type, *option->values ? " " : "", option->values, option->fallback,
+               option->scope, option->doc);
 }
 
 /* The manual page, all of it from the tables that --help prints. */
@@ -70,8 +66,9 @@ static int print_man(void) {
     for (size_t i = 0; esk_option_at(i); i++) {
         const esk_option_info *option = esk_option_at(i);
 
-        printf(".TP\n.B %s\n%s %s, default '%s', %s: %s\n", option->key, option->type,
-               option->values, option->fallback, option->scope, option->doc);
+        printf(".TP\n.B %s\n%s%s%s, default '%s', %s: %s\n", option->key, option->type,
+               *option->values ? " " : "", option->values, option->fallback, option->scope,
+               option->doc);
     }
     printf(".SH EXIT STATUS\n0 on success, 1 on failure, 2 for a wrong command line.\n"
            ".SH ENVIRONMENT\ndocs/env.md of the sources lists the variables.\n");

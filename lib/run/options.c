@@ -116,10 +116,21 @@ static const char *nearest_key(const char *key) {
     return best;
 }
 
-/* Copies the value of an ENUM row that is nearest to `value`. */
+/* Copies the valid value that is nearest to `value`, if one is near: of a range its end, of
+ * words the one that is written alike. */
 static void nearest_value(const struct row *row, const char *value, char *best, size_t size) {
-    size_t least = SIZE_MAX;
-    for (const char *at = row->values; *at;) {
+    bool flag = row->type == TYPE_BOOL;
+    long long number, low = 0, high = 1;
+    size_t least = flag ? 3 : SIZE_MAX; /* "yes" is neither */
+    *best = 0;
+    if (row->type != TYPE_ENUM && esk_text_to_int(value, &number)) {
+        sscanf(row->values, "%lld..%lld", &low, &high);
+        snprintf(best, size, "%lld", number < low ? low : high);
+        return;
+    }
+    if (row->type == TYPE_INT)
+        return;
+    for (const char *at = flag ? "true|false" : row->values; *at;) {
         size_t n = strcspn(at, "|");
         char word[64];
         snprintf(word, sizeof word, "%.*s", (int)n, at);
@@ -151,12 +162,11 @@ esk_status esk_settings_set(struct esk_settings *settings, const char *key, cons
         esk_free(settings->text[i]);
         settings->text[i] = copy;
     } else if (!parse(&rows[i], value, &settings->number[i])) {
-        char best[64] = "";
-        if (rows[i].type == TYPE_ENUM)
-            nearest_value(&rows[i], value, best, sizeof best);
-        return esk_fail(error, ESK_INVALID_ARGUMENT,
-                        "option '%s': '%s' is none of %s%s%s%s", key, value, rows[i].values,
-                        *best ? "; the nearest is '" : "", best, *best ? "'" : "");
+        char best[64];
+        nearest_value(&rows[i], value, best, sizeof best);
+        return esk_fail(error, ESK_INVALID_ARGUMENT, "option '%s': '%s' is %s %s%s%s%s", key,
+                        value, rows[i].type == TYPE_INT ? "not in" : "none of",
+                        rows[i].values, *best ? "; the nearest is '" : "", best, *best ? "'" : "");
     }
     settings->given[i] = true;
     return ESK_OK;

@@ -137,7 +137,27 @@ Test(options, nearest) {
         {"deviceld", "1", "'deviceId'"},
         {"validationMode", "Basic", "'basic'"},
         {"queryResolveBufferCacheMode", "lazy", "'lazyRelease'"},
+        {"deviceId", "999", "is not in 0..255; the nearest is '255'"},
+        {"fenceTimeoutMs", "0", "'1'"},
+        {"maxGroups", "-1", "'0'"},
+        {"enableInt64", "2", "is none of 0,1; the nearest is '1'"},
+        {"enableInt64", "-1", "'0'"},
+        {"enableInt64", "False", "'false'"},
     };
+    static const struct {
+        const char *key, *value;
+    } far[] = {{"enableInt64", "yes"}, {"deviceId", "first"}, {"deviceId", ""}};
+    for (size_t i = 0; i < sizeof far / sizeof *far; i++) { /* none is near */
+        struct esk_settings settings;
+        esk_error error = ESK_ERROR_INIT;
+        esk_settings_init(&settings);
+        cr_assert_eq(esk_settings_set(&settings, far[i].key, far[i].value, &error),
+                     ESK_INVALID_ARGUMENT);
+        cr_assert_not(strstr(esk_error_message(&error), "nearest"), "%s",
+                      esk_error_message(&error));
+        esk_error_clear(&error);
+        esk_settings_finish(&settings);
+    }
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct esk_settings settings;
         esk_error error = ESK_ERROR_INIT;
