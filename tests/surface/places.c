@@ -68,6 +68,14 @@ bool placement_says_where_and_why(struct scene *s) {
     MUST(is_at(s, placement, "Relu_1", "GLCompute", "in 'MatMul_0'", "", false));
     MUST(is_at(s, placement, "Softmax_2", "CPU", "", "forceCpuNodeNames", true));
     MUST(is_at(s, placement, "Exp_3", "GLCompute", "elementwise", "", false));
+    MUST(scene_case(s,
+                    "MatMulNBits(float[1,128], uint8[12,4,16]!, float[48]!) "
+                    "domain=com.microsoft K=128 N=12 bits=4 block_size=32",
+                    &made));
+    MUST(scene_session(s, env, made->model, "GLCompute", NULL, &session));
+    MUST(placement_of(s, session, &placement));
+    CHECK(s, !strcmp(esk_placement_get(placement, 0)->domain, "com.microsoft"),
+          "its domain is '%s'", esk_placement_get(placement, 0)->domain);
     /* behind a cut once it was planned; with free dimensions nothing before a run */
     MUST(scene_case(s, "Relu(float[2,4]) | NonZero() | Cast() to=1 | Exp() free=1",
                     &made));

@@ -68,6 +68,9 @@ static bool check_run(struct scene *s, const esk_profile *profile, uint32_t run,
         if (r->kind == ESK_RECORD_KERNEL)
             CHECK(s, *r->kernel && r->groups[0] && r->bytes > 0, "kernel '%s' of '%s'",
                   r->kernel, r->name);
+        if (!strcmp(r->provider, "GLCompute"))
+            CHECK(s, r->dispatches && (*r->recipe || *r->op_type == '('),
+                  "'%s': %u dispatches, recipe '%s'", r->name, r->dispatches, r->recipe);
     }
     return true;
 }

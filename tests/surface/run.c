@@ -37,8 +37,21 @@ bool run_options_sizes(struct scene *s) {
     esk_session *session;
     esk_error error = ESK_ERROR_INIT;
     esk_run_options options = {.struct_size = 8};
+    esk_env_options env_options = {.struct_size = sizeof(env_options)};
+    esk_session_stats stats;
+    esk_env *env;
 
     MUST(small_session(s, "CPU", &made, &session));
+    for (int more = -8; more <= 8; more += 16) {
+        env_options.struct_size = sizeof(env_options) + (size_t)more;
+        CHECK(s, esk_env_create(&env_options, &env, &error) == ESK_INVALID_ARGUMENT &&
+                     strstr(esk_error_message(&error), "esk_env_options.struct_size"),
+              "esk_env_options of %zu bytes were taken", env_options.struct_size);
+        stats.struct_size = sizeof(stats) + (size_t)more;
+        CHECK(s, esk_session_get_stats(session, &stats, &error) == ESK_INVALID_ARGUMENT &&
+                     strstr(esk_error_message(&error), "esk_session_stats.struct_size"),
+              "esk_session_stats of %zu bytes were taken", stats.struct_size);
+    }
     CHECK(s, run(made, session, &options, &error) == ESK_INVALID_ARGUMENT,
           "a struct of 8 bytes was taken");
     options.struct_size = sizeof(options) + 8;
