@@ -1,19 +1,15 @@
 /* Einsum. In: any number of tensors; out: sums of their products over the labels that the
  * output lacks. On the device: a matrix product where two inputs make one, else element by
  * element. */
+#include "ops/einsum.h"
 #include "recipes/gemm.h"
 #include "recipes/map.h"
 #include "recipes/rows.h"
 
 #include <string.h>
 
-enum { LABELS = 24, TERMS = 16, DOTS = 128 /* names of the axes of "...": from here on */ };
-
-/* Labels in the order of the output, then those that are summed. */
-struct einsum {
-    int n, n_out;
-    int64_t dim[LABELS], stride[TERMS][LABELS];
-};
+enum { LABELS = ESK_EINSUM_LABELS, TERMS = ESK_EINSUM_TERMS };
+enum { DOTS = 128 /* names of the axes of "...": from here on */ };
 
 static esk_status bad(const struct esk_node *node, esk_error *error, const char *why) {
     return esk_fail(error, ESK_INVALID_MODEL, "Einsum '%s': equation '%s': %s", node->name,
@@ -62,10 +58,9 @@ static int find(const uint8_t *names, int n, uint8_t name) {
     return -1;
 }
 
-/* `shapes`: of each input; strides are dense. */
-static esk_status read_equation(const struct esk_node *node, esk_error *error, uint32_t n_in,
-                                const int *ranks, const int64_t *const *shapes,
-                                struct einsum *e) {
+esk_status esk_einsum_read(const struct esk_node *node, esk_error *error, uint32_t n_in,
+                           const int *ranks, const int64_t *const *shapes,
+                           struct esk_einsum *e) {
     const char *at = esk_attr_string(node, "equation", "");
     uint8_t terms[TERMS][LABELS], names[LABELS], out[LABELS];
     int sizes[TERMS], n_out = 0, uses[256] = {0}, dots = 0;
@@ -131,7 +126,7 @@ static esk_status read_equation(const struct esk_node *node, esk_error *error, u
     return ESK_OK;
 }
 
-static esk_status equation_of(const struct esk_ctx *c, struct einsum *e) {
+static esk_status equation_of(const struct esk_ctx *c, struct esk_einsum *e) {
     int ranks[TERMS];
     const int64_t *shapes[TERMS];
     for (uint32_t i = 0; i < c->node->n_in && i < TERMS; i++) {
@@ -141,11 +136,11 @@ static esk_status equation_of(const struct esk_ctx *c, struct einsum *e) {
         ranks[i] = v->rank;
         shapes[i] = v->dim;
     }
-    return read_equation(c->node, c->error, c->node->n_in, ranks, shapes, e);
+    return esk_einsum_read(c->node, c->error, c->node->n_in, ranks, shapes, e);
 }
 
 static esk_status infer(struct esk_ctx *c) {
-    struct einsum e;
+    struct esk_einsum e;
     ESK_TRY(equation_of(c, &e));
     return esk_set_out(c, 0, esk_in(c, 0)->dtype, e.n_out, e.dim);
 }
@@ -153,7 +148,7 @@ static esk_status infer(struct esk_ctx *c) {
 /* ---- cpu ---- */
 
 /* Moves to the next index of labels [from, to); false after the last. */
-static bool advance(const struct einsum *e, uint32_t n_in, int from, int to, int64_t *index,
+static bool advance(const struct esk_einsum *e, uint32_t n_in, int from, int to, int64_t *index,
                     int64_t *at) {
     for (int l = to - 1; l >= from; l--) {
         for (uint32_t i = 0; i < n_in; i++)
@@ -168,7 +163,7 @@ static bool advance(const struct einsum *e, uint32_t n_in, int from, int to, int
 }
 
 static esk_status cpu(struct esk_cpu *c) {
-    struct einsum e;
+    struct esk_einsum e;
     int ranks[TERMS];
     const int64_t *shapes[TERMS];
     void *values[TERMS];
@@ -178,7 +173,7 @@ static esk_status cpu(struct esk_cpu *c) {
         ranks[i] = c->in[i]->rank;
         shapes[i] = c->in[i]->dim;
     }
-    ESK_TRY(read_equation(c->node, c->error, c->n_in, ranks, shapes, &e));
+    ESK_TRY(esk_einsum_read(c->node, c->error, c->n_in, ranks, shapes, &e));
     for (uint32_t i = 0; i < c->n_in; i++) {
         int64_t count = esk_shape_product(shapes[i], 0, ranks[i]);
         values[i] = esk_arena_array(c->scratch, (size_t)count, 8);
@@ -220,7 +215,7 @@ static esk_status cpu(struct esk_cpu *c) {
 
 /* Labels [from, to) as one axis of `dim` with strides in a and b; false if they are not.
  */
-static bool join(const struct einsum *e, int from, int to, uint32_t a, uint32_t b,
+static bool join(const struct esk_einsum *e, int from, int to, uint32_t a, uint32_t b,
                  int64_t *dim, int64_t *a_stride, int64_t *b_stride) {
     *dim = 1, *a_stride = 0, *b_stride = 0;
     for (int l = to - 1; l >= from; l--) {
@@ -250,7 +245,7 @@ static bool packable(const struct esk_ctx *c, const struct esk_gemm *g) {
 }
 
 /* The output is batch axes, then those of A alone, then those of B alone. */
-static bool product_of(const struct einsum *e, uint32_t a, uint32_t b, struct esk_gemm *g) {
+static bool product_of(const struct esk_einsum *e, uint32_t a, uint32_t b, struct esk_gemm *g) {
     int m = 0, n;
     int64_t none;
     *g = (struct esk_gemm){.a = a, .b = b, .c = ESK_NONE, .alpha = 1, .beta = 1};
@@ -275,10 +270,15 @@ static bool product_of(const struct einsum *e, uint32_t a, uint32_t b, struct es
            join(e, e->n_out, e->n, a, b, &g->k, &g->a_col, &g->b_row);
 }
 
+bool esk_einsum_is_product(const struct esk_einsum *e) {
+    struct esk_gemm gemm;
+    return product_of(e, 0, 1, &gemm) || product_of(e, 1, 0, &gemm);
+}
+
 static esk_status gpu(struct esk_ctx *c) {
     const struct esk_var *who, *y = esk_out(c, 0);
     static const char *const names[] = {"A", "B", "C"};
-    struct einsum e;
+    struct esk_einsum e;
     struct esk_gemm gemm;
     uint32_t n_in = c->node->n_in;
     if (!esk_all_storable(c, &who))
