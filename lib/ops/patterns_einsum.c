@@ -32,7 +32,7 @@ static bool sort_labels(struct product *p) {
     return p->n[SUMS] && p->n[ROWS] + p->n[COLUMNS] && p->n[BATCH] + 2 <= ESK_MAX_RANK;
 }
 
-/* Adds a Transpose and a Reshape, where it changes something; `last`: the Reshape makes the root's
+/* Adds a Transpose, where it changes something, and a Reshape; `last`: that makes the root's
  * output. */
 static esk_id move(struct esk_match *m, esk_id x, int rank, const int64_t *perm, int n_dims,
                    const int64_t *dims, bool last) {
