@@ -257,8 +257,8 @@ vec4 LOAD_@X(int at) {
     return vec4(unpackHalf2x16(u.x), unpackHalf2x16(u.y));
 }
 vec4 LOADZ_@X(bool ok, int at) {
-    int i = AT_@X(at);
-    uvec4 u = imageLoad(d_@X, ok ? (@O + i) >> 1 : -1);
+    int i = @O + AT_@X(at);
+    uvec4 u = imageLoad(d_@X, ok ? i >> 1 : -1);
     u.xy = (i & 1) == 0 ? u.xy : u.zw;
     return vec4(unpackHalf2x16(u.x), unpackHalf2x16(u.y));
 }
@@ -292,14 +292,14 @@ uint LOAD_@X(int i) { return imageLoad(d_@X, @O + AT_@X(i)).x; }
 uint LOADZ_@X(bool ok, int i) { return imageLoad(d_@X, ok ? @O + AT_@X(i) : -1).x; }
 //: read image I64X2 element
 layout(rgba32ui, binding = @B) readonly uniform highp uimageBuffer d_@X;
-uvec2 LOAD_@X(int at) {
-    int i = AT_@X(at);
-    uvec4 u = imageLoad(d_@X, (@O + i) >> 1);
+uvec2 LOAD_@X(int at) { // half a texel: the base counts for which
+    int i = @O + AT_@X(at);
+    uvec4 u = imageLoad(d_@X, i >> 1);
     return (i & 1) == 0 ? u.xy : u.zw;
 }
 uvec2 LOADZ_@X(bool ok, int at) {
-    int i = AT_@X(at);
-    uvec4 u = imageLoad(d_@X, ok ? (@O + i) >> 1 : -1);
+    int i = @O + AT_@X(at);
+    uvec4 u = imageLoad(d_@X, ok ? i >> 1 : -1);
     return (i & 1) == 0 ? u.xy : u.zw;
 }
 
