@@ -384,7 +384,7 @@ struct tile {
  * more than that. */
 static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
                            const struct plan *p) {
-    static const struct tile soft[] = {
+    static const int soft[][3] = {
         {1, 1, 2}, {1, 2, 2}, {2, 2, 2}, {4, 2, 2}, {4, 4, 1},  {8, 2, 1},  {8, 3, 1},
         {8, 4, 1}, {4, 6, 1}, {16, 2, 1}, {16, 3, 1}, {10, 4, 1}, {10, 5, 1}, {14, 4, 1},
         {10, 6, 1}, {16, 4, 1}, {12, 6, 1},
@@ -403,8 +403,8 @@ static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
     double size = (double)n4 * (double)m * k, cells = size < 1 << 18 ? 32 : 72;
     int narrow = p->form || p->packed || p->width < 8 ? p->width : 2;
     for (size_t i = 0; i < sizeof soft / sizeof *soft * 4; i++) {
-        struct tile t = soft[i / 4];
-        t.lo = p->width >> i % 4;
+        const int *shape = soft[i / 4];
+        struct tile t = {shape[0], shape[1], shape[2], p->width >> i % 4};
         if (t.lo < narrow)
             continue;
         if (g->k % (4 * t.ku) || p->a_element || !p->form)
@@ -500,7 +500,7 @@ static void add_shared(struct esk_ctx *c, const struct esk_gemm *g, struct plan 
     esk_kernel_groups(k, (uint64_t)ceil_div(p.n4, 16), (uint64_t)ceil_div(g->m, 64),
                       (uint64_t)p.batches);
     k->loop_iterations = (uint64_t)(ceil_div(g->k, 16) * (1 + 16 + 4) + 8);
-    add_common(c, r, k, g, &p, p.width, (struct block){16, 64});
+    add_common(c, r, k, g, &p, p.width, (struct block){16, 64, false});
     esk_kernel_int(k, "k", g->k);
 }
 
@@ -524,7 +524,7 @@ static void add_gemv(struct esk_ctx *c, const struct esk_gemm *g, struct plan p)
     esk_kernel_groups(k, (uint64_t)ceil_div(p.n4, lo), (uint64_t)g->m,
                       (uint64_t)p.batches);
     k->loop_iterations = (uint64_t)ceil_div(g->k / 4, local / lo) + 8;
-    add_common(c, r, k, g, &p, lo, (struct block){lo, 1});
+    add_common(c, r, k, g, &p, lo, (struct block){lo, 1, false});
 }
 
 /* ---- element by element */
