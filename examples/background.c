@@ -3,7 +3,8 @@
  *
  *   background MODEL.onnx PICTURE.png OUT.png [GLCompute|CPU [MEAN DEVIATION]]
  *
- * MEAN and DEVIATION: what the model takes colours (0 to 1) less and by; 0 and 1 if not given. */
+ * MEAN and DEVIATION: what the model takes colours (0 to 1) less and by; 0 and 1 if not
+ * given. */
 #include "picture.h"
 
 #include <stdio.h>

@@ -1,5 +1,6 @@
-/* Many inputs through one session, from several threads: runs of one session may overlap, plans
- * and weights are shared. Inputs are made up, each its own; prints how many a second.
+/* Many inputs through one session, from several threads: runs of one session may overlap,
+ * plans and weights are shared. Inputs are made up, each its own; prints how many a
+ * second.
  *
  *   batch MODEL.onnx [--runs N] [--threads N] [--provider GLCompute|CPU] */
 #include <esker/esker.h>
@@ -37,12 +38,15 @@ static void *work(void *user) {
         for (int d = 0; d < info->rank; d++)
             dims[d] = info->dims[d] < 0 ? 1 : info->dims[d];
         names[n] = info->name;
-        if (esk_value_create(info->dtype, info->rank, dims, &inputs[n++], &error) != ESK_OK)
+        if (esk_value_create(info->dtype, info->rank, dims, &inputs[n++], &error) !=
+            ESK_OK)
             failed = 1;
     }
     for (int run; !failed && (run = next++) < runs;) {
         for (size_t i = 0; i < n; i++) {
-            float *data = esk_value_dtype(inputs[i]) == ESK_FLOAT ? esk_value_data(inputs[i]) : NULL;
+            float *data = esk_value_dtype(inputs[i]) == ESK_FLOAT
+                              ? esk_value_data(inputs[i])
+                              : NULL;
             for (int64_t k = 0; data && k < esk_value_count(inputs[i]); k++)
                 data[k] = (float)((k * 7 + run) % 32) / 32;
         }
@@ -74,13 +78,15 @@ int main(int argc, char **argv) {
             path = NULL;
     if (!path || runs < 1 || threads < 1 || threads > 64)
         return fprintf(stderr, "usage: batch MODEL.onnx [--runs N] [--threads 1…64] "
-                               "[--provider GLCompute|CPU]\n"), 2;
+                               "[--provider GLCompute|CPU]\n"),
+               2;
     esk_error error = ESK_ERROR_INIT;
     esk_env *env;
     esk_session_options *options;
     if (esk_env_create(NULL, &env, &error) != ESK_OK ||
         esk_session_options_create(&options, &error) != ESK_OK ||
-        esk_session_options_append_provider(options, provider, NULL, NULL, 0, &error) != ESK_OK ||
+        esk_session_options_append_provider(options, provider, NULL, NULL, 0, &error) !=
+            ESK_OK ||
         esk_session_create(env, path, options, &session, &error) != ESK_OK)
         return fprintf(stderr, "%s\n", esk_error_message(&error)), 1;
     pthread_t ids[64];

@@ -1,6 +1,7 @@
-/* What is in a picture: a classifier that takes pictures as those of ImageNet do (SqueezeNet,
- * MobileNet, ResNet, PP-LCNet …), the five likeliest classes with their labels: of LABELS.txt, a
- * class a line, or those that the model brings along ("character" of its metadata).
+/* What is in a picture: a classifier that takes pictures as those of ImageNet do
+ * (SqueezeNet, MobileNet, ResNet, PP-LCNet …), the five likeliest classes with their
+ * labels: of LABELS.txt, a class a line, or those that the model brings along
+ * ("character" of its metadata).
  *
  *   classify MODEL.onnx PICTURE.png [LABELS.txt] [GLCompute|CPU] */
 #include "picture.h"
@@ -90,7 +91,8 @@ int main(int argc, char **argv) {
 
     if (!input || !picture_read(argv[2], &picture))
         return 1;
-    picture_keep_middle(&picture, 224.0 / 256); /* the shorter side is 256, 224 are seen */
+    picture_keep_middle(&picture,
+                        224.0 / 256); /* the shorter side is 256, 224 are seen */
     esk_value *value = picture_to_value(&picture, input, 224, mean, deviation);
     picture_finish(&picture);
     if (!value)

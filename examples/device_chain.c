@@ -1,5 +1,5 @@
-/* Two models, one after the other: what the first makes stays on the device and is the second's
- * input without a copy. Inputs of the first are ones.
+/* Two models, one after the other: what the first makes stays on the device and is the
+ * second's input without a copy. Inputs of the first are ones.
  *
  *   device_chain FIRST.onnx SECOND.onnx [GLCompute|CPU] */
 #include <esker/esker.h>
@@ -25,8 +25,8 @@ int main(int argc, char **argv) {
     esk_binding *bindings[2];
     check(esk_env_create(NULL, &env, &error));
     check(esk_session_options_create(&options, &error));
-    check(esk_session_options_append_provider(options, argc > 3 ? argv[3] : "GLCompute", NULL,
-                                              NULL, 0, &error));
+    check(esk_session_options_append_provider(options, argc > 3 ? argv[3] : "GLCompute",
+                                              NULL, NULL, 0, &error));
     for (int i = 0; i < 2; i++) { /* of one env: they share the device */
         check(esk_session_create(env, argv[1 + i], options, &sessions[i], &error));
         check(esk_binding_create(sessions[i], &bindings[i], &error));

@@ -1,7 +1,7 @@
-/* Generates token by token with a decoder that ONNX Runtime's or Hugging Face's exporters made:
- * inputs input_ids, maybe attention_mask and position_ids, and past key/value caches; outputs
- * logits and present caches. The caches stay on the device: each step's present values are
- * bound as the next step's past ones.
+/* Generates token by token with a decoder that ONNX Runtime's or Hugging Face's exporters
+ * made: inputs input_ids, maybe attention_mask and position_ids, and past key/value
+ * caches; outputs logits and present caches. The caches stay on the device: each step's
+ * present values are bound as the next step's past ones.
  *
  *   generate MODEL.onnx [--provider P] [--steps N] [--head-size N] TOKEN… */
 #include <esker/esker.h>
@@ -43,8 +43,9 @@ static int64_t best_token(const esk_value *logits) {
     bool halves = esk_value_dtype(logits) == ESK_FLOAT16;
     float most = -INFINITY;
     for (int64_t i = 0; i < words; i++) {
-        float x = halves ? half(((const uint16_t *)esk_value_const_data(logits))[first + i])
-                         : ((const float *)esk_value_const_data(logits))[first + i];
+        float x = halves
+                      ? half(((const uint16_t *)esk_value_const_data(logits))[first + i])
+                      : ((const float *)esk_value_const_data(logits))[first + i];
         if (x > most)
             most = x, best = i;
     }
@@ -74,7 +75,8 @@ static const char *present_of(const esk_session *session, const char *past) {
         if (!strncmp(past, from[f], strlen(from[f])))
             for (size_t i = 0; i < esk_session_output_count(session); i++) {
                 const char *name = esk_session_output(session, i)->name;
-                if (!strncmp(name, "present", 7) && !strcmp(name + 7, past + strlen(from[f])))
+                if (!strncmp(name, "present", 7) &&
+                    !strcmp(name + 7, past + strlen(from[f])))
                     return name;
             }
     return NULL;
@@ -85,7 +87,7 @@ static esk_value *empty_cache(const esk_value_info *info, int64_t head_size) {
     int64_t dims[ESK_MAX_RANK];
     esk_value *value;
     for (int i = 0; i < info->rank; i++)
-        dims[i] = info->dims[i] >= 0     ? info->dims[i]
+        dims[i] = info->dims[i] >= 0    ? info->dims[i]
                   : i == info->rank - 2 ? 0
                   : i == info->rank - 1 ? head_size
                                         : 1;
@@ -110,7 +112,8 @@ int main(int argc, char **argv) {
     }
     if (!path || !n)
         return fprintf(stderr, "usage: generate MODEL.onnx [--provider P] [--steps N] "
-                               "[--head-size N] TOKEN...\n"), 2;
+                               "[--head-size N] TOKEN...\n"),
+               2;
     esk_env *env;
     esk_session_options *options;
     esk_session *session;
@@ -135,17 +138,18 @@ int main(int argc, char **argv) {
     }
     esk_session_stats before = {.struct_size = sizeof before}, after = before;
     double start = 0, began = seconds();
-    for (int64_t step = 0, fresh = n, total = n; step < steps; step++, fresh = 1, total++) {
+    for (int64_t step = 0, fresh = n, total = n; step < steps;
+         step++, fresh = 1, total++) {
         for (size_t i = 0; i < n_in; i++) {
             const esk_value_info *info = esk_session_input(session, i);
             bool ids = !strcmp(info->name, "input_ids");
             if (!ids && strcmp(info->name, "attention_mask") &&
                 strcmp(info->name, "position_ids"))
                 continue;
-            esk_value *next =
-                ids ? integers(info->dtype, fresh, tokens, 0, 0)
-                : *info->name == 'a' ? integers(info->dtype, total, NULL, 1, 0)
-                                     : integers(info->dtype, fresh, NULL, total - fresh, 1);
+            esk_value *next = ids ? integers(info->dtype, fresh, tokens, 0, 0)
+                              : *info->name == 'a'
+                                  ? integers(info->dtype, total, NULL, 1, 0)
+                                  : integers(info->dtype, fresh, NULL, total - fresh, 1);
             check(esk_binding_input(binding, info->name, next, &error));
             esk_value_destroy(held[i]);
             held[i] = next;

@@ -40,7 +40,8 @@ void picture_keep_middle(struct picture *picture, double share) {
     int shorter = picture->width < picture->height ? picture->width : picture->height;
     int side = (int)(share * shorter + 0.5), row = picture->width;
     side = side < 1 ? 1 : side;
-    size_t left = (size_t)(picture->width - side) / 2, top = (size_t)(picture->height - side) / 2;
+    size_t left = (size_t)(picture->width - side) / 2,
+           top = (size_t)(picture->height - side) / 2;
     for (size_t y = 0; y < (size_t)side; y++)
         memmove(picture->rgba + 4 * y * (size_t)side,
                 picture->rgba + 4 * ((top + y) * (size_t)row + left), 4 * (size_t)side);

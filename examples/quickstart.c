@@ -70,7 +70,8 @@ int main(int argc, char **argv) {
     }
 
     /* NULL for the names: all outputs. An output that is NULL is made by the run. */
-    check(esk_session_run(session, NULL, names, inputs, n_in, NULL, outputs, n_out, &error));
+    check(esk_session_run(session, NULL, names, inputs, n_in, NULL, outputs, n_out,
+                          &error));
     for (size_t i = 0; i < n_out; i++) {
         printf("%s:", esk_session_output(session, i)->name);
         for (int d = 0; d < esk_value_rank(outputs[i]); d++)

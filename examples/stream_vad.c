@@ -1,6 +1,6 @@
-/* Voice activity in a WAV file, frame by frame, with a Silero model (legacy: states h and c;
- * v5: state). The recurrent state stays on the device: a frame's new state is bound as the
- * next frame's.
+/* Voice activity in a WAV file, frame by frame, with a Silero model (legacy: states h and
+ * c; v5: state). The recurrent state stays on the device: a frame's new state is bound as
+ * the next frame's.
  *
  *   stream_vad MODEL.onnx FILE.wav [GLCompute|CPU] */
 #include <esker/esker.h>
@@ -27,7 +27,8 @@ static unsigned little(const unsigned char *at, int bytes) {
     return value;
 }
 
-/* 16-bit PCM of any rate and number of channels, as one channel of RATE samples a second. */
+/* 16-bit PCM of any rate and number of channels, as one channel of RATE samples a second.
+ */
 static float *read_wav(const char *path, size_t *count) {
     unsigned char head[12], chunk[8], format[16] = {0};
     FILE *file = fopen(path, "rb");
@@ -44,7 +45,8 @@ static float *read_wav(const char *path, size_t *count) {
             little(format + 14, 2) == 16) {
             unsigned channels = little(format + 2, 2), rate = little(format + 4, 4);
             unsigned char *bytes = malloc((size_t)size + 1);
-            size_t frames = bytes && channels ? fread(bytes, 1, size, file) / 2 / channels : 0;
+            size_t frames =
+                bytes && channels ? fread(bytes, 1, size, file) / 2 / channels : 0;
             size_t n = frames > 1 ? (size_t)((double)(frames - 1) * RATE / rate) : 0;
             float *samples = malloc((n + 1) * sizeof *samples);
             for (size_t i = 0; samples && i < n; i++) {
@@ -82,7 +84,8 @@ static const char *sequel(const esk_session *session, const char *name) {
 
 int main(int argc, char **argv) {
     if (argc < 3)
-        return fprintf(stderr, "usage: stream_vad MODEL.onnx FILE.wav [GLCompute|CPU]\n"), 2;
+        return fprintf(stderr, "usage: stream_vad MODEL.onnx FILE.wav [GLCompute|CPU]\n"),
+               2;
     size_t samples_count;
     float *samples = read_wav(argv[2], &samples_count);
     esk_env *env;
@@ -91,8 +94,8 @@ int main(int argc, char **argv) {
     esk_binding *binding;
     check(esk_env_create(NULL, &env, &error));
     check(esk_session_options_create(&options, &error));
-    check(esk_session_options_append_provider(options, argc > 3 ? argv[3] : "GLCompute", NULL,
-                                              NULL, 0, &error));
+    check(esk_session_options_append_provider(options, argc > 3 ? argv[3] : "GLCompute",
+                                              NULL, NULL, 0, &error));
     check(esk_session_create(env, argv[1], options, &session, &error));
     check(esk_binding_create(session, &binding, &error));
     check(esk_binding_output_at(binding, "output", ESK_ON_HOST, &error));
@@ -122,13 +125,17 @@ int main(int argc, char **argv) {
         return fprintf(stderr, "%s has no input for audio\n", argv[1]), 1;
     check(esk_value_create(ESK_FLOAT, 2, (int64_t[]){1, frame}, &held[audio], &error));
     for (size_t i = 0; i < n_in; i++)
-        check(esk_binding_input(binding, esk_session_input(session, i)->name, held[i], &error));
+        check(esk_binding_input(binding, esk_session_input(session, i)->name, held[i],
+                                &error));
 
     int speech = 0, frames = 0;
-    for (size_t at = 0; at + (size_t)frame <= samples_count; at += (size_t)frame, frames++) {
-        memcpy(esk_value_data(held[audio]), samples + at, (size_t)frame * sizeof *samples);
+    for (size_t at = 0; at + (size_t)frame <= samples_count;
+         at += (size_t)frame, frames++) {
+        memcpy(esk_value_data(held[audio]), samples + at,
+               (size_t)frame * sizeof *samples);
         check(esk_session_run_binding(session, NULL, binding, &error));
-        float p = *(const float *)esk_value_const_data(esk_binding_value(binding, "output"));
+        float p =
+            *(const float *)esk_value_const_data(esk_binding_value(binding, "output"));
         printf("%7.2f s  %.3f  %.*s\n", (double)at / RATE, (double)p, (int)(p * 40),
                "########################################");
         speech += p > 0.5f;

@@ -1,7 +1,8 @@
 // Old keys (or values) and the new ones behind them.
 // In: X, the new: p_x(0) + batch * p_x(1) + head * p_x(2) + row * p_x(3), p_fresh rows;
-// P, the old (PAST), p_old likewise, p_past rows; lengths (LENGTHS, lib/lengths.glsl): the new
-// ones end at row length of batch + p_plus, else they begin at p_start. Out: Y [batch, heads, p_present, dim].
+// P, the old (PAST), p_old likewise, p_past rows; lengths (LENGTHS, lib/lengths.glsl):
+// the new ones end at row length of batch + p_plus, else they begin at p_start. Out: Y
+// [batch, heads, p_present, dim].
 #ifdef LENGTHS
 #include "lib/lengths.glsl"
 #endif

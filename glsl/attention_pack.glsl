@@ -1,6 +1,7 @@
 // Rows of heads, turned (rotary embedding) and with a bias added.
-// In: X, at p_x(0) + batch * p_x(1) + head * p_x(2) + row * p_x(3); B: a value an element of
-// a token, from p_bias on (BIAS); T: cosines and sines (ROTATE 1: halves, 2: neighbours).
+// In: X, at p_x(0) + batch * p_x(1) + head * p_x(2) + row * p_x(3); B: a value an element
+// of a token, from p_bias on (BIAS); T: cosines and sines (ROTATE 1: halves, 2:
+// neighbours).
 // Out: Y [batch, heads, length, dim] (Y_MAJOR) or [batch, length, heads, dim].
 float element(int i) {
     int row = i / p_dim;

@@ -1,8 +1,9 @@
 // Softmax of masked scores, row by row, by vec4s; what fills a row's last vec4 becomes 0.
-// In: S and masks, see lib/attention.glsl; one more score for each head: H (SINK 1) or 0 (2).
+// In: S and masks, see lib/attention.glsl; one more score for each head: H (SINK 1) or 0
+// (2).
 // Out: Y like S. One invocation: one row, of p_rows.
-// Defines: EMPTY: what a row gives that sees no key: 0 zeros, 1 NaN (which NaN scores give in
-// any case), 2 zeros, where the sum is no number too.
+// Defines: EMPTY: what a row gives that sees no key: 0 zeros, 1 NaN (which NaN scores
+// give in any case), 2 zeros, where the sum is no number too.
 #define PITCHED 1
 #include "lib/attention.glsl"
 

@@ -1,6 +1,6 @@
 // Products of queries and keys: Y[batch, head, i, j] = p_scale * Q[i] . K[j].
-// In: Q and K, rows of p_dim units at p_q(0) + batch * p_q(1) + head * p_q(2) + i * p_q(3);
-// p_per query heads share a head of K. One invocation: one product.
+// In: Q and K, rows of p_dim units at p_q(0) + batch * p_q(1) + head * p_q(2) + i *
+// p_q(3); p_per query heads share a head of K. One invocation: one product.
 float element(int at) {
     int row = at / p_total;
     int j = at - row * p_total;

@@ -1,5 +1,6 @@
 // Softmax of masked scores, row by row; a row that sees no key gives zeros.
-// In: S and masks, see lib/attention.glsl; one more score for each head: H (SINK 1) or 0 (2).
+// In: S and masks, see lib/attention.glsl; one more score for each head: H (SINK 1) or 0
+// (2).
 // Out: Y like S. One invocation: one row, of p_rows.
 #include "lib/attention.glsl"
 

@@ -1,8 +1,9 @@
 // The cosine and sine that turn each pair of elements of each token.
-// In: C, S: caches, rows of p_half; positions or lengths, lib/lengths.glsl. Out: Y [batch,
-// p_length, p_half, 2]. Defines: POSITIONS (enum esk_positions; 5: pair j goes by one of three
-// positions, sections of p_section(k) pairs, one behind the other or WOVEN), SPLIT:
-// rows from p_split on are those of sequences longer than that. One invocation: one value.
+// In: C, S: caches, rows of p_half; positions or lengths, lib/lengths.glsl. Out: Y
+// [batch, p_length, p_half, 2]. Defines: POSITIONS (enum esk_positions; 5: pair j goes by
+// one of three positions, sections of p_section(k) pairs, one behind the other or WOVEN),
+// SPLIT: rows from p_split on are those of sequences longer than that. One invocation:
+// one value.
 #if POSITIONS == 1 || POSITIONS == 2 || POSITIONS == 4 || POSITIONS == 5
 #include "lib/lengths.glsl"
 #endif

@@ -1,5 +1,7 @@
-// Sums of values: Y[i] = sum over j of W[batch, head, i, j] * V[j]; p_per heads share V's.
-// In: W [batch, p_heads, p_length, p_total]; V, rows of p_dim units, see attention_scores.
+// Sums of values: Y[i] = sum over j of W[batch, head, i, j] * V[j]; p_per heads share
+// V's.
+// In: W [batch, p_heads, p_length, p_total]; V, rows of p_dim units, see
+// attention_scores.
 // Out: Y [batch, heads, length, dim] (Y_MAJOR) or [batch, length, heads, dim].
 // Defines: VECTOR: units are vec4s. A weight of 0 takes no value, not even a NaN.
 T_V sum_at(int at) {

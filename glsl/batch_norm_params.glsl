@@ -1,6 +1,6 @@
-// What a batch normalization multiplies and adds, of statistics that are not known before the
-// run. P: vec4 [2, p_c4]: first scale = S / sqrt(V + epsilon), then (SHIFT, a second kernel)
-// shift = B - M * scale. S, V, B, M: floats [p_c]. Invocation c computes vec4 c.
+// What a batch normalization multiplies and adds, of statistics that are not known before
+// the run. P: vec4 [2, p_c4]: first scale = S / sqrt(V + epsilon), then (SHIFT, a second
+// kernel) shift = B - M * scale. S, V, B, M: floats [p_c]. Invocation c computes vec4 c.
 // Params: c c4 epsilon.
 
 void main() {

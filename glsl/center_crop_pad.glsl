@@ -1,6 +1,6 @@
 // X cut or padded with zeros: Y's index is X's plus start. In: X. Out: Y (lib/map.glsl).
-// Params: in, out (sizes), start, stride (of X). Defines: RANK. One invocation makes a unit
-// of Y.
+// Params: in, out (sizes), start, stride (of X). Defines: RANK. One invocation makes a
+// unit of Y.
 
 S_Y element(int i) {
     int at = 0, rest = i;

@@ -1,6 +1,7 @@
 // Columns of blocks added into an image. In: X [planes, taps, places]. Out: Y [planes,
-// image …] (lib/map.glsl). Params: image, block, stride, dilation, begin (pads), at (positions
-// of the block), taps, places. Defines: AXES. One invocation makes a unit of Y.
+// image …] (lib/map.glsl). Params: image, block, stride, dilation, begin (pads), at
+// (positions of the block), taps, places. Defines: AXES. One invocation makes a unit of
+// Y.
 
 S_Y element(int i) {
     int index[AXES], plane = i;

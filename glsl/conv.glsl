@@ -2,18 +2,19 @@
 // X: C4 vec4 [N, D, H, W, p_step]   W: the form of recipes/conv.h
 // Y: C4 vec4 [N, OD, OH, OW, p_oc4]
 // Rows of outputs are laid end to end, p_row positions each; one invocation computes TILE
-// positions and NV vec4s of channels, LO apart. An input pixel is loaded once for all taps of
-// a kernel row; positions p_wrap inputs apart lie in different rows. With a dilation every
-// p_dx-th pixel of a row makes a row of its own (a phase).
-// Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles (p_turn: x and y the other way
-// round, so that a block of weights serves all tiles in turn); z: n * OD + od.
-// Defines: TILE NV; RUN: a tile is TILE / RUN pieces of rows, each in a row of its own place (else
-// TILE: one piece); KW, SX: width and stride of an unrolled kernel row, KW 0: p_kw taps of
-// stride p_sx and dilation p_dx in a loop; CIN: live channels of an input vec4 (4, or fewer
-// when there is only one); VOLUME: three axes; GROUPED: input channels depend on the output's;
-// MASK: the last vec4 has pad channels.
-// Params: run (RUN) lo step span (input vec4s a pixel, and of one group) icg ocg oc oc4 bias (vec4s in front
-// of it) row wrap turn kd kh kw sx dx sy dy px py w h ow oh; VOLUME: sz dz pz d od.
+// positions and NV vec4s of channels, LO apart. An input pixel is loaded once for all
+// taps of a kernel row; positions p_wrap inputs apart lie in different rows. With a
+// dilation every p_dx-th pixel of a row makes a row of its own (a phase).
+// Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles (p_turn: x and y the other
+// way round, so that a block of weights serves all tiles in turn); z: n * OD + od.
+// Defines: TILE NV; RUN: a tile is TILE / RUN pieces of rows, each in a row of its own
+// place (else TILE: one piece); KW, SX: width and stride of an unrolled kernel row, KW 0:
+// p_kw taps of stride p_sx and dilation p_dx in a loop; CIN: live channels of an input
+// vec4 (4, or fewer when there is only one); VOLUME: three axes; GROUPED: input channels
+// depend on the output's; MASK: the last vec4 has pad channels.
+// Params: run (RUN) lo step span (input vec4s a pixel, and of one group) icg ocg oc oc4
+// bias (vec4s in front of it) row wrap turn kd kh kw sx dx sy dy px py w h ow oh; VOLUME:
+// sz dz pz d od.
 #include "lib/lanes.glsl"
 #include "lib/turns.glsl"
 #include "lib/fetch.glsl"
@@ -140,8 +141,8 @@ void main() {
 #else
                 const int back = KW - 1, every = SX;
 #endif
-                // The last input of an output: one sum takes all its terms at a time, added
-                // up by themselves first, which rounds less.
+                // The last input of an output: one sum takes all its terms at a time,
+                // added up by themselves first, which rounds less.
                 int last_at = i % REACH - back;
                 if (last_at >= 0 && last_at % every == 0) {
                     int t = i / REACH * RUN + last_at / every;
@@ -164,8 +165,8 @@ void main() {
 #ifdef VOLUME
     }
 #endif
-    // One position of each piece a turn (lib/turns.glsl). `start`, `bias`: arrays as long as
-    // the loops and indexed by their counters make Mesa unroll these.
+    // One position of each piece a turn (lib/turns.glsl). `start`, `bias`: arrays as long
+    // as the loops and indexed by their counters make Mesa unroll these.
     int ow = p_ow, oc4 = p_oc4, out_plane = GROUP.z * rows * ow;
     for (int t = 0; t < p_run; t++) {
         for (int k = 0; k < TILE / RUN; k++) {

@@ -1,17 +1,20 @@
 // Convolution with a kernel of one pixel, no pads, one group: a product of matrices.
-// X: C4 vec4 [p_pixels, p_ic4]   W: the form of recipes/conv.h   Y: C4 vec4 [p_pixels, p_oc4]
-// SIGNAL: X is dense and has one channel; a "pixel" is a window of 4 * p_ic4 elements in a
-// row. 2: windows start at whole vec4s, w and sx count these; 1: X is read by elements; 0: C4.
-// 3: X is dense and a "pixel" is a patch: p_line vec4s, p_gap further the next, p_lines of them,
-// p_jump further those of the next channel; w, sx count vec4s, h the rows of all channels.
+// X: C4 vec4 [p_pixels, p_ic4]   W: the form of recipes/conv.h   Y: C4 vec4 [p_pixels,
+// p_oc4]
+// SIGNAL: X is dense and has one channel; a "pixel" is a window of 4 * p_ic4 elements in
+// a row. 2: windows start at whole vec4s, w and sx count these; 1: X is read by elements;
+// 0: C4. 3: X is dense and a "pixel" is a patch: p_line vec4s, p_gap further the next,
+// p_lines of them, p_jump further those of the next channel; w, sx count vec4s, h the
+// rows of all channels.
 // SCALED: S: vec4 [p_ic4] multiplies each pixel first.
-// GROUPED: p_ocg4 vec4s of outputs in p_blocks blocks see p_span of the inputs, the next so many
-// the next; W has group after group.
+// GROUPED: p_ocg4 vec4s of outputs in p_blocks blocks see p_span of the inputs, the next
+// so many the next; W has group after group.
 // One invocation computes TILE pixels in a row and NV vec4s of channels, LO apart.
 // Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles.
-// Defines: TILE (1, 4 or 14) NV (1 to 4); MASK: the last vec4 has pad channels; PUT_AT_ONCE (1);
-// DEPTH: input vec4s a step (1, 2); STRIDED: pixels are not all of X's.
-// Params: lo pixels ic4 span (ic4 rounded up, in the form) oc oc4 bias; STRIDED: w h ow oh sx sy.
+// Defines: TILE (1, 4 or 14) NV (1 to 4); MASK: the last vec4 has pad channels;
+// PUT_AT_ONCE (1); DEPTH: input vec4s a step (1, 2); STRIDED: pixels are not all of X's.
+// Params: lo pixels ic4 span (ic4 rounded up, in the form) oc oc4 bias; STRIDED: w h ow
+// oh sx sy.
 #include "lib/lanes.glsl"
 #include "lib/turns.glsl"
 
@@ -100,8 +103,9 @@ void main() {
             a1[t] *= factors;
 #endif
 #endif
-        // A vec4 of channels after the other: its weights stay in registers (gemm.glsl). Arrays
-        // as long as the loops and indexed by their counters make Mesa unroll these.
+        // A vec4 of channels after the other: its weights stay in registers (gemm.glsl).
+        // Arrays as long as the loops and indexed by their counters make Mesa unroll
+        // these.
         for (int j = 0; j < NV; j++) {
             vec4 b[4 * DEPTH];
             for (int k = 0; k < 4 * DEPTH; k++)

@@ -1,16 +1,16 @@
-// Convolution of few channels that reads its input as it lies in memory; two spatial axes,
-// one group. X: dense, [N, IC, H, W] or, with PIXEL > 1, [N, H, W, IC], in vec4s along a
-// row or in elements (X_ELEMENT)   W: the form of recipes/conv.h   Y: C4 vec4
+// Convolution of few channels that reads its input as it lies in memory; two spatial
+// axes, one group. X: dense, [N, IC, H, W] or, with PIXEL > 1, [N, H, W, IC], in vec4s
+// along a row or in elements (X_ELEMENT)   W: the form of recipes/conv.h   Y: C4 vec4
 // [N, OH, OW, p_oc4]
 // A tile is TX outputs of a row and NV vec4s of channels, LO apart. Of each row of the
 // input it loads the units that its outputs see once, for all taps; each tap is a known
-// component of them, for a tile begins OFF elements behind a unit's start wherever it lies.
-// An invocation takes p_reps tiles in turn.
+// component of them, for a tile begins OFF elements behind a unit's start wherever it
+// lies. An invocation takes p_reps tiles in turn.
 // Groups: x: LO * NV vec4s of output channels; y: ACROSS times p_reps tiles; z: n.
 // Defines: TX NV OFF; KW SX DX: taps of a kernel row, stride, dilation; PIXEL: elements
-// from pixel to pixel; ROWS, CIN: kernel rows and input channels of a step; WHOLE: one step
-// has them all, so that weights are loaded once and sums live in registers; MASK: the last
-// vec4 has pad channels.
+// from pixel to pixel; ROWS, CIN: kernel rows and input channels of a step; WHOLE: one
+// step has them all, so that weights are loaded once and sums live in registers; MASK:
+// the last vec4 has pad channels.
 // Params: lo wide (tiles of a row) reps w (units of a row) h plane (units of a channel)
 // image (units) ic oh ow sy dy py kh, left (units in front of a row's first tile), step
 // (units from tile to tile) span oc oc4 bias.

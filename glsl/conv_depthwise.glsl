@@ -1,15 +1,15 @@
 // Depthwise convolution: each channel has one kernel of its own; two spatial axes.
 // X: C4 vec4 [N, H, W, p_c4]   W: vec4 [KH, KW, p_c4], then the bias [p_c4]   Y: like X
-// One invocation computes TX outputs in a row of one channel vec4, and p_rows such rows, one
-// after the other: SY rows of inputs are loaded and added to all rows of outputs that they
-// belong to; one of these is whole then. So an input is loaded once, and the code is that of
-// one row. With a dilation every p_dx-th pixel makes a row of its own (a phase), p_wide tiles
-// long; so down.
+// One invocation computes TX outputs in a row of one channel vec4, and p_rows such rows,
+// one after the other: SY rows of inputs are loaded and added to all rows of outputs that
+// they belong to; one of these is whole then. So an input is loaded once, and the code is
+// that of one row. With a dilation every p_dx-th pixel makes a row of its own (a phase),
+// p_wide tiles long; so down.
 // Groups: x: LO channel vec4s; y: ACROSS tiles of a row; z: n * tiles of a column.
-// Defines: TX; KW KH SX SY: kernel (at most 7 × 7) and stride (1, 2); KW 0: any kernel, stride
-// and dilation, in loops, a row a tile; MASK: the last vec4 has pad channels.
-// Params: lo oc c4 w h ow oh px py bias dx dy, wide and tall (tiles of a phase), rows (of a
-// tile), down (tiles of a column); for KW 0: kw kh sx sy.
+// Defines: TX; KW KH SX SY: kernel (at most 7 × 7) and stride (1, 2); KW 0: any kernel,
+// stride and dilation, in loops, a row a tile; MASK: the last vec4 has pad channels.
+// Params: lo oc c4 w h ow oh px py bias dx dy, wide and tall (tiles of a phase), rows (of
+// a tile), down (tiles of a column); for KW 0: kw kh sx sy.
 #include "lib/lanes.glsl"
 #include "lib/fetch.glsl"
 #include "lib/conv_put.glsl"
@@ -19,8 +19,8 @@ const int NX = (TX - 1) * SX + KW;
 const int OPEN = (KH - 1) / SY; // rows of outputs that are begun and not yet whole
 
 // Input j of new row i. Where it is the last one of an output in a row, each sum of the
-// output's column takes its terms of the row, and the first sum is whole with the last row.
-// Written out, because Mesa does not unroll loops as long as these.
+// output's column takes its terms of the row, and the first sum is whole with the last
+// row. Written out, because Mesa does not unroll loops as long as these.
 #define KY(i, a) (KH - SY + (i) - (a) * SY)
 #define AT(j) clamp(((j) - KW + 1) / SX, 0, TX - 1)
 #define INPUT(i, j)                                                               \
@@ -107,7 +107,8 @@ void main() {
     for (int a = 0; a < OPEN; a++)
         for (int t = 0; t < TX; t++)
             sum[a * TX + t] = bias;
-    // the first rows begin as if those above the tile were computed, but these are not stored
+    // the first rows begin as if those above the tile were computed, but these are not
+    // stored
     int last = min(y0 + p_rows, (oh - top + dy - 1) / dy);
     int y = ((y0 - OPEN) * SY + KH - SY) * dy + top - p_py;
     for (int ty = y0 - OPEN; ty < last; ty++) {

@@ -1,7 +1,9 @@
 // Convolution of int32, exact (wrapping); up to three spatial axes, dense.
-// In: X [N, p_ic, p_id, p_ih, p_iw], W [p_oc, p_icg, p_kd, p_kh, p_kw], with BIAS B [p_oc].
+// In: X [N, p_ic, p_id, p_ih, p_iw], W [p_oc, p_icg, p_kd, p_kh, p_kw], with BIAS B
+// [p_oc].
 // Out: Y [N, p_oc, p_od, p_oh, p_ow], p_count elements, one an invocation.
-// Params: p_ocg, output channels of a group; s, d, p and z, y, x: strides, dilations, pads.
+// Params: p_ocg, output channels of a group; s, d, p and z, y, x: strides, dilations,
+// pads.
 
 int element(int i) {
     int q = i / p_ow, ox = i - q * p_ow;

@@ -2,7 +2,8 @@
 // W: [OC, IC / group, kernel…] (TRANSPOSED: [IC, OC / group, kernel…])   B: [OC] (BIAS)
 // Y: vec4s in the form that recipes/conv.h describes; one invocation stores one.
 // Params: oc icg ocg ic4 oc4 rows kw span block, taps (of the kernel) tap (the
-// first that is taken) pitch (from one row of them to the next), bias (vec4s in front of it), count.
+// first that is taken) pitch (from one row of them to the next), bias (vec4s in front of
+// it), count.
 
 float weight(int oc, int ic, int row, int kx) {
     int group = oc / p_ocg;

@@ -1,21 +1,22 @@
-// Convolution of dense tensors, whose channels are planes, of any kernel, stride, dilation and
-// group; up to three spatial axes.
+// Convolution of dense tensors, whose channels are planes, of any kernel, stride,
+// dilation and group; up to three spatial axes.
 // X: [N, IC, D, H, W], in vec4s along a row or in elements (X_ELEMENT)   W: the form of
-// recipes/conv.h   Y: [N, OC, OD, OH, OW], in vec4s along a row, in elements (Y_ELEMENT) or in
-// pairs of packed halves (Y_PAIRS)
-// A tile is TX outputs of a row and NV vec4s of channels, LO apart. Of each row of the input it
-// loads the units that its outputs see once, for all taps, and CIN channels a step; each tap is
-// a known component of them, for a tile begins OFF elements behind a unit's start.
+// recipes/conv.h   Y: [N, OC, OD, OH, OW], in vec4s along a row, in elements (Y_ELEMENT)
+// or in pairs of packed halves (Y_PAIRS)
+// A tile is TX outputs of a row and NV vec4s of channels, LO apart. Of each row of the
+// input it loads the units that its outputs see once, for all taps, and CIN channels a
+// step; each tap is a known component of them, for a tile begins OFF elements behind a
+// unit's start.
 // Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles; z: n * OD + od.
-// Defines: TX (a multiple of 4 where Y is in vec4s) NV OFF; KW SX DX: taps of an unrolled kernel
-// row, stride, dilation, KW 0: p_kw taps of stride p_sx and dilation p_dx in a loop, X in
-// elements; CIN: live channels of an input vec4 (4, or fewer when there is only one); VOLUME:
-// three axes; GROUPED: input channels depend on the output's (NV 1).
-// Params: lo wide (tiles of a row) turns (of storing) w (units of a row) h plane (units of a
-// channel) ic oh ow (units of a row, elements where Y_PAIRS) step (units from tile to tile) left
-// (units in front of a row's first tile) sy dy py kd kh kw span oc oc4 bias, out_plane (units of
-// a channel, elements where Y_PAIRS); KW 0: sx dx px; VOLUME: d od sz dz pz; GROUPED: icg ocg
-// ic4.
+// Defines: TX (a multiple of 4 where Y is in vec4s) NV OFF; KW SX DX: taps of an unrolled
+// kernel row, stride, dilation, KW 0: p_kw taps of stride p_sx and dilation p_dx in a
+// loop, X in elements; CIN: live channels of an input vec4 (4, or fewer when there is
+// only one); VOLUME: three axes; GROUPED: input channels depend on the output's (NV 1).
+// Params: lo wide (tiles of a row) turns (of storing) w (units of a row) h plane (units
+// of a channel) ic oh ow (units of a row, elements where Y_PAIRS) step (units from tile
+// to tile) left (units in front of a row's first tile) sy dy py kd kh kw span oc oc4
+// bias, out_plane (units of a channel, elements where Y_PAIRS); KW 0: sx dx px; VOLUME: d
+// od sz dz pz; GROUPED: icg ocg ic4.
 #include "lib/lanes.glsl"
 #include "lib/fetch.glsl"
 
@@ -144,8 +145,8 @@ void main() {
 #ifdef VOLUME
     }
 #endif
-    // A few outputs a turn, each channel's by themselves; then the sums move up. The loop's
-    // bound is none that a compiler finds out (lib/turns.glsl says why).
+    // A few outputs a turn, each channel's by themselves; then the sums move up. The
+    // loop's bound is none that a compiler finds out (lib/turns.glsl says why).
     vec4 bias[NV];
     for (int j = 0; j < NV; j++)
         bias[j] = LOAD_W(p_bias + oc + j * lo);

@@ -1,15 +1,16 @@
-// Depthwise convolution of dense tensors: each channel, a plane, has one kernel of its own; two
-// spatial axes. X: [N, C, H, W], in vec4s along a row or in elements (X_ELEMENT)   W: floats
-// [KH, KW, p_c4 * 4], then the bias   Y: [N, C, OH, OW], in vec4s along a row, in elements
-// (Y_ELEMENT) or in pairs of packed halves (Y_PAIRS)
-// One invocation computes p_rows rows of TX outputs of a channel, each from the KH rows of the
-// input that it sees; weights are loaded once for all.
+// Depthwise convolution of dense tensors: each channel, a plane, has one kernel of its
+// own; two spatial axes. X: [N, C, H, W], in vec4s along a row or in elements (X_ELEMENT)
+// W: floats [KH, KW, p_c4 * 4], then the bias   Y: [N, C, OH, OW], in vec4s along a row,
+// in elements (Y_ELEMENT) or in pairs of packed halves (Y_PAIRS)
+// One invocation computes p_rows rows of TX outputs of a channel, each from the KH rows
+// of the input that it sees; weights are loaded once for all.
 // Groups: x: tiles, along a row, then down, then plane by plane.
-// Defines: TX (a multiple of 4 where Y is in vec4s); KW KH SX DX: kernel, stride and dilation
-// of a row; OFF: elements in front of a tile's first; KW 0: any kernel, in loops, X in elements.
-// Params: count (tiles) wide (of a row) down (of a column) rows c c4 w (units of a row) h oh ow
-// (units of a row, elements where Y_PAIRS) step (units from tile to tile) left (units in front of
-// a row's first tile) sy dy py bias; KW 0: kw kh sx dx px.
+// Defines: TX (a multiple of 4 where Y is in vec4s); KW KH SX DX: kernel, stride and
+// dilation of a row; OFF: elements in front of a tile's first; KW 0: any kernel, in
+// loops, X in elements.
+// Params: count (tiles) wide (of a row) down (of a column) rows c c4 w (units of a row) h
+// oh ow (units of a row, elements where Y_PAIRS) step (units from tile to tile) left
+// (units in front of a row's first tile) sy dy py bias; KW 0: kw kh sx dx px.
 #include "lib/fetch.glsl"
 
 #if KW != 0

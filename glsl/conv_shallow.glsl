@@ -1,6 +1,7 @@
 // Convolution with a kernel of one pixel, no pads, one group, and few input channels: a
 // product of matrices that keeps its inputs, so that no sum outlives a step of its loop.
-// X: C4 vec4 [p_pixels, p_ic4]   W: the form of recipes/conv.h   Y: C4 vec4 [p_pixels, p_oc4]
+// X: C4 vec4 [p_pixels, p_ic4]   W: the form of recipes/conv.h   Y: C4 vec4 [p_pixels,
+// p_oc4]
 // One invocation loads TILE pixels in a row and computes p_turns vec4s of their output
 // channels, LO apart, one after the other.
 // Groups: x: LO * p_turns vec4s of output channels; y: ACROSS tiles.

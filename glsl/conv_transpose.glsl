@@ -1,15 +1,16 @@
-// Transposed convolution of any kernel, stride, dilation and group; up to three spatial axes.
+// Transposed convolution of any kernel, stride, dilation and group; up to three spatial
+// axes.
 // X: C4 vec4 [N, D, H, W, p_step]   W: the form of recipes/conv.h
 // Y: C4 vec4 [N, OD, OH, OW, p_oc4]
-// Output o = s * m + phase of an axis takes the inputs m + i0 - j * istep through the kernel's
-// items k0 + j * kstep, j < count; (k0, count, i0) of each phase are in the lists zs, ys, xs.
-// One invocation computes TILE positions m of one phase, rows of p_row laid end to end, and NV
-// vec4s of channels, LO apart.
+// Output o = s * m + phase of an axis takes the inputs m + i0 - j * istep through the
+// kernel's items k0 + j * kstep, j < count; (k0, count, i0) of each phase are in the
+// lists zs, ys, xs. One invocation computes TILE positions m of one phase, rows of p_row
+// laid end to end, and NV vec4s of channels, LO apart.
 // Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles;
 // z: ((n * OD + od) * p_sy + phase of y) * p_sx + phase of x.
 // Defines: TILE NV CIN GROUPED MASK as in conv.glsl.
-// Params: lo step span icg ocg oc oc4 bias row rows (positions m) d h w od oh ow kh kw sz sy sx,
-// steps of k and i of each axis: kz iz ky iy kx ix, lists zs ys xs.
+// Params: lo step span icg ocg oc oc4 bias row rows (positions m) d h w od oh ow kh kw sz
+// sy sx, steps of k and i of each axis: kz iz ky iy kx ix, lists zs ys xs.
 
 #include "lib/lanes.glsl"
 #include "lib/fetch.glsl"

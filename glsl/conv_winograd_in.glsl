@@ -1,9 +1,11 @@
-// Winograd F(4×4, 3×3), first of three kernels: V = Bᵀ d B of each 6 × 6 piece of the input.
+// Winograd F(4×4, 3×3), first of three kernels: V = Bᵀ d B of each 6 × 6 piece of the
+// input.
 // X: C4 vec4 [N, H, W, p_c4]   V: vec4 [36][p_pieces][p_c4], pieces: n, row, column
 // One invocation takes one piece of one channel vec4.
 // Groups: x: LO channel vec4s; y: ACROSS pieces of an image; z: n.
 // Params: lo c4 w h px py across (pieces a row) each (pieces an image) pieces.
-// The points are 0, ±√½, ±√2, ∞: with them the sums lose about as little as direct ones do.
+// The points are 0, ±√½, ±√2, ∞: with them the sums lose about as little as direct ones
+// do.
 #include "lib/lanes.glsl"
 #include "lib/fetch.glsl"
 

@@ -1,9 +1,11 @@
 // Winograd F(4×4, 3×3), second of three kernels: 36 products of matrices, M = V U.
 // V: vec4 [36][p_pieces][p_ic4]   U: the form of recipes/conv_winograd.c   M: vec4
-// [36][p_pieces][p_oc4]. One invocation computes TILE pieces and NV vec4s of channels, LO apart.
+// [36][p_pieces][p_oc4]. One invocation computes TILE pieces and NV vec4s of channels, LO
+// apart.
 // Groups: x: LO * NV vec4s of output channels; y: ACROSS tiles; z: which product.
 // Defines: TILE NV (1, 2, 4); DEPTH: input vec4s a step (1, 2).
-// Params: lo pieces ic4 deep (ic4 in the form, rounded up) oc4 product (vec4s of one in the form).
+// Params: lo pieces ic4 deep (ic4 in the form, rounded up) oc4 product (vec4s of one in
+// the form).
 
 #include "lib/lanes.glsl"
 #include "lib/turns.glsl"
@@ -33,8 +35,9 @@ void main() {
 #if DEPTH > 1
         int c1 = c + 1 < ic4 ? c + 1 : -(1 << 28); // behind an odd end: zeros
 #endif
-        // First all of V, then for one vec4 of channels after the other its weights, which
-        // stay in registers (gemm.glsl); a step's terms by themselves, which rounds less.
+        // First all of V, then for one vec4 of channels after the other its weights,
+        // which stay in registers (gemm.glsl); a step's terms by themselves, which rounds
+        // less.
         vec4 a[DEPTH * TILE];
         for (int t = 0; t < TILE; t++) {
             a[t] = LOAD_V(piece[t] + c);

@@ -1,5 +1,5 @@
-// Fills a scratch tensor of floats: with input X, or zeros (ZERO). Out: Y, p_count floats.
-// An invocation stores one.
+// Fills a scratch tensor of floats: with input X, or zeros (ZERO). Out: Y, p_count
+// floats. An invocation stores one.
 void main() {
     int i = FLAT;
     if (i >= p_count)

@@ -1,6 +1,6 @@
 // The values that the taps of a deformed convolution read. In: X [N, channels, h, w], O
-// [N, groups, taps, 2, places], M [N, groups, taps, places]. Out: Y F32 [N, channels, taps,
-// places], places = out_h * out_w.
+// [N, groups, taps, 2, places], M [N, groups, taps, places]. Out: Y F32 [N, channels,
+// taps, places], places = out_h * out_w.
 // Params: count (of Y), channels, groups, taps, kernel_w, h, w, out_h, out_w, stride,
 // dilation, begin. Defines: MASK. One invocation makes one value.
 

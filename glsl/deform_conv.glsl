@@ -1,6 +1,7 @@
-// Columns times weights, by groups. In: X F32 [N, all_terms, places], W [outputs, terms], B
-// [outputs] (BIAS). Out: Y [N, outputs, places] (lib/map.glsl); outputs of a group of
-// per_group share `terms` rows of X. Params: outputs, per_group, all_terms, terms, places.
+// Columns times weights, by groups. In: X F32 [N, all_terms, places], W [outputs, terms],
+// B [outputs] (BIAS). Out: Y [N, outputs, places] (lib/map.glsl); outputs of a group of
+// per_group share `terms` rows of X. Params: outputs, per_group, all_terms, terms,
+// places.
 // Defines: BIAS. One invocation makes a unit of Y.
 
 S_Y element(int i) {

@@ -4,12 +4,12 @@
 // In: X, W (WINDOW: factors of the taps). Out: Y (lib/map.glsl).
 // Params: length, taps, mid, inner, a_stride, mid_stride, inner_stride, tap,
 // nought: 0.
-// Defines: STFT, INVERSE, WINDOW; PARTS: 1 (X is real) or 2; REAL_OUT: X has the first half of
-// a spectrum, Y is real. One invocation makes a unit of Y.
+// Defines: STFT, INVERSE, WINDOW; PARTS: 1 (X is real) or 2; REAL_OUT: X has the first
+// half of a spectrum, Y is real. One invocation makes a unit of Y.
 #include "lib/math.glsl"
 
-// The sum of sums is kept with what rounding took from it: terms cancel. The compiler must
-// not see through this arithmetic: p_nought is 0.
+// The sum of sums is kept with what rounding took from it: terms cancel. The compiler
+// must not see through this arithmetic: p_nought is 0.
 #define OPAQUE(v) intBitsToFloat(floatBitsToInt(v) ^ p_nought)
 
 S_Y element(int i) {

@@ -1,8 +1,8 @@
 // Sums of products of A, B, C (INPUTS of them). An output index is one in the mixed radix
 // dim(0 … KEPT-1), a term one in dim(KEPT … LABELS-1); together they are places in the
 // inputs by the strides a, b, c. In: A, B, C. Out: Y (lib/map.glsl).
-// Params: dim, a, b, c, terms. Defines: INPUTS, KEPT, LABELS. One invocation makes a unit of
-// Y.
+// Params: dim, a, b, c, terms. Defines: INPUTS, KEPT, LABELS. One invocation makes a unit
+// of Y.
 
 S_Y element(int i) {
     ivec3 first = ivec3(0);

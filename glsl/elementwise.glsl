@@ -1,14 +1,16 @@
 // An expression over up to four operands, element by element, with broadcasting.
-// In: operands A … D (those that have a KIND). Out: Y. One invocation computes four units of
+// In: operands A … D (those that have a KIND). Out: Y. One invocation computes four units
+// of
 // Y, LOCAL_SIZE apart; a unit is what one STORE writes (UNIT_Y: a vec4, an element, two
 // packed halves). In layout C4 a unit is four channels of one place.
-// Params: p_units; where RANK > 0 p_dims(i), the extents of the index space in units of LOAD,
-// and p_steps(i), the digits of LOCAL_SIZE in it; strides over it in units of each operand's
-// own view: p_sa(i), p_sb(i), p_sc(i), p_sd(i); p_ga … p_gd, the gap of GATHER; p_channels in
-// layout C4; p_e… of the expression.
-// Defines: BODY, statements over a, b, c, d (none: absent), EXPR, over them and what they make; VALUE_x the type of operand x's value (as wide as Y's);
-// RANK 0: no operand needs coordinates; MASK: zeros go to pad lanes; INT64: the expression
-// uses 64-bit integers; KIND_x:
+// Params: p_units; where RANK > 0 p_dims(i), the extents of the index space in units of
+// LOAD, and p_steps(i), the digits of LOCAL_SIZE in it; strides over it in units of each
+// operand's own view: p_sa(i), p_sb(i), p_sc(i), p_sd(i); p_ga … p_gd, the gap of GATHER;
+// p_channels in layout C4; p_e… of the expression.
+// Defines: BODY, statements over a, b, c, d (none: absent), EXPR, over them and what they
+// make; VALUE_x the type of operand x's value (as wide as Y's); RANK 0: no operand needs
+// coordinates; MASK: zeros go to pad lanes; INT64: the expression uses 64-bit integers;
+// KIND_x:
 //   0 FLAT     unit i of X
 //   1 STRIDED  the unit at strides sx
 //   2 SPLAT    the element at strides sx, repeated

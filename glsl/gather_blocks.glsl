@@ -1,7 +1,8 @@
 // Gathered rows of BITS bit numbers as floats. In: D, the numbers' words; I: indices
 // (INDEX_LATE: the one there is is p_index); Z:
-// (scale, zero point) of each block. The gathered axis has p_dim rows of p_inner elements, the
-// quantized one p_q_dim of p_q_inner in p_blocks blocks of p_block. Out: Y [.., p_indices, ..].
+// (scale, zero point) of each block. The gathered axis has p_dim rows of p_inner
+// elements, the quantized one p_q_dim of p_q_inner in p_blocks blocks of p_block. Out: Y
+// [.., p_indices, ..].
 float element(int i) {
     int row = i / p_inner;
     int inner = i - row * p_inner;

@@ -1,8 +1,10 @@
-// B of a matrix product in panels of 8 vec4s of columns, so that a tile's rows lie together.
+// B of a matrix product in panels of 8 vec4s of columns, so that a tile's rows lie
+// together.
 // In: B, vec4s along n, or elements (B_ELEMENT) at strides b_row, b_col. Out: Y vec4s
 // [matrices][panels][k][8], columns beyond n are 0.
-// Parameters: n, n4, k, b_row, b_col in units of B's view; panels; BATCH runs of matrices:
-// batch(i), b_batch(i). Groups: y: panels, z: matrices. One invocation: 4 rows of a vec4.
+// Parameters: n, n4, k, b_row, b_col in units of B's view; panels; BATCH runs of
+// matrices: batch(i), b_batch(i). Groups: y: panels, z: matrices. One invocation: 4 rows
+// of a vec4.
 
 vec4 value(int row, int n4) {
 #ifdef B_ELEMENT

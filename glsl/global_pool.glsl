@@ -1,5 +1,7 @@
-// Reduces pixels of each channel. X: vec4 [N, p_pixels, p_c4]   Y: vec4 [N, p_parts, p_c4]
-// One invocation reduces p_length pixels (the last of them perhaps fewer) of one channel vec4.
+// Reduces pixels of each channel. X: vec4 [N, p_pixels, p_c4]   Y: vec4 [N, p_parts,
+// p_c4]
+// One invocation reduces p_length pixels (the last of them perhaps fewer) of one channel
+// vec4.
 // Groups: x: LO channel vec4s; y: ACROSS parts; z: n.
 // Defines: MAX: the greatest, else the sum; BEFORE, AFTER: what becomes of an item v and
 // of the result v (expressions).

@@ -1,8 +1,8 @@
 // What multiplies and adds to normalise groups of channels whose moments are known.
 // X: vec4 [N, 2, p_c4]: mean, sum of squared deviations of p_pixels each
 // S, B: floats, one for p_shared channels   Y: vec4 [N, 2, p_c4]: scale, shift
-// One invocation computes one channel vec4 of one n. Params: count (N * c4) c c4 per (channels of
-// a group) shared pixels epsilon.
+// One invocation computes one channel vec4 of one n. Params: count (N * c4) c c4 per
+// (channels of a group) shared pixels epsilon.
 
 // The four channels from `at` on that lie in [from, until).
 vec4 within(int at, int from, int until) {

@@ -1,6 +1,6 @@
 // Rows times the orthonormal Hadamard matrix of p_many * 4, a power of two.
-// In: vec4s X at p_x(0) + batch * p_x(1) + head * p_x(2) + row * p_x(3). Out: vec4s Y [batch,
-// p_heads, p_length, p_many]. One invocation: one vec4.
+// In: vec4s X at p_x(0) + batch * p_x(1) + head * p_x(2) + row * p_x(3). Out: vec4s Y
+// [batch, p_heads, p_length, p_many]. One invocation: one vec4.
 #include "lib/hadamard.glsl"
 
 void main() {

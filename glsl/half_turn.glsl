@@ -1,9 +1,9 @@
-// Y = X * C + turned(X) * S, where turned(X) of a row is its second half, negated, then its
-// first. X, C, S: vec4s, rows of 2 * p_half at strides of their own   Y: vec4 [batch, p_heads,
-// p_rows, 2 * p_half]
+// Y = X * C + turned(X) * S, where turned(X) of a row is its second half, negated, then
+// its first. X, C, S: vec4s, rows of 2 * p_half at strides of their own   Y: vec4 [batch,
+// p_heads, p_rows, 2 * p_half]
 // One invocation computes a vec4 of the first half and its fellow of the second.
-// Params: count (of all pairs) half rows heads offset (of X), xs cs ss: vec4s from one row, head
-// and batch item to the next.
+// Params: count (of all pairs) half rows heads offset (of X), xs cs ss: vec4s from one
+// row, head and batch item to the next.
 
 void main() {
     int i = FLAT;

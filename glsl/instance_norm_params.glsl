@@ -1,8 +1,9 @@
-// Joins the parts of instance_norm_parts and makes of them what multiplies and adds; or, with
-// MOMENTS, leaves them: Y is then mean and sum of squared deviations, and there are no S and B.
+// Joins the parts of instance_norm_parts and makes of them what multiplies and adds; or,
+// with MOMENTS, leaves them: Y is then mean and sum of squared deviations, and there are
+// no S and B.
 // X: vec4 [N, p_parts, 2, p_c4]   S, B: floats [p_c]   Y: vec4 [N, 2, p_c4]: scale, shift
-// One invocation computes one channel vec4 of one n. Params: count (N * c4) c c4 parts length
-// pixels epsilon. Define: MOMENTS.
+// One invocation computes one channel vec4 of one n. Params: count (N * c4) c c4 parts
+// length pixels epsilon. Define: MOMENTS.
 
 void main() {
     int i = FLAT;

@@ -1,6 +1,7 @@
 // Mean and sum of squared deviations of parts of each channel's pixels.
 // X: C4 vec4 [N, p_pixels, p_c4]   Y: vec4 [N, p_parts, 2, p_c4]
-// One invocation takes p_length pixels (the last of them perhaps fewer) of a channel vec4.
+// One invocation takes p_length pixels (the last of them perhaps fewer) of a channel
+// vec4.
 // Groups: x: LO channel vec4s; y: ACROSS parts; z: n. Params: lo c4 pixels parts length.
 #include "lib/lanes.glsl"
 

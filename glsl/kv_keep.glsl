@@ -1,10 +1,10 @@
 // Old rows of keys (or values) as they are kept and new ones behind them, quantised; see
 // lib/recipes/kv_cache.h.
 // In: X, the new ones as vec4s: p_x(0) + batch * p_x(1) + head * p_x(2) + row * p_x(3),
-// p_fresh rows of p_many; P, the old ones as words [batch, heads, p_past, p_words] (PAST);
-// lengths (LENGTHS, lib/lengths.glsl): the new ones end at row length of batch + p_plus, else
-// they begin at p_start. Out: words Y [batch, heads, p_present, p_words]; p_words is 1 + 4 *
-// p_many * BITS / 32. Defines: BITS 4 or 8. One invocation: one word.
+// p_fresh rows of p_many; P, the old ones as words [batch, heads, p_past, p_words]
+// (PAST); lengths (LENGTHS, lib/lengths.glsl): the new ones end at row length of batch +
+// p_plus, else they begin at p_start. Out: words Y [batch, heads, p_present, p_words];
+// p_words is 1 + 4 * p_many * BITS / 32. Defines: BITS 4 or 8. One invocation: one word.
 #ifdef LENGTHS
 #include "lib/lengths.glsl"
 #endif

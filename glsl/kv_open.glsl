@@ -1,4 +1,5 @@
-// Rows of keys (or values) that kv_keep.glsl kept, as numbers; of 4 bits they stay turned.
+// Rows of keys (or values) that kv_keep.glsl kept, as numbers; of 4 bits they stay
+// turned.
 // In: words X [batch * heads, p_present, p_words]. Out: vec4s Y [batch * heads, p_total,
 // p_many]. Defines: BITS 4 or 8. One invocation: one vec4.
 void main() {

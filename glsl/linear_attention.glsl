@@ -1,8 +1,8 @@
 // Attention through a state: tokens p_first … of each head update a matrix and read it.
 // In: P, rows (linear_attention_rows.glsl). In and out: S, states [batch, p_heads, p_dk,
-// p_dv]. Out: Y [batch, p_length, p_heads * p_group, p_dv]. An invocation owns a column of a
-// state and walks p_tokens tokens. Defines: DECAYS: the state fades before. DELTA: what the
-// key reads already is taken off the value.
+// p_dv]. Out: Y [batch, p_length, p_heads * p_group, p_dv]. An invocation owns a column
+// of a state and walks p_tokens tokens. Defines: DECAYS: the state fades before. DELTA:
+// what the key reads already is taken off the value.
 void main() {
     int column = FLAT;
     if (column >= p_columns)

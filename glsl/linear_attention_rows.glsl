@@ -1,7 +1,7 @@
 // Rows for linear_attention: one for each token and head of keys, [k p_dk][decay p_dk]
 // [v p_dv][q p_group * p_dk][beta], p_row floats. SECOND 0: In: A, keys; B, decay in log
-// space (HAS_B; else 1); C, beta (HAS_C; else 1). SECOND 1: A, queries; B, values. Out: Y,
-// those parts of the rows. An invocation takes an element.
+// space (HAS_B; else 1); C, beta (HAS_C; else 1). SECOND 1: A, queries; B, values. Out:
+// Y, those parts of the rows. An invocation takes an element.
 void main() {
     int i = FLAT;
     if (i >= p_count)

@@ -1,11 +1,12 @@
 // Rows of X times weights of BITS bits: Y[m][n] = sum over k of X[m][k] * w(k, n) + bias.
 // In: X [p_m, p_k], vec4s along k (SINGLE: elements); W: 16 bytes of a column,
 // [p_chunks][COLS][p_units]; Z: (scale, -zero * scale) of each span, in the same order,
-// then the bias; with 4 columns vec4s: of two columns each, [span][2][p_units], or of four
-// (MIDDLE: every zero is that), scales alone. Out: Y [p_m, COLS * p_units]. Defines: BITS, COLS (columns of an
-// invocation: 4, 2 or 1), ROWS (of it: 4 or 1), SPANS (scales in a chunk), TAIL (p_k is no
-// multiple of a chunk), SINGLE, MIDDLE, LEVELS (numbers name levels). One invocation: ROWS rows of COLS columns. A column of the
-// tile is a vec4 over its rows, so that nothing is an array.
+// then the bias; with 4 columns vec4s: of two columns each, [span][2][p_units], or of
+// four (MIDDLE: every zero is that), scales alone. Out: Y [p_m, COLS * p_units]. Defines:
+// BITS, COLS (columns of an invocation: 4, 2 or 1), ROWS (of it: 4 or 1), SPANS (scales
+// in a chunk), TAIL (p_k is no multiple of a chunk), SINGLE, MIDDLE, LEVELS (numbers name
+// levels). One invocation: ROWS rows of COLS columns. A column of the tile is a vec4 over
+// its rows, so that nothing is an array.
 const int WORD = 8 / BITS;      // vec4s of numbers in a word
 const int CHUNK = 4 * WORD;     // and in a chunk
 const int SPAN = CHUNK / SPANS; // and with one scale

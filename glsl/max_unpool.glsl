@@ -1,6 +1,6 @@
-// ZEROS: Y is zero. Else X's elements go to places I (int64), flat in the sizes `own`. In: X,
-// I. Out: Y F32. Params: count (of Y, or X), all (places), own, stride (of Y). Defines:
-// ZEROS, RANK. One invocation makes, or moves, one element.
+// ZEROS: Y is zero. Else X's elements go to places I (int64), flat in the sizes `own`.
+// In: X, I. Out: Y F32. Params: count (of Y, or X), all (places), own, stride (of Y).
+// Defines: ZEROS, RANK. One invocation makes, or moves, one element.
 
 void main() {
     int i = FLAT;

@@ -1,5 +1,6 @@
-// Weights of BITS bits as floats. In: B [n, p_blocks, bytes], S: scales [n, p_blocks]; Z: zero
-// points (ZEROS 1: packed, rows of p_zero_row bytes; 2: floats; none: half the range).
+// Weights of BITS bits as floats. In: B [n, p_blocks, bytes], S: scales [n, p_blocks]; Z:
+// zero points (ZEROS 1: packed, rows of p_zero_row bytes; 2: floats; none: half the
+// range).
 // Out: Y [n, p_k]. LEVELS: numbers name levels. One invocation: one number.
 uint number_in(uint byte, int i) {
     return (byte >> uint((i * BITS) & 7)) & uint((1 << BITS) - 1);

@@ -1,7 +1,9 @@
-// How many multiply-adds a second: nothing but registers. Y: vec4, one an invocation, so that
-// nothing is dropped. Each round does STEPS multiply-adds on each of ACCUMULATORS vec4s, in turn;
-// factors differ between lanes, and are vec4s or (WIDE 0) floats: fewer registers.
-// Defines: ACCUMULATORS (1, 2, 3, 4, 6, 8, 12, 16, 24, 32) STEPS (1, 2, 4, 8, 16, 32) WIDE.
+// How many multiply-adds a second: nothing but registers. Y: vec4, one an invocation, so
+// that nothing is dropped. Each round does STEPS multiply-adds on each of ACCUMULATORS
+// vec4s, in turn; factors differ between lanes, and are vec4s or (WIDE 0) floats: fewer
+// registers.
+// Defines: ACCUMULATORS (1, 2, 3, 4, 6, 8, 12, 16, 24, 32) STEPS (1, 2, 4, 8, 16, 32)
+// WIDE.
 // Params: rounds.
 
 #if WIDE

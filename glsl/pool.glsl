@@ -1,7 +1,9 @@
 // Pooling over windows of a fixed small kernel, two spatial axes, no dilation.
-// X: C4 vec4 [N, H, W, p_c4]   Y: C4 vec4 [N, OH, OW, p_c4]; or elements of planes, p_c4 = 1
-// One invocation computes a tile of TX × TY outputs of one channel vec4, row by row: a pixel is
-// loaded once. Outside the input, MAX repeats the edge (which lies in the window), others add 0.
+// X: C4 vec4 [N, H, W, p_c4]   Y: C4 vec4 [N, OH, OW, p_c4]; or elements of planes, p_c4
+// = 1
+// One invocation computes a tile of TX × TY outputs of one channel vec4, row by row: a
+// pixel is loaded once. Outside the input, MAX repeats the edge (which lies in the
+// window), others add 0.
 // Groups: x: LO channel vec4s; y: ACROSS tiles of a row; z: n * tiles of a column.
 // Defines: TX TY K S (kernel, stride); MAX, or AVERAGE (with PADDED: pads count).
 // Params: lo c4 w h ow oh px py down; AVERAGE: ex ey (pads at the end).

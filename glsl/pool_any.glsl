@@ -1,13 +1,14 @@
 // Pooling over windows of any kernel, stride and dilation; up to three spatial axes.
-// X: C4 vec4 [N, D, H, W, p_c4]   Y: C4 vec4 [N, OD, OH, OW, p_c4]; or elements of planes, p_c4 = 1
-// One invocation computes one vec4 of Y. Groups: x: LO channel vec4s;
+// X: C4 vec4 [N, D, H, W, p_c4]   Y: C4 vec4 [N, OD, OH, OW, p_c4]; or elements of
+// planes, p_c4 = 1 One invocation computes one vec4 of Y. Groups: x: LO channel vec4s;
 // y: ACROSS outputs of a row; z: (n * OD + od) * OH + oh.
 // Defines: MAX, or AVERAGE (with PADDED: pads count), or LP: the p_power norm.
-// Params: lo c4 d h w od oh ow kd kh kw sz sy sx dz dy dx pz py px; AVERAGE: ez ey ex (pads at
-// the end); LP: power.
+// Params: lo c4 d h w od oh ow kd kh kw sz sy sx dz dy dx pz py px; AVERAGE: ez ey ex
+// (pads at the end); LP: power.
 #include "lib/lanes.glsl"
 
-// The kernel items of a window from `start` on that lie in [0, size): first and behind last.
+// The kernel items of a window from `start` on that lie in [0, size): first and behind
+// last.
 ivec2 items(int start, int size, int kernel, int dilation) {
     int first = start < 0 ? (-start + dilation - 1) / dilation : 0;
     int last = (size - start + dilation - 1) / dilation;

@@ -1,7 +1,8 @@
 // The only file that knows how elements are stored. A program is: the version line, the
 // extensions, the kernel's defines, section "common" below, one section an operand, one line
-// a parameter, then the kernel's template, then section "main". lib/glcompute/program.c picks the sections by name
-// and replaces:  @X the operand's name  @B its binding (storage block or image unit)
+// a parameter, then the kernel's template, then section "main". lib/glcompute/program.c
+// picks the sections by name and replaces:
+// @X the operand's name  @B its binding (storage block or image unit)
 // @O its base, a parameter word  @N how a stored value is narrowed  @V @C word of a parameter
 // @K @J @S see "segment 0 read".
 //

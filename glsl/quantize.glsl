@@ -1,7 +1,9 @@
-// QuantizeLinear and, with DEQUANTIZE, its inverse, where scales differ. In: X, S (scales),
-// with ZERO also Z (zero points, as many). Out: Y. Each element of Y on its own.
-// Params: p_count; X is [outer, p_axis, p_inner]; element (o, a, i) has scale a, with BLOCKS
-// scale (o * p_blocks + a / p_block) * p_inner + i. To quantize: p_low, p_high, Y's range.
+// QuantizeLinear and, with DEQUANTIZE, its inverse, where scales differ. In: X, S
+// (scales), with ZERO also Z (zero points, as many). Out: Y. Each element of Y on its
+// own.
+// Params: p_count; X is [outer, p_axis, p_inner]; element (o, a, i) has scale a, with
+// BLOCKS scale (o * p_blocks + a / p_block) * p_inner + i. To quantize: p_low, p_high,
+// Y's range.
 #ifdef ZERO
 #define ZERO_AT(s) int(LOAD_Z(s))
 #else

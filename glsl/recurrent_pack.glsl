@@ -1,9 +1,10 @@
-// Weights of LSTM, GRU or RNN, transposed and padded. In: W [direction, gates * hidden, k];
+// Weights of LSTM, GRU or RNN, transposed and padded. In: W [direction, gates * hidden,
+// k];
 // B: elements of each gate's bias. Out: Y vec4 [direction][rows + 1][gates][hidden4]: W's
-// column, zeros behind p_k, last the bias: B[d * p_other + first(gate) + j] + the same from
-// second(gate), where these are not negative.
-// Params: units (of Y), gates, hidden, k, rows, other, first, second. Defines: OTHER: has B.
-// One invocation makes one vec4.
+// column, zeros behind p_k, last the bias: B[d * p_other + first(gate) + j] + the same
+// from second(gate), where these are not negative.
+// Params: units (of Y), gates, hidden, k, rows, other, first, second. Defines: OTHER: has
+// B. One invocation makes one vec4.
 
 void main() {
     int unit = FLAT;

@@ -1,5 +1,5 @@
-// The first state of LSTM, GRU, RNN. In: H, C ELEMENT (initial states), L (lengths). Out: S
-// vec4: h [direction][batch][hidden4], c the same, a length (.x) for each of the batch.
+// The first state of LSTM, GRU, RNN. In: H, C ELEMENT (initial states), L (lengths). Out:
+// S vec4: h [direction][batch][hidden4], c the same, a length (.x) for each of the batch.
 // Params: cells (vec4s of h), batch, hidden, h_batch, h_direction. Defines: HAS_H, HAS_C,
 // HAS_LENGTHS. One invocation makes a vec4 of h, of c, and a length.
 

@@ -1,14 +1,16 @@
-// Steps of LSTM, GRU or RNN. In: G vec4 [direction][rows][gate][hidden4]: inputs times W and
-// biases; R vec4 [direction][hidden padded to 4, then one row][gate][hidden4]; S vec4: h
-// [direction][batch][hidden4], c the same, a length (.x) for each of the batch. Out: S; Y
-// VEC4 (WIDE) or ELEMENT. R's last row: peepholes of i, o, f, or a GRU's bias within r * ().
-// Params: steps from … to of `steps` in all; zero: S holds nothing yet; direction (of group
-// 0), reverse, batch, hidden, cells (vec4s of h), rows (of G), x_step, x_batch (rows),
-// y_step, y_batch, y_direction (units of Y's view), clip, act: alpha and beta of F, G, H.
+// Steps of LSTM, GRU or RNN. In: G vec4 [direction][rows][gate][hidden4]: inputs times W
+// and biases; R vec4 [direction][hidden padded to 4, then one row][gate][hidden4]; S
+// vec4: h [direction][batch][hidden4], c the same, a length (.x) for each of the batch.
+// Out: S; Y VEC4 (WIDE) or ELEMENT. R's last row: peepholes of i, o, f, or a GRU's bias
+// within r * ().
+// Params: steps from … to of `steps` in all; zero: S holds nothing yet; direction (of
+// group 0), reverse, batch, hidden, cells (vec4s of h), rows (of G), x_step, x_batch
+// (rows), y_step, y_batch, y_direction (units of Y's view), clip, act: alpha and beta of
+// F, G, H.
 // Defines: LSTM, GRU or RNN; GATES; MOST: vec4s of shared state; LINEAR, COUPLED,
 // PEEPHOLES, CLIP, LENGTHS, HAS_Y, WIDE; ACT_F, ACT_G, ACT_H (v, alpha, beta).
-// One group takes an item of the batch in one direction; an invocation every LOCAL_SIZE-th
-// vec4 of the state.
+// One group takes an item of the batch in one direction; an invocation every
+// LOCAL_SIZE-th vec4 of the state.
 #include "lib/math.glsl"
 
 shared vec4 state[MOST];

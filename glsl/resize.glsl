@@ -1,12 +1,13 @@
-// Resize of spatial axes, up to three. X: C4 vec4 [N, D, H, W, p_c4]   Y: C4, of other sizes;
-// or elements of planes, p_c4 = 1
-// One invocation computes p_rows rows of PX outputs of one channel vec4, one row after the
-// other in a loop: what a column needs is worked out once for all of them.
+// Resize of spatial axes, up to three. X: C4 vec4 [N, D, H, W, p_c4]   Y: C4, of other
+// sizes; or elements of planes, p_c4 = 1
+// One invocation computes p_rows rows of PX outputs of one channel vec4, one row after
+// the other in a loop: what a column needs is worked out once for all of them.
 // Groups: x: LO channel vec4s; y: ACROSS times PX outputs of a row;
 // z: (n * OD + od) * p_down + block of rows.
 // Defines: PX; TAPS ROUND as in lib/resize; VOLUME: the first of the three axes moves;
 // CROP: positions outside get p_extrapolation (MASK: but not pad channels).
-// Params: lo c c4 od oh ow rows down, lists of the axes (depth, height, width) as in lib/resize.
+// Params: lo c c4 od oh ow rows down, lists of the axes (depth, height, width) as in
+// lib/resize.
 #include "lib/lanes.glsl"
 
 #include "lib/resize.glsl"

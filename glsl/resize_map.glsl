@@ -1,8 +1,8 @@
 // Resize of any axes of a dense tensor; a unit of Y an invocation.
-// Defines: RANK; AXES: how many axes move; TAPS ROUND as in lib/resize; CROP: positions outside
-// get p_extrapolation.
-// Params: count; lists of RANK: dims (of Y), strides (of X; 0 for axes that move); lists of
-// AXES: axis, step (its stride in X), and lib/resize's.
+// Defines: RANK; AXES: how many axes move; TAPS ROUND as in lib/resize; CROP: positions
+// outside get p_extrapolation.
+// Params: count; lists of RANK: dims (of Y), strides (of X; 0 for axes that move); lists
+// of AXES: axis, step (its stride in X), and lib/resize's.
 
 #include "lib/resize.glsl"
 

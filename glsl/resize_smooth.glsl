@@ -1,9 +1,9 @@
-// Resize with antialiasing of one or two axes of a dense tensor: filters as wide as what an
-// output covers. A unit of Y an invocation.
+// Resize with antialiasing of one or two axes of a dense tensor: filters as wide as what
+// an output covers. A unit of Y an invocation.
 // Defines: RANK; AXES 1 or 2; CUBIC, else linear.
-// Params: count cubic exclude; lists of RANK: dims, strides; of AXES: axis, step, in, floats
-// pp pq pd pr (see lib/resize), stretch (1, or the scale where it shrinks), start (of the
-// filter, from the floor of the place on).
+// Params: count cubic exclude; lists of RANK: dims, strides; of AXES: axis, step, in,
+// floats pp pq pd pr (see lib/resize), stretch (1, or the scale where it shrinks), start
+// (of the filter, from the floor of the place on).
 
 float kernel(float x) {
     float t = abs(x);

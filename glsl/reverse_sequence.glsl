@@ -1,6 +1,6 @@
-// The first steps of each batch entry in reverse. In: X [first, p_second, p_inner], one of the
-// two axes being time (p_steps long), the other batch (BATCH_FIRST 1: the first); L, int64
-// lengths, one a batch entry. Out: Y like X (lib/map.glsl).
+// The first steps of each batch entry in reverse. In: X [first, p_second, p_inner], one
+// of the two axes being time (p_steps long), the other batch (BATCH_FIRST 1: the first);
+// L, int64 lengths, one a batch entry. Out: Y like X (lib/map.glsl).
 S_Y element(int i) {
     int place = i / p_inner, inner = i - place * p_inner;
     int a = place / p_second, b = place - a * p_second;

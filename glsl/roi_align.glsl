@@ -1,8 +1,9 @@
-// X [batch, channels, h, w] sampled in bins of regions. In: X, R [regions, 4] (x, y, x, y), I
-// (item of the batch of each). Out: Y [regions, channels, out_h, out_w] (lib/map.glsl).
-// Params: batch, channels, h, w, out_h, out_w, ratio (samples a bin's side; 0: as its size
-// is), scale. Defines: MAX (else the mean), HALF_PIXEL, INDEX64. One invocation makes a unit
-// of Y.
+// X [batch, channels, h, w] sampled in bins of regions. In: X, R [regions, 4] (x, y, x,
+// y), I (item of the batch of each). Out: Y [regions, channels, out_h, out_w]
+// (lib/map.glsl).
+// Params: batch, channels, h, w, out_h, out_w, ratio (samples a bin's side; 0: as its
+// size is), scale. Defines: MAX (else the mean), HALF_PIXEL, INDEX64. One invocation
+// makes a unit of Y.
 
 float sampled(int at, float y, float x) {
     if (!(y >= -1.0 && y <= float(p_h) && x >= -1.0 && x <= float(p_w)))

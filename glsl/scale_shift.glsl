@@ -1,6 +1,7 @@
 // Y = X * scale + shift, channel by channel. X, Y: C4 vec4 [N, p_pixels, p_c4]
 // P: vec4 [2, p_c4] a batch item, or for all of them (p_batch 0): scale, then shift.
-// One invocation computes PIXELS vec4s, as many pixels apart as a group has lanes of them.
+// One invocation computes PIXELS vec4s, as many pixels apart as a group has lanes of
+// them.
 // Groups: x: LO channel vec4s; y: PIXELS * ACROSS pixels; z: n.
 // Defines: PIXELS; MASK: the last vec4 has pad channels. Params: lo c c4 pixels batch.
 #include "lib/lanes.glsl"

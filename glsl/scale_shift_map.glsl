@@ -1,5 +1,6 @@
 // Y = X * scale + shift, channel by channel. X, Y: dense [N, p_c, p_inner]
-// P: floats, p_c scales, p_at floats behind the first the shifts. A unit of Y an invocation.
+// P: floats, p_c scales, p_at floats behind the first the shifts. A unit of Y an
+// invocation.
 // Params: count c inner at.
 
 S_Y element(int i) {

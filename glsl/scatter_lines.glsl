@@ -1,13 +1,17 @@
-// ScatterElements, ScatterND with a reduction: after Y was made a copy of the data, the updates
-// of a line are joined with it one after the other, in their order; lines share no place.
+// ScatterElements, ScatterND with a reduction: after Y was made a copy of the data, the
+// updates of a line are joined with it one after the other, in their order; lines share
+// no place.
 // In: U (updates), I. Out: Y, read too. Update q of the line with index i (mixed radix
-// dim(0 ... RANK-1)) lies at sum of i_k * from(k) + q * from_step; its tuple of indices at sum
-// of i_k * place(k) + q * place_step; its place is sum of i_k * stride(k) + pick (lib/pick.glsl).
-// Params: dim, stride, place, from; count: lines (PAIRS: neighbours, two an invocation); many:
-// lines in the last dimension; first, n: updates [first, first + n) of each line; place_step,
-// from_step; axis_dim, axis_stride. U and Y have one view; strides are in its units.
-// Defines: RANK, TUPLE, INDEX64; HOW 0: set 1: add 2: multiply 3: maximum 4: minimum; KIND
-// 0: float 1: int 2: uint 3: int64 4: uint64 5: bool; PAIRS: neighbours may share words.
+// dim(0 ... RANK-1)) lies at sum of i_k * from(k) + q * from_step; its tuple of indices
+// at sum of i_k * place(k) + q * place_step; its place is sum of i_k * stride(k) + pick
+// (lib/pick.glsl).
+// Params: dim, stride, place, from; count: lines (PAIRS: neighbours, two an invocation);
+// many: lines in the last dimension; first, n: updates [first, first + n) of each line;
+// place_step, from_step; axis_dim, axis_stride. U and Y have one view; strides are in its
+// units.
+// Defines: RANK, TUPLE, INDEX64; HOW 0: set 1: add 2: multiply 3: maximum 4: minimum;
+// KIND 0: float 1: int 2: uint 3: int64 4: uint64 5: bool; PAIRS: neighbours may share
+// words.
 
 #include "lib/index.glsl"
 #include "lib/pick.glsl"

@@ -1,6 +1,7 @@
-// A cache with new rows put in. In: X, the cache [batch, p_per, p_rows, p_inner]; U, the new
-// rows [batch, p_per, p_fresh, p_inner]; I: the first row of each batch (INDICES 1: 32 bit, 2:
-// 64 bit; none: 0). CIRCULAR: rows behind the last go to the front. Out: Y like X.
+// A cache with new rows put in. In: X, the cache [batch, p_per, p_rows, p_inner]; U, the
+// new rows [batch, p_per, p_fresh, p_inner]; I: the first row of each batch (INDICES 1:
+// 32 bit, 2: 64 bit; none: 0). CIRCULAR: rows behind the last go to the front. Out: Y
+// like X.
 S_Y element(int i) {
     int line = i / p_inner;
     int inner = i - line * p_inner;

@@ -348,9 +348,8 @@ static void free_attributes(struct reader *r) {
 /* A key that is no attribute; *taken says whether it is one of them. Those of the whole
  * line are read before the first node is built: see scan_line. */
 static bool read_special(struct reader *r, const char *key, bool *taken) {
-    static const char *const of_line[] = {"opset", "range", "rtol",
-                                          "atol",  "free",  "fallback",
-                                          "commands"};
+    static const char *const of_line[] = {"opset", "range",    "rtol",    "atol",
+                                          "free",  "fallback", "commands"};
     struct numbers list = {0};
     bool done;
 

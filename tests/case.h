@@ -6,9 +6,9 @@
  *
  * ARG is TYPE[DIM,DIM,…], a run input of seeded random values; with `!` a constant
  * (initializer) instead; with `=V,V,…` the values (repeated to fill it; both: `!=`).
- * `_` is an absent input, `$` the first output of the node before the last `|`, `$K` that of
- * node K, from 0; without a `$`, the former is the first input. `@K` is ARG K of the first
- * node again. `~` before the first ARG: the node takes nothing from the one before.
+ * `_` is an absent input, `$` the first output of the node before the last `|`, `$K` that
+ * of node K, from 0; without a `$`, the former is the first input. `@K` is ARG K of the
+ * first node again. `~` before the first ARG: the node takes nothing from the one before.
  * KEY=VALUE is an attribute of the node: 3 int, 3.0 float, "x" string, 1,2 or [1] list,
  * TYPE[DIMS]=V tensor. Keys that are no attributes:
  *   out=N          outputs of the node (1); all of the last node's are the model's
@@ -18,7 +18,8 @@
  *   rtol=X atol=X  how far a device may be from the CPU (see tools/compare.h)
  *   free=1         inputs are declared with free dimensions
  *   fallback=1     nodes may fall back to the CPU
- *   commands=N     of the plan under the first standard setting: what is fused, what not */
+ *   commands=N     of the plan under the first standard setting: what is fused, what not
+ */
 #ifndef ESKER_TESTS_CASE_H
 #define ESKER_TESTS_CASE_H
 

@@ -1,6 +1,6 @@
 /* Random rows for the operator runner. In: a seed. Out: the text of an inline case (see
- * case.h) with one operator, sometimes with an elementwise tail. The same seed draws the same
- * row on every machine. Must not know sessions or devices. */
+ * case.h) with one operator, sometimes with an elementwise tail. The same seed draws the
+ * same row on every machine. Must not know sessions or devices. */
 #ifndef ESKER_TESTS_DRAW_H
 #define ESKER_TESTS_DRAW_H
 

@@ -306,8 +306,8 @@ static void group_query(struct draw *d) {
     if (sink < 2) {
         say(d, ", _, ");
         if (one_in(d, 2))
-            say(d, "%s[%d,%d,%d,%d]", type, one_in(d, 2) ? 1 : a.b, one_in(d, 2) ? 1 : a.h,
-                a.s, total);
+            say(d, "%s[%d,%d,%d,%d]", type, one_in(d, 2) ? 1 : a.b,
+                one_in(d, 2) ? 1 : a.h, a.s, total);
         else
             say(d, "_");
         if (sink)

@@ -1,7 +1,7 @@
 /* Two lanes: bytes are the pool's, whatever the stage holds, and the second lane has its
- * part in them. In: nothing, or folders of models (test_lanes models FOLDER); each test is a
- * process of its own, since displays live as long as one. Out: lines; 77 without llvmpipe or
- * with one processor. */
+ * part in them. In: nothing, or folders of models (test_lanes models FOLDER); each test
+ * is a process of its own, since displays live as long as one. Out: lines; 77 without
+ * llvmpipe or with one processor. */
 #include "feed.h"
 #include "scene.h"
 #include "testset.h"
@@ -16,8 +16,9 @@
 
 enum { MOST_BYTES = 64 << 20, RUNS = 3, PATIENCE_MS = 60000 };
 
-static const char conv[] = "Conv(float[1,16,64,64], float[32,16,3,3]!, float[32]!) | Relu() | "
-                           "Conv(float[8,32,1,1]!) | MaxPool() kernel_shape=2,2";
+static const char conv[] =
+    "Conv(float[1,16,64,64], float[32,16,3,3]!, float[32]!) | Relu() | "
+    "Conv(float[8,32,1,1]!) | MaxPool() kernel_shape=2,2";
 static const char *const cases[] = {
     conv,
     "MatMul(float[160,256], float[256,320]!) | Softmax() axis=1",
@@ -100,8 +101,9 @@ static void in_the_pool(struct scene *s, const char *what, struct expected *expe
     const struct feed *inputs;
     esk_session *session;
 
-    expected->failed = !open_model(s, what, "strict=1,threads=pool", &session, &own, &inputs) ||
-                       !gather(s, session, inputs, expected->bytes, &expected->size);
+    expected->failed =
+        !open_model(s, what, "strict=1,threads=pool", &session, &own, &inputs) ||
+        !gather(s, session, inputs, expected->bytes, &expected->size);
     snprintf(expected->text, sizeof(expected->text), "%.200s", s->fault->text);
     feed_finish(&own);
     scene_finish(s);
@@ -128,8 +130,8 @@ static bool by_lanes(struct scene *s, const char *what, const char *settings,
         MUST(scene_stats(s, session, &stats));
         left -= by_other_lane(&stats) > before;
     }
-    CHECK(s, by_other_lane(&stats), "%s: the other lane had no part in %llu dispatches", what,
-          (unsigned long long)stats.dispatches);
+    CHECK(s, by_other_lane(&stats), "%s: the other lane had no part in %llu dispatches",
+          what, (unsigned long long)stats.dispatches);
     return true;
 }
 
@@ -227,8 +229,8 @@ static bool auto_is_lanes_for_two_threads(struct scene *s) {
             fflush(stdout);
             _exit(!done);
         }
-        CHECK(s, pid > 0 && waitpid(pid, &status, 0) == pid && !status, "%s on %s threads",
-              rows[i].text, rows[i].threads);
+        CHECK(s, pid > 0 && waitpid(pid, &status, 0) == pid && !status,
+              "%s on %s threads", rows[i].text, rows[i].threads);
     }
     return true;
 }
@@ -243,8 +245,9 @@ static bool threads_keep_the_pool(struct scene *s) {
     MUST(opened(s, cases[0], "threads=lanes", &session, &x));
     MUST(scene_run(s, session, &y, 1, x));
     MUST(scene_stats(s, session, &stats));
-    CHECK(s, stats.dispatches && !stats.inline_dispatches, "%llu dispatches of %llu inline",
-          (unsigned long long)stats.inline_dispatches, (unsigned long long)stats.dispatches);
+    CHECK(s, stats.dispatches && !stats.inline_dispatches,
+          "%llu dispatches of %llu inline", (unsigned long long)stats.inline_dispatches,
+          (unsigned long long)stats.dispatches);
     CHECK(s, !getenv("LP_NUM_THREADS"), "LP_NUM_THREADS is set");
     return true;
 }
@@ -283,17 +286,17 @@ static bool profiled(struct scene *s, esk_session *session, esk_value *x) {
 
     GOOD(s, esk_profile_create(&profile, &error));
     MUST(scene_keep(s, profile, drop_profile));
-    GOOD(s, esk_session_run(session,
-                            esk_run_options(.gpu_graph_id = -1, .profile = profile), &name,
-                            &x, 1, NULL, &y, 1, &error));
+    GOOD(s,
+         esk_session_run(session, esk_run_options(.gpu_graph_id = -1, .profile = profile),
+                         &name, &x, 1, NULL, &y, 1, &error));
     esk_value_destroy(y);
     for (size_t i = 0; i < esk_profile_count(profile); i++) {
         const esk_record *record = esk_profile_get(profile, i);
 
         if (record->kind != ESK_RECORD_KERNEL)
             continue;
-        CHECK(s, record->duration_ns && record->dispatches, "'%s' has no time or no dispatch",
-              record->kernel);
+        CHECK(s, record->duration_ns && record->dispatches,
+              "'%s' has no time or no dispatch", record->kernel);
         kernels++;
         pieces += record->dispatches;
     }
@@ -339,7 +342,8 @@ static bool first_run(struct scene *s, const char *folder, uint64_t *told) {
     esk_session *session;
     esk_value *x, *y;
 
-    snprintf(settings, sizeof(settings), "strict=1,threads=lanes,programCacheDir=%s", folder);
+    snprintf(settings, sizeof(settings), "strict=1,threads=lanes,programCacheDir=%s",
+             folder);
     MUST(opened(s, model, settings, &session, &x));
     MUST(scene_run(s, session, &y, 1, x));
     MUST(scene_stats(s, session, &stats));
@@ -419,10 +423,14 @@ static const struct test {
 } tests[] = {
 #define ROW(name) \
     { #name, name }
-    ROW(bytes_are_the_pools),   ROW(pieces_are_the_pools),
-    ROW(threads_keep_the_pool), ROW(steady_and_profiled),
-    ROW(envs_come_and_go),      ROW(a_forked_child_cannot_use_them),
-    ROW(auto_is_lanes_for_two_threads), ROW(a_warm_first_run_is_of_both),
+    ROW(bytes_are_the_pools),
+    ROW(pieces_are_the_pools),
+    ROW(threads_keep_the_pool),
+    ROW(steady_and_profiled),
+    ROW(envs_come_and_go),
+    ROW(a_forked_child_cannot_use_them),
+    ROW(auto_is_lanes_for_two_threads),
+    ROW(a_warm_first_run_is_of_both),
 #undef ROW
 };
 enum { TESTS = sizeof(tests) / sizeof(tests[0]) };

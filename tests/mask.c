@@ -1,8 +1,9 @@
 /* A test set's picture as PNG, and what a program made of it against the expected mask:
- * for tests/examples.sh and fetched.sh. In: "png INPUT.pb OUT.png" ([1,H,W,3] floats 0..1),
- * "turn IN.png OUT.png" (a quarter to the right), "alpha OUT.png X Y LEAST MOST" (of one pixel),
- * or "compare OUT.png MASK.pb" ([1,H,W,1]). Out: 1 when more than a pixel of 500 has a transparency
- * that is off by more than 8 of 255 (the picture has 8 bits a colour, the input more). */
+ * for tests/examples.sh and fetched.sh. In: "png INPUT.pb OUT.png" ([1,H,W,3] floats
+ * 0..1), "turn IN.png OUT.png" (a quarter to the right), "alpha OUT.png X Y LEAST MOST"
+ * (of one pixel), or "compare OUT.png MASK.pb" ([1,H,W,1]). Out: 1 when more than a pixel
+ * of 500 has a transparency that is off by more than 8 of 255 (the picture has 8 bits a
+ * colour, the input more). */
 #include "esker/tensor.h"
 
 #include <png.h>
@@ -109,8 +110,8 @@ static int alpha(char **argv) {
     free(rgba);
     if (a >= atoi(argv[3]) && a <= atoi(argv[4]))
         return 0;
-    return fprintf(stderr, "%s: at (%zu, %zu) of %u x %u alpha is %d, not %s to %s\n", argv[0], x,
-                   y, png.width, png.height, a, argv[3], argv[4]),
+    return fprintf(stderr, "%s: at (%zu, %zu) of %u x %u alpha is %d, not %s to %s\n",
+                   argv[0], x, y, png.width, png.height, a, argv[3], argv[4]),
            1;
 }
 

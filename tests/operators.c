@@ -1,6 +1,7 @@
 /* Writes docs/operators.md: what operators there are and what each can do. In: the
- * operators' records, their sources (reasons for which `gpu` refuses a case) and the rows of
- * tests/ops.txt (types that are tested on the device). Out: the table on standard output.
+ * operators' records, their sources (reasons for which `gpu` refuses a case) and the rows
+ * of tests/ops.txt (types that are tested on the device). Out: the table on standard
+ * output.
  *
  *   operators SOURCE_DIR */
 #include "ir/op.h"
@@ -80,7 +81,8 @@ static void print_types(const struct esk_op *op, const char *rows) {
         snprintf(line, sizeof(line), "%.*s", (int)length, rows);
         if (strstr(line, " fallback") || strstr(line, " cpu"))
             continue;
-        node |= !*op->domain && !strncmp(line, "node test_", 10) && names(line + 10, op->name);
+        node |= !*op->domain && !strncmp(line, "node test_", 10) &&
+                names(line + 10, op->name);
         if (strncmp(line, "case ", 5))
             continue;
         for (const char *at = strstr(line, start); at; at = strstr(at + 1, start)) {
@@ -136,7 +138,8 @@ static void print_reasons(const char *folder, const char *name) {
 static void print_op(const struct esk_op *op, const char *folder, const char *rows) {
     const char *file = file_of(op);
 
-    printf("| %s%s%s | ", *op->domain ? op->domain : "", *op->domain ? "." : "", op->name);
+    printf("| %s%s%s | ", *op->domain ? op->domain : "", *op->domain ? "." : "",
+           op->name);
     for (const uint8_t *v = op->since; *v; v++)
         printf("%s%u", v > op->since ? ", " : "", *v);
     printf(" | %s | ", op->cpu ? "yes" : op->control ? "control flow" : "rewritten");
@@ -179,17 +182,22 @@ int main(int argc, char **argv) {
     qsort(sorted, count, sizeof(*sorted), by_name);
     snprintf(path, sizeof(path), "%s/tests/ops.txt", argv[1]);
     char *rows = read_text(path);
-    printf("# Operators\n\n"
-           "Written by `build/release/tests/operators . > docs/operators.md` from the operators' "
-           "records (lib/ops), their sources\nand tests/ops.txt; the test `docs/operators` fails "
-           "when it is old. Opsets: the versions known, up to %d of the default domain;\n"
-           "a newer one is refused by name. Types: those of the first input in the rows that run "
-           "strict on the device against the CPU provider.\nReasons: the texts with which "
-           "`gpu` refuses a case (… stands for a value); such a node runs on the CPU "
-           "provider, or with strict is an error.\n\n"
-           "| Operator | Opsets | CPU | GLCompute | Types tested on the device | Refused on the "
-           "device for |\n| --- | --- | --- | --- | --- | --- |\n",
-           ESK_OPSET_NEWEST);
+    printf(
+        "# Operators\n\n"
+        "Written by `build/release/tests/operators . > docs/operators.md` from the "
+        "operators' "
+        "records (lib/ops), their sources\nand tests/ops.txt; the test `docs/operators` "
+        "fails "
+        "when it is old. Opsets: the versions known, up to %d of the default domain;\n"
+        "a newer one is refused by name. Types: those of the first input in the rows "
+        "that run "
+        "strict on the device against the CPU provider.\nReasons: the texts with which "
+        "`gpu` refuses a case (… stands for a value); such a node runs on the CPU "
+        "provider, or with strict is an error.\n\n"
+        "| Operator | Opsets | CPU | GLCompute | Types tested on the device | Refused on "
+        "the "
+        "device for |\n| --- | --- | --- | --- | --- | --- |\n",
+        ESK_OPSET_NEWEST);
     for (size_t i = 0; i < count; i++)
         if (strcmp(sorted[i]->domain, "esker"))
             print_op(sorted[i], argv[1], rows);

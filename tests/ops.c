@@ -76,8 +76,8 @@ static bool run_session(esk_session *session, const struct feed *inputs,
                         struct fault *fault) {
     esk_error error = ESK_ERROR_INIT;
 
-    if (esk_session_run(session, NULL, inputs->names, inputs->values, inputs->count, names,
-                        outputs, names ? count : 0, &error) != ESK_OK)
+    if (esk_session_run(session, NULL, inputs->names, inputs->values, inputs->count,
+                        names, outputs, names ? count : 0, &error) != ESK_OK)
         return fault_take(fault, NULL, &error);
     return true;
 }
@@ -138,8 +138,8 @@ static bool run_case_on(struct runner *runner, struct variant *variant,
 }
 
 static bool is_refusal(const struct fault *fault) {
-    return fault->status == ESK_UNSUPPORTED || fault->status == ESK_FALLBACK || fault->status == ESK_INVALID_MODEL ||
-           fault->status == ESK_INVALID_ARGUMENT;
+    return fault->status == ESK_UNSUPPORTED || fault->status == ESK_FALLBACK ||
+           fault->status == ESK_INVALID_MODEL || fault->status == ESK_INVALID_ARGUMENT;
 }
 
 /* *refused: an inline case that may be refused was, by the CPU or a variant. */
@@ -286,10 +286,14 @@ static char *work(void *user, size_t index) {
     struct fault fault = {0};
     bool found = true, worked = false, refused = false;
     char *reply = NULL;
-    bool done = row->node ? run_node(runner, row->text, &found, &worked, &fault)
-                          : run_case(runner, row->text, row->drawn, &refused, &worked,
-                                      &fault);
-    char letter = !done ? 'F' : !found ? 'S' : refused ? 'R' : worked || runner->no_device ? 'P' : 'I';
+    bool done = row->node
+                    ? run_node(runner, row->text, &found, &worked, &fault)
+                    : run_case(runner, row->text, row->drawn, &refused, &worked, &fault);
+    char letter = !done                         ? 'F'
+                  : !found                      ? 'S'
+                  : refused                     ? 'R'
+                  : worked || runner->no_device ? 'P'
+                                                : 'I';
 
     if (asprintf(&reply, "%c%c%s", letter, runner->no_device ? '-' : 'd',
                  done && !refused ? "" : fault.text) < 0)
@@ -504,8 +508,8 @@ int main(int argc, char **argv) {
         {"filter", ARG_TEXT, &filter, "TEXT", "only rows that hold TEXT", 0, 0, NULL},
         {"device-set", ARG_LIST, &settings, "K=V,K=V",
          "a device setting instead of the standard ones; \"\" for none", 0, 0, NULL},
-        {"draw", ARG_INT, &drawn, "N", "N random rows besides (instead, without --rows)", 0,
-         100000000, NULL},
+        {"draw", ARG_INT, &drawn, "N", "N random rows besides (instead, without --rows)",
+         0, 100000000, NULL},
         {"seed", ARG_INT, &seed, "N", "of the first random row", 0, INT64_MAX / 2, NULL},
         {"cpu", ARG_FLAG, &cpu, NULL, "no device at all", 0, 0, NULL},
         {"step", ARG_INT, &step, "N", "only every N-th row", 1, 100000, NULL},

@@ -46,8 +46,8 @@ bool steady_runs(struct scene *s) {
     atomic_store(&allocations, 0);
     esk_mem_set_hook(count_allocation, &allocations);
     for (int i = 0; i < 1000; i++)
-        if (esk_session_run(session, NULL, names, made->inputs.values, 2, &output, &again, 1,
-                            &error) != ESK_OK) {
+        if (esk_session_run(session, NULL, names, made->inputs.values, 2, &output, &again,
+                            1, &error) != ESK_OK) {
             esk_mem_set_hook(NULL, NULL);
             return fault_take(s->fault, "steady run", &error);
         }

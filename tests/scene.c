@@ -168,8 +168,8 @@ bool scene_run(struct scene *scene, esk_session *session, esk_value **output,
     va_end(list);
     wanted = esk_session_output(session, 0)->name;
     *output = NULL;
-    if (esk_session_run(session, NULL, names, values, count, &wanted, output, 1, &error) !=
-        ESK_OK)
+    if (esk_session_run(session, NULL, names, values, count, &wanted, output, 1,
+                        &error) != ESK_OK)
         return fault_take(scene->fault, "run", &error);
     return scene_keep(scene, *output, destroy_value);
 }

@@ -26,7 +26,8 @@ bool scene_skip(struct scene *scene, const char *why); /* false */
 
 bool scene_env(struct scene *scene, esk_env **env);
 bool scene_case(struct scene *scene, const char *text, struct op_case **made);
-/* What sessions on GLCompute get before their own settings: "clamp=es31"; NULL: nothing. */
+/* What sessions on GLCompute get before their own settings: "clamp=es31"; NULL: nothing.
+ */
 extern const char *scene_device_settings;
 
 /* Kept. settings: "strict=1,poison=1", may be NULL; provider "GLCompute" or "CPU". */

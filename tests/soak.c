@@ -1,5 +1,5 @@
-/* Long use: runs of many sessions by many threads with shapes that change, sessions that come
- * and go. In: small models, [--runs N] (2,000); out: results checked against the CPU
+/* Long use: runs of many sessions by many threads with shapes that change, sessions that
+ * come and go. In: small models, [--runs N] (2,000); out: results checked against the CPU
  * provider's, resident memory that stops growing, counters that return. */
 #include "table.h"
 
@@ -120,16 +120,18 @@ static bool soak_all(struct scene *s, struct soak *soak, esk_session *kept) {
     /* each thread may have buffers of its own for each session and shape, not more */
     uint64_t buffers[] = {one.buffers_created - one.buffers_destroyed,
                           last.buffers_created - last.buffers_destroyed};
-    CHECK(s,
-          last.device_peak_bytes <= THREADS * one.device_bytes &&
-              buffers[1] <= THREADS * buffers[0],
-          "one round by one thread takes %llu bytes in %llu buffers; after %ld runs by %d: "
-          "%llu in %llu, %llu at most",
-          (unsigned long long)one.device_bytes, (unsigned long long)buffers[0], runs_wanted,
-          THREADS, (unsigned long long)last.device_bytes, (unsigned long long)buffers[1],
-          (unsigned long long)last.device_peak_bytes);
-    CHECK(s, last.weight_bytes == one.weight_bytes, "weights went from %llu to %llu bytes",
-          (unsigned long long)one.weight_bytes, (unsigned long long)last.weight_bytes);
+    CHECK(
+        s,
+        last.device_peak_bytes <= THREADS * one.device_bytes &&
+            buffers[1] <= THREADS * buffers[0],
+        "one round by one thread takes %llu bytes in %llu buffers; after %ld runs by %d: "
+        "%llu in %llu, %llu at most",
+        (unsigned long long)one.device_bytes, (unsigned long long)buffers[0], runs_wanted,
+        THREADS, (unsigned long long)last.device_bytes, (unsigned long long)buffers[1],
+        (unsigned long long)last.device_peak_bytes);
+    CHECK(s, last.weight_bytes == one.weight_bytes,
+          "weights went from %llu to %llu bytes", (unsigned long long)one.weight_bytes,
+          (unsigned long long)last.weight_bytes);
     return true;
 }
 
@@ -163,7 +165,8 @@ static bool runs_of_many_sessions(struct scene *s) {
     MUST(scene_case(s, "Relu(float[4])", &small));
     MUST(scene_session(s, env, small->model, "GLCompute", NULL, &kept));
     MUST(scene_stats(s, kept, &before));
-    for (int i = 0; good && i < SESSIONS; i++) /* half of them with fewer plans than shapes */
+    for (int i = 0; good && i < SESSIONS;
+         i++) /* half of them with fewer plans than shapes */
         good = scene_session(&own, env, soak.made[i % MODELS]->model, "GLCompute",
                              i < MODELS ? "strict=1" : "strict=1,planCacheSize=3",
                              &soak.sessions[i]);
@@ -171,18 +174,19 @@ static bool runs_of_many_sessions(struct scene *s) {
     scene_finish(&own);
     MUST(good);
     MUST(scene_stats(s, kept, &after));
-    CHECK(s,
-          after.weight_bytes == before.weight_bytes &&
-              after.device_bytes - after.cached_bytes ==
-                  before.device_bytes - before.cached_bytes &&
-              after.buffers_created - after.buffers_destroyed - after.cached_buffers ==
-                  before.buffers_created - before.buffers_destroyed - before.cached_buffers,
-          "without the sessions %llu bytes are in use on the device (weights %llu), before "
-          "them %llu (%llu)",
-          (unsigned long long)(after.device_bytes - after.cached_bytes),
-          (unsigned long long)after.weight_bytes,
-          (unsigned long long)(before.device_bytes - before.cached_bytes),
-          (unsigned long long)before.weight_bytes);
+    CHECK(
+        s,
+        after.weight_bytes == before.weight_bytes &&
+            after.device_bytes - after.cached_bytes ==
+                before.device_bytes - before.cached_bytes &&
+            after.buffers_created - after.buffers_destroyed - after.cached_buffers ==
+                before.buffers_created - before.buffers_destroyed - before.cached_buffers,
+        "without the sessions %llu bytes are in use on the device (weights %llu), before "
+        "them %llu (%llu)",
+        (unsigned long long)(after.device_bytes - after.cached_bytes),
+        (unsigned long long)after.weight_bytes,
+        (unsigned long long)(before.device_bytes - before.cached_bytes),
+        (unsigned long long)before.weight_bytes);
     return true;
 }
 
@@ -195,9 +199,10 @@ static bool come_and_go(struct scene *s, esk_env *env, struct op_case *made,
     esk_value *y = NULL;
     bool good = true;
 
-    if (esk_session_create_from_model(env, made->model, NULL, &session, &error) != ESK_OK ||
-        esk_session_run(session, NULL, made->inputs.names, made->inputs.values, 1, NULL, &y,
-                        1, &error) != ESK_OK)
+    if (esk_session_create_from_model(env, made->model, NULL, &session, &error) !=
+            ESK_OK ||
+        esk_session_run(session, NULL, made->inputs.names, made->inputs.values, 1, NULL,
+                        &y, 1, &error) != ESK_OK)
         good = fault_take(s->fault, "a session", &error);
     good = good && scene_near(s, "a session", y, expected);
     esk_value_destroy(y);
@@ -231,14 +236,18 @@ static bool sessions_leave_nothing(struct scene *s) {
     MUST(scene_stats(s, kept, &late));
     printf("%d sessions: resident %ld KiB after 5, %ld KiB at the end\n", CYCLES, fifth,
            last);
-    CHECK(s, late.device_bytes == early.device_bytes && late.weight_bytes == early.weight_bytes,
-          "on the device %llu bytes (weights %llu) after 5 sessions, %llu (%llu) after %d",
-          (unsigned long long)early.device_bytes, (unsigned long long)early.weight_bytes,
-          (unsigned long long)late.device_bytes, (unsigned long long)late.weight_bytes, CYCLES);
+    CHECK(
+        s,
+        late.device_bytes == early.device_bytes &&
+            late.weight_bytes == early.weight_bytes,
+        "on the device %llu bytes (weights %llu) after 5 sessions, %llu (%llu) after %d",
+        (unsigned long long)early.device_bytes, (unsigned long long)early.weight_bytes,
+        (unsigned long long)late.device_bytes, (unsigned long long)late.weight_bytes,
+        CYCLES);
     CHECK(s, !late.weight_bytes, "%llu bytes of weights are left",
           (unsigned long long)late.weight_bytes);
-    CHECK(s, last <= fifth + fifth / 100, "resident memory went from %ld to %ld KiB", fifth,
-          last);
+    CHECK(s, last <= fifth + fifth / 100, "resident memory went from %ld to %ld KiB",
+          fifth, last);
     return true;
 }
 
@@ -260,14 +269,16 @@ static bool devices_leave_nothing(struct scene *s) {
             fifth = resident_kib();
     }
     last = resident_kib();
-    printf("%d devices: resident %ld KiB after 5, %ld KiB at the end\n", CYCLES, fifth, last);
-    CHECK(s, last <= fifth + fifth / 100, "resident memory went from %ld to %ld KiB", fifth,
-          last);
+    printf("%d devices: resident %ld KiB after 5, %ld KiB at the end\n", CYCLES, fifth,
+           last);
+    CHECK(s, last <= fifth + fifth / 100, "resident memory went from %ld to %ld KiB",
+          fifth, last);
     return true;
 }
 
 static const struct table_test tests[] = {
-#define ROW(name) {#name, name}
+#define ROW(name) \
+    { #name, name }
     ROW(runs_of_many_sessions),
     ROW(sessions_leave_nothing),
     ROW(devices_leave_nothing),

@@ -1,5 +1,5 @@
-/* Runs a table of tests, each in a process of its own. In: the table, a name to run alone;
- * out: one line a test, counts, 77 without a device. Must not know the tests. */
+/* Runs a table of tests, each in a process of its own. In: the table, a name to run
+ * alone; out: one line a test, counts, 77 without a device. Must not know the tests. */
 #include "table.h"
 
 #include "workers.h"

@@ -677,8 +677,8 @@ Test(setup, dimensions_by_name_and_denotation) {
 }
 
 /* A picture of one colour: nothing to lose. */
-static unsigned char *jpeg_file(int width, int height, int components, J_COLOR_SPACE space,
-                                unsigned long *size) {
+static unsigned char *jpeg_file(int width, int height, int components,
+                                J_COLOR_SPACE space, unsigned long *size) {
     static const uint8_t colour[] = {200, 100, 50, 0};
     struct jpeg_compress_struct jpeg;
     struct jpeg_error_mgr errors;
@@ -721,8 +721,8 @@ Test(image, jpeg_is_read) {
         for (int i = 0; i < 64; i++) {
             const uint8_t *p = pixels + i * channels;
 
-            cr_expect(channels == 1 || (abs(p[0] - 200) < 4 && abs(p[1] - 100) < 4 &&
-                                        abs(p[2] - 50) < 4));
+            cr_expect(channels == 1 ||
+                      (abs(p[0] - 200) < 4 && abs(p[1] - 100) < 4 && abs(p[2] - 50) < 4));
             cr_expect(channels != 1 || abs(p[0] - 124) < 4);
             cr_expect(channels != 4 || p[3] == 255);
         }
@@ -752,8 +752,8 @@ Test(image, wrong_jpegs_are_refused) {
         struct fault fault = {0};
         int width, height;
 
-        cr_expect_not(jpeg_read(file, size - (unsigned long)rows[i].cut, 3, &width, &height,
-                                &fault),
+        cr_expect_not(jpeg_read(file, size - (unsigned long)rows[i].cut, 3, &width,
+                                &height, &fault),
                       "row %zu", i);
         cr_expect(strstr(fault.text, rows[i].word), "row %zu: '%s'", i, fault.text);
         free(file);

@@ -87,8 +87,8 @@ static bool time_runs(const struct bench *bench, const struct entry *entry,
         double start = timing_now_ms(), end;
         int64_t later = run; /* runs after the first, with this one */
 
-        if (esk_session_run(session, NULL, feed.names, feed.values, feed.count, NULL, outputs,
-                            count, &error) != ESK_OK) {
+        if (esk_session_run(session, NULL, feed.names, feed.values, feed.count, NULL,
+                            outputs, count, &error) != ESK_OK) {
             done = fault_take(fault, NULL, &error);
             break;
         }
@@ -427,7 +427,8 @@ static const char notes[] =
     "is 1.";
 
 int cmd_bench(int argc, char **argv) {
-    struct bench bench = {.seed = 1, .seconds = 2, .profiled = {.runs = 10, .by = "node"}};
+    struct bench bench = {
+        .seed = 1, .seconds = 2, .profiled = {.runs = 10, .by = "node"}};
     const struct arg_spec specs[] = {
         {"provider", ARG_LIST, &bench.setup.providers, "P",
          "GLCompute or CPU; each one given is measured (default:\nGLCompute)", 0, 0,

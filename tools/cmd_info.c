@@ -239,15 +239,14 @@ static void print_placement(const struct info *info) {
         print_node(esk_placement_get(info->placement, i), true);
     printf("plan\n  %u stages, %u commands (%" PRIu64
            " dispatches), %u barriers, %u relayouts, %" PRIu64
-           " programs\n  activations %" PRIu64
-           " bytes at most, lower bound %" PRIu64 " (%.2f times)\n  weights %" PRIu64
-           " bytes on the device\n",
+           " programs\n  activations %" PRIu64 " bytes at most, lower bound %" PRIu64
+           " (%.2f times)\n  weights %" PRIu64 " bytes on the device\n",
            stats->stages, stats->commands, stats->commands_recorded, stats->barriers,
-           stats->relayouts,
-           stats->programs, stats->activation_peak, stats->activation_lower_bound,
-           stats->activation_lower_bound ? (double)stats->activation_peak /
-                                               (double)stats->activation_lower_bound
-                                         : 1,
+           stats->relayouts, stats->programs, stats->activation_peak,
+           stats->activation_lower_bound,
+           stats->activation_lower_bound
+               ? (double)stats->activation_peak / (double)stats->activation_lower_bound
+               : 1,
            stats->weight_bytes);
     print_recipes(info);
 }

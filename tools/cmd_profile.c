@@ -97,8 +97,7 @@ static bool run(const struct profile *p, const char *text, struct fault *fault) 
     esk_device_peak peak;
     char path[TESTSET_PATH], data[TESTSET_PATH];
     const char *own_data = testset_model(text, path, data);
-    bool done = profiled_check(&p->options, fault) &&
-                setup_env(&p->setup, &env, fault) &&
+    bool done = profiled_check(&p->options, fault) && setup_env(&p->setup, &env, fault) &&
                 setup_options(&p->setup, NULL, &options, fault) &&
                 (!p->peak || peak_measure(&p->setup, env, &peak, fault));
 

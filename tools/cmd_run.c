@@ -107,8 +107,8 @@ static bool run_session(const struct run *run, esk_session *session,
     for (int64_t i = 0; done && i < run->runs; i++) {
         double start = timing_now_ms();
 
-        if (esk_session_run(session, NULL, feed.names, feed.values, feed.count, NULL, outputs,
-                            count, &error) != ESK_OK)
+        if (esk_session_run(session, NULL, feed.names, feed.values, feed.count, NULL,
+                            outputs, count, &error) != ESK_OK)
             done = fault_take(fault, run->model, &error);
         else
             done = timing_add(&timing, timing_now_ms() - start) ||

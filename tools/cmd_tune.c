@@ -23,17 +23,16 @@ static bool set(esk_session_options *options, const char *key, const char *value
 }
 
 /* One run on the shapes that are wanted: binding it times what is not known yet. */
-static bool bind_and_print(const struct tune *tune, esk_session *session, const char *data,
-                           struct fault *fault) {
+static bool bind_and_print(const struct tune *tune, esk_session *session,
+                           const char *data, struct fault *fault) {
     size_t count = esk_session_output_count(session);
     esk_value **outputs = calloc(count + 1, sizeof(*outputs));
     struct feed feed = {0};
     esk_error error = ESK_ERROR_INIT;
     char *text = NULL;
-    bool done =
-        (outputs || fault_set(fault, "out of memory")) &&
-        (!data || feed_data_set(&feed, session, FEED_INPUTS, data, fault)) &&
-        feed_random(&feed, session, &tune->setup, 1, NULL, fault);
+    bool done = (outputs || fault_set(fault, "out of memory")) &&
+                (!data || feed_data_set(&feed, session, FEED_INPUTS, data, fault)) &&
+                feed_random(&feed, session, &tune->setup, 1, NULL, fault);
 
     if (done && (esk_session_run(session, NULL, feed.names, feed.values, feed.count, NULL,
                                  outputs, count, &error) != ESK_OK ||
@@ -74,12 +73,16 @@ static const char about[] =
     "Times, on this device, the kernels that the nodes of a model could take, and keeps\n"
     "the fastest of each. MODEL is a file, or a folder with model.onnx; test_data_set_0\n"
     "beside it gives the shapes, else free dimensions are 1 unless --dim says otherwise.";
-static const char notes[] =
-    "Prints all results for this device: a line each, what was asked for (operator, types,\n"
-    "classes of sizes, members of the group, the kernels that fit), then a tab, the kernel\n"
-    "taken, a tab, its time in microseconds. Without --output they are kept in tuning.txt of\n"
-    "the cache folder (option programCacheDir), where every session looks unless tuning=off;\n"
-    "a file is used by --set tuningFile=FILE. One file may hold results of several devices.";
+static const char notes[] = "Prints all results for this device: a line each, what was "
+                            "asked for (operator, types,\n"
+                            "classes of sizes, members of the group, the kernels that "
+                            "fit), then a tab, the kernel\n"
+                            "taken, a tab, its time in microseconds. Without --output "
+                            "they are kept in tuning.txt of\n"
+                            "the cache folder (option programCacheDir), where every "
+                            "session looks unless tuning=off;\n"
+                            "a file is used by --set tuningFile=FILE. One file may hold "
+                            "results of several devices.";
 
 int cmd_tune(int argc, char **argv) {
     struct tune tune = {0};

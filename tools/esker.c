@@ -51,7 +51,8 @@ static int print_man(void) {
            ".SH NAME\nesker \\- run ONNX models on OpenGL ES 3.1 compute\n"
            ".SH SYNOPSIS\n.B esker\n.I command\n[options]\n"
            ".SH DESCRIPTION\n"
-           "Runs, tests, times and explains ONNX models on GPUs and software renderers with\n"
+           "Runs, tests, times and explains ONNX models on GPUs and software renderers "
+           "with\n"
            "OpenGL ES 3.1, and on the CPU where there is none.\n"
            ".SH COMMANDS\n",
            esk_version());
@@ -67,8 +68,8 @@ static int print_man(void) {
         const esk_option_info *option = esk_option_at(i);
 
         printf(".TP\n.B %s\n%s%s%s, default '%s', %s: %s\n", option->key, option->type,
-               *option->values ? " " : "", option->values, option->fallback, option->scope,
-               option->doc);
+               *option->values ? " " : "", option->values, option->fallback,
+               option->scope, option->doc);
     }
     printf(".SH EXIT STATUS\n0 on success, 1 on failure, 2 for a wrong command line.\n"
            ".SH ENVIRONMENT\ndocs/env.md of the sources lists the variables.\n");

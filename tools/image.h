@@ -1,5 +1,6 @@
 /* Pictures as input tensors.
- * In: bytes of a PNG or JPEG and what the input looks like. Out: a value. Must not know sessions.
+ * In: bytes of a PNG or JPEG and what the input looks like. Out: a value. Must not know
+ * sessions.
  */
 #ifndef ESKER_TOOLS_IMAGE_H
 #define ESKER_TOOLS_IMAGE_H

@@ -13,7 +13,8 @@ struct profiled {
 
 bool profiled_check(const struct profiled *options, struct fault *fault);
 
-/* Runs on values that are kept; *profile is the caller's, on failure too (may be NULL). */
+/* Runs on values that are kept; *profile is the caller's, on failure too (may be NULL).
+ */
 bool profiled_runs(const struct profiled *options, esk_session *session,
                    const struct feed *feed, esk_profile **profile, struct fault *fault);
 

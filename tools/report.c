@@ -40,11 +40,8 @@ static struct report_row *add_row(struct report *report) {
     if (!rows)
         return NULL;
     report->rows = rows;
-    rows[report->count] = (struct report_row){.name = "",
-                                              .op = "",
-                                              .recipe = "",
-                                              .kernel = "",
-                                              .provider = ""};
+    rows[report->count] = (struct report_row){
+        .name = "", .op = "", .recipe = "", .kernel = "", .provider = ""};
     return &rows[report->count++];
 }
 
@@ -243,7 +240,8 @@ json_t *report_tree(const struct report *report, const struct report_summary *su
             json_object_set_new(tree, "provider", json_text(row->provider));
         json_object_set_new(tree, "nodes", json_integer((json_int_t)row->nodes));
         json_object_set_new(tree, "kernels", json_integer((json_int_t)row->kernels));
-        json_object_set_new(tree, "dispatches", json_integer((json_int_t)row->dispatches));
+        json_object_set_new(tree, "dispatches",
+                            json_integer((json_int_t)row->dispatches));
         json_object_set_new(tree, "ms", json_decimal(row->ms, 5));
         json_object_set_new(
             tree, "share",

@@ -10,7 +10,7 @@
 
 /* A row: a node, a kernel, or all that share a name. Times are those of one run. */
 struct report_row {
-    const char *name;    /* node's name; operator; kernel's template */
+    const char *name; /* node's name; operator; kernel's template */
     const char *op, *recipe, *kernel, *provider; /* "" where a row has many */
     size_t nodes, kernels, dispatches;
     double ms; /* median over the runs */
@@ -37,14 +37,15 @@ struct report_summary {
  * borrows from the profile. */
 bool report_make(struct report *report, const esk_profile *profile, esk_record_kind kind,
                  struct report_summary *summary, struct fault *fault);
-/* One row a name: operators of a report of nodes, templates of one of kernels; slowest first. */
+/* One row a name: operators of a report of nodes, templates of one of kernels; slowest
+ * first. */
 bool report_group(struct report *groups, const struct report *report, bool by_kernel,
                   struct fault *fault);
 void report_sort(struct report *report); /* slowest first */
 void report_finish(struct report *report);
 
-/* A table with share of all nodes' time, GFLOP/s and GB/s, and with `peak` (may be NULL) the
- * larger share of its ceilings. `top`: rows at most; 0: all. */
+/* A table with share of all nodes' time, GFLOP/s and GB/s, and with `peak` (may be NULL)
+ * the larger share of its ceilings. `top`: rows at most; 0: all. */
 void report_print(const struct report *report, const char *title,
                   const struct report_summary *summary, const esk_device_peak *peak,
                   size_t top);

@@ -7,16 +7,16 @@
 #include "fault.h"
 
 /* What tensor_load takes, for --help. */
-#define TENSOR_FILES_TEXT                                                                \
-    "  FILE.npy  format 1.0 to 3.0; bool, integers, float16/32/64, complex; little "     \
-    "endian;\n"                                                                          \
-    "            C or Fortran order\n"                                                   \
-    "  FILE.pb   a serialized ONNX TensorProto\n"                                        \
-    "  FILE.png  or FILE.jpg, for an input [N,C,H,W] or [N,H,W,C] (or without N, or\n"   \
-    "            [H,W]) with N = 1 and\n"                                                \
-    "            1, 3 or 4 channels (gray, RGB, RGBA): values 0..1 for float types, "    \
-    "0..255\n"                                                                           \
-    "            for uint8; resized (bilinear) to H and W where the model or --dim "     \
+#define TENSOR_FILES_TEXT                                                              \
+    "  FILE.npy  format 1.0 to 3.0; bool, integers, float16/32/64, complex; little "   \
+    "endian;\n"                                                                        \
+    "            C or Fortran order\n"                                                 \
+    "  FILE.pb   a serialized ONNX TensorProto\n"                                      \
+    "  FILE.png  or FILE.jpg, for an input [N,C,H,W] or [N,H,W,C] (or without N, or\n" \
+    "            [H,W]) with N = 1 and\n"                                              \
+    "            1, 3 or 4 channels (gray, RGB, RGBA): values 0..1 for float types, "  \
+    "0..255\n"                                                                         \
+    "            for uint8; resized (bilinear) to H and W where the model or --dim "   \
     "fixes them"
 
 /* Reads a whole file; free *bytes with free(). */

@@ -23,9 +23,9 @@ struct testset_list {
 bool testset_find(const char *root, bool need_data, struct testset_list *list,
                   struct fault *fault);
 
-/* The model that a user names: a file, or a folder's model.onnx. Returns `data`, filled with
- * the test_data_set_0 beside a file model.onnx, or NULL where there is none. Both have room
- * for TESTSET_PATH bytes. */
+/* The model that a user names: a file, or a folder's model.onnx. Returns `data`, filled
+ * with the test_data_set_0 beside a file model.onnx, or NULL where there is none. Both
+ * have room for TESTSET_PATH bytes. */
 enum { TESTSET_PATH = 4096 };
 const char *testset_model(const char *text, char *path, char *data);
 

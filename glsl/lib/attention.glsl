@@ -1,9 +1,10 @@
-// One score of attention at a stage: 0 as it is, 1 after softcap, 2 after masks, 3 as it is.
+// One score of attention at a stage: 0 as it is, 1 after softcap, 2 after masks, 3 as it
+// is.
 // In: S [batch, p_heads, p_length, p_pitch elements]; M (MASK 1: 0 is not seen, 2: 0 adds
-// p_fill, 3: 0, or with MASK_TURNED what is not 0, becomes p_fill before A is added) and A
-// (ADD, added) with strides p_mask and p_add; lengths (LENGTHS, lib/lengths.glsl: that of
-// batch + p_plus keys are there; STARTS: from that of p_starts + batch on; LATE 1: the queries
-// are the last of them).
+// p_fill, 3: 0, or with MASK_TURNED what is not 0, becomes p_fill before A is added) and
+// A (ADD, added) with strides p_mask and p_add; lengths (LENGTHS, lib/lengths.glsl: that
+// of batch + p_plus keys are there; STARTS: from that of p_starts + batch on; LATE 1: the
+// queries are the last of them).
 // CAUSAL, WINDOW: query i is at i + p_offset.
 #ifdef LENGTHS
 #include "lib/lengths.glsl"

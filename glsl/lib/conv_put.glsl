@@ -1,4 +1,5 @@
-// What becomes of a finished vec4 of output channels: `to` in Y, `oc` the vec4's channel / 4.
+// What becomes of a finished vec4 of output channels: `to` in Y, `oc` the vec4's channel
+// / 4.
 // Defines: MASK: the last vec4 has pad channels. Params: oc.
 void put(int to, int oc, vec4 sum) {
     vec4 v = sum;

@@ -112,7 +112,8 @@ float float_of64(uvec2 a) {
     float f = float_of64u(abs64(a));
     return is_negative64(a) ? -f : f;
 }
-// From float, towards zero; saturates, NaN gives 0. The unsigned one wraps what is negative.
+// From float, towards zero; saturates, NaN gives 0. The unsigned one wraps what is
+// negative.
 uvec2 magnitude64(float f) { // of |f| < 2^64
     uint bits = floatBitsToUint(f) & 0x7fffffffu, e = bits >> 23;
     uvec2 m = uvec2((bits & 0x7fffffu) | 0x800000u, 0u);

@@ -1,8 +1,8 @@
 // Comparisons, choices, integers and conversions of elementwise expressions, for vec4 and
-// scalars alike; uvec2 is a 64-bit integer (INT64, lib/int64.glsl comes first). Booleans are
-// uint 0 or 1. Nothing here stops at a division by zero: its result is 0.
-// In: FN and FN_name for each function that is wanted, as lib/math.glsl, which comes first.
-// May be included twice.
+// scalars alike; uvec2 is a 64-bit integer (INT64, lib/int64.glsl comes first). Booleans
+// are uint 0 or 1. Nothing here stops at a division by zero: its result is 0.
+// In: FN and FN_name for each function that is wanted, as lib/math.glsl, which comes
+// first. May be included twice.
 #ifndef INTEGER
 #define INTEGER
 

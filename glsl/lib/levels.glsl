@@ -1,4 +1,5 @@
-// What 4 bits name: LEVELS 1: FP4, 2: NF4, as bitsandbytes has them (lib/ops/matmul_nbits.c).
+// What 4 bits name: LEVELS 1: FP4, 2: NF4, as bitsandbytes has them
+// (lib/ops/matmul_nbits.c).
 #if LEVELS == 1
 const float LEVEL[16] = float[16](0.0, 5.208333333e-3, 0.666666667, 1.0, 0.333333333, 0.5,
                                   0.166666667, 0.25, 0.0, -5.208333333e-3, -0.666666667, -1.0,

@@ -1,6 +1,7 @@
-// The main function of a kernel that computes each output element on its own. In: a function
-// `S_Y element(int i)` that gives element i (0 ≤ i < p_count) of output Y, and p_count; one
-// invocation stores one unit of Y (UNIT_Y elements). Elements behind the last repeat it.
+// The main function of a kernel that computes each output element on its own. In: a
+// function `S_Y element(int i)` that gives element i (0 ≤ i < p_count) of output Y, and
+// p_count; one invocation stores one unit of Y (UNIT_Y elements). Elements behind the
+// last repeat it.
 // The kernel's C side: esk_kernel_map (recipes/map.h).
 
 void main() {

@@ -1,6 +1,7 @@
-// Float functions of elementwise expressions (struct esk_elementwise) and of epilogues. Each
-// takes a vec4, or a float; attributes are floats. Accuracy: about 1e-6 relative, near zero
-// too, whatever the driver's own functions are. NaN goes through; -0 may become 0.
+// Float functions of elementwise expressions (struct esk_elementwise) and of epilogues.
+// Each takes a vec4, or a float; attributes are floats. Accuracy: about 1e-6 relative,
+// near zero too, whatever the driver's own functions are. NaN goes through; -0 may become
+// 0.
 // In: FN and FN_name for each function that is wanted (parsing all of them takes a driver
 // milliseconds); without FN all are there. May be included twice.
 #ifndef MATH
@@ -129,7 +130,8 @@ SCALAR(acosh_)
 SCALAR(atanh_)
 #endif
 
-// ---- rational functions in x², numerators and denominators as in Eigen's float tanh and erf
+// ---- rational functions in x², numerators and denominators as in Eigen's float tanh and
+// erf
 #if !defined(FN) || defined(FN_tanh_) || defined(FN_erf_) || defined(FN_gelu)
 // Exactly 1 behind the bound.
 vec4 settle(vec4 r, vec4 c, float bound, vec4 x) {

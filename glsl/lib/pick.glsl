@@ -1,7 +1,8 @@
 // Data indices: tuple entries of operand I, negative ones counted from the end, clamped
 // into the axis (the CPU reports a bad index; a kernel must not read there). In: operand
-// I ELEMENT (int, or INDEX64: the low word of an int64; INDEX_LATE: there is one index, the
-// parameter p_index), define TUPLE, parameters axis_dim(j): sizes, axis_stride(j): their strides.
+// I ELEMENT (int, or INDEX64: the low word of an int64; INDEX_LATE: there is one index,
+// the parameter p_index), define TUPLE, parameters axis_dim(j): sizes, axis_stride(j):
+// their strides.
 
 int pick(int place) {
     int at = 0;

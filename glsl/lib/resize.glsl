@@ -1,8 +1,9 @@
-// Where an output position of Resize lies in the input, and the weights of the inputs there.
+// Where an output position of Resize lies in the input, and the weights of the inputs
+// there.
 // Params: lists in (sizes) and, as floats, pp pq pd pr: position i of axis a lies at
-// (i * pp + pq) / pd + pr. Defines: TAPS 1 nearest (with ROUND: 0 prefer floor, 1 prefer ceil,
-// 2 floor, 3 ceil, 4 ceil where an axis shrinks, else floor), 2 linear, 4 cubic (params cubic,
-// exclude).
+// (i * pp + pq) / pd + pr. Defines: TAPS 1 nearest (with ROUND: 0 prefer floor, 1 prefer
+// ceil, 2 floor, 3 ceil, 4 ceil where an axis shrinks, else floor), 2 linear, 4 cubic
+// (params cubic, exclude).
 
 // The params of an axis: read them in front of loops.
 vec4 way(int axis) {

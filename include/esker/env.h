@@ -15,11 +15,11 @@ extern "C" {
 
 /* Thread-safe: any thread may use an env at any time.
  *
- * Fork: a device is its process's. In a child of fork, calls on devices and on their values give
- * DEVICE_LOST; sessions without a device run on, as do their queues (runs that stood in a queue
- * are cancelled in the child); destroying everything is safe, and leaves the parent's devices
- * alone. No call may be under way in another thread when the process forks. A child should open
- * a device only if its parent had opened none. */
+ * Fork: a device is its process's. In a child of fork, calls on devices and on their
+ * values give DEVICE_LOST; sessions without a device run on, as do their queues (runs
+ * that stood in a queue are cancelled in the child); destroying everything is safe, and
+ * leaves the parent's devices alone. No call may be under way in another thread when the
+ * process forks. A child should open a device only if its parent had opened none. */
 typedef struct esk_env esk_env;
 
 typedef struct esk_env_options {
@@ -29,7 +29,7 @@ typedef struct esk_env_options {
     esk_log_level log_level; /* lines below it are dropped; 0 is VERBOSE */
 } esk_env_options;
 
-#define esk_env_options(...)                                                                \
+#define esk_env_options(...) \
     (&(esk_env_options){.struct_size = sizeof(esk_env_options), __VA_ARGS__})
 
 /* options may be NULL. Opens no device. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. */

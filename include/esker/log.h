@@ -15,9 +15,9 @@ typedef enum esk_log_level {
     ESK_LOG_SILENT = 4,
 } esk_log_level;
 
-/* Receives one line, without a newline, valid during the call only. May be called from any
- * thread that is inside an Esker call, from several at a time; must not call back into
- * Esker. */
+/* Receives one line, without a newline, valid during the call only. May be called from
+ * any thread that is inside an Esker call, from several at a time; must not call back
+ * into Esker. */
 typedef void (*esk_log_fn)(void *user, esk_log_level level, const char *text);
 
 #ifdef __cplusplus

@@ -23,8 +23,9 @@ ESK_API esk_status esk_model_load_from_memory(const void *bytes, size_t size, bo
 ESK_API esk_status esk_model_create(const char *name, int opset, esk_model **model,
                                     esk_error *error);
 /* A graph input; dims may hold -1 for free ones; rank -1: unknown. */
-ESK_API esk_status esk_model_add_input(esk_model *model, const char *name, esk_dtype dtype,
-                                       int rank, const int64_t *dims, esk_error *error);
+ESK_API esk_status esk_model_add_input(esk_model *model, const char *name,
+                                       esk_dtype dtype, int rank, const int64_t *dims,
+                                       esk_error *error);
 /* A constant; its bytes are copied. */
 ESK_API esk_status esk_model_add_constant(esk_model *model, const char *name,
                                           const esk_value *value, esk_error *error);
@@ -32,11 +33,11 @@ ESK_API esk_status esk_model_add_constant(esk_model *model, const char *name,
 /* One attribute of a node; `kind` says which member holds. */
 typedef struct esk_attribute {
     const char *name;
-    char kind;           /* 'i' int, 'f' float, 's' string, 'I' ints, 'F' floats, 't' tensor */
+    char kind; /* 'i' int, 'f' float, 's' string, 'I' ints, 'F' floats, 't' tensor */
     int64_t i;
     float f;
     const char *s;
-    size_t count;        /* of ints and floats */
+    size_t count; /* of ints and floats */
     const int64_t *ints;
     const float *floats;
     const esk_value *tensor;
@@ -47,9 +48,10 @@ ESK_API esk_status esk_model_add_node(esk_model *model, const char *domain,
                                       const char *op_type, const char *name,
                                       const char *const *inputs, size_t n_inputs,
                                       const char *const *outputs, size_t n_outputs,
-                                      const esk_attribute *attributes, size_t n_attributes,
-                                      esk_error *error);
-ESK_API esk_status esk_model_add_output(esk_model *model, const char *name, esk_error *error);
+                                      const esk_attribute *attributes,
+                                      size_t n_attributes, esk_error *error);
+ESK_API esk_status esk_model_add_output(esk_model *model, const char *name,
+                                        esk_error *error);
 
 ESK_API void esk_model_destroy(esk_model *model);
 
@@ -65,8 +67,8 @@ ESK_API size_t esk_model_output_count(const esk_model *model);
 ESK_API const esk_value_info *esk_model_output(const esk_model *model, size_t index);
 ESK_API const char *esk_model_metadata(const esk_model *model, const char *key);
 ESK_API const char *esk_model_metadata_key(const esk_model *model, size_t index);
-/* Nodes of the main graph, and node `index`'s operator as "domain.Op" ("Op" for the default
- * domain). */
+/* Nodes of the main graph, and node `index`'s operator as "domain.Op" ("Op" for the
+ * default domain). */
 ESK_API size_t esk_model_node_count(const esk_model *model);
 ESK_API const char *esk_model_node_op(const esk_model *model, size_t index);
 /* Opset imports: domain ("" is the default one) and version; false past the end. */

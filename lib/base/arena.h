@@ -17,7 +17,8 @@ struct esk_arena {
 void esk_arena_init(struct esk_arena *arena);
 void esk_arena_finish(struct esk_arena *arena); /* frees all; a zeroed arena is allowed */
 
-/* Empties the arena but keeps its newest, largest chunk: a steady user allocates nothing. */
+/* Empties the arena but keeps its newest, largest chunk: a steady user allocates nothing.
+ */
 void esk_arena_reset(struct esk_arena *arena);
 
 /* Zeroed memory aligned to 16 bytes, or NULL. A `size` of 0 gives a valid pointer. */
@@ -31,7 +32,7 @@ char *esk_arena_printf(struct esk_arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 #define ESK_ARENA_NEW(arena, type) ((type *)esk_arena_alloc((arena), sizeof(type)))
-#define ESK_ARENA_ARRAY(arena, type, count)                                                 \
+#define ESK_ARENA_ARRAY(arena, type, count) \
     ((type *)esk_arena_array((arena), (count), sizeof(type)))
 
 #endif

@@ -25,7 +25,8 @@ char *esk_cache_dir(const char *folder) {
              *xdg == '/') /* a relative one is to be ignored, says its specification */
         esk_text_add(&path, "%s/esker", xdg);
     else if (home && *home == '/' &&
-             access(home, F_OK) == 0) /* a service's may not be there; root could make it */
+             access(home, F_OK) ==
+                 0) /* a service's may not be there; root could make it */
         esk_text_add(&path, "%s/.cache/esker", home);
     if (path.failed)
         esk_text_finish(&path);

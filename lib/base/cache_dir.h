@@ -7,7 +7,8 @@
 #include <stddef.h>
 
 /* `folder` as it is; NULL: $XDG_CACHE_HOME/esker or $HOME/.cache/esker; NULL for "",
- * "none", where there is no home (or it is not there), or no memory. The caller frees it (esk_free). */
+ * "none", where there is no home (or it is not there), or no memory. The caller frees it
+ * (esk_free). */
 char *esk_cache_dir(const char *folder);
 
 /* Makes a folder and those above it, 0700 each. */

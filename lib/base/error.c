@@ -9,8 +9,8 @@
 
 const char *esk_status_name(esk_status status) {
     switch (status) {
-#define ROW(name, value, text)                                                              \
-    case ESK_##name:                                                                        \
+#define ROW(name, value, text) \
+    case ESK_##name:           \
         return #name;
         ESK_STATUS_LIST(ROW)
 #undef ROW
@@ -20,8 +20,8 @@ const char *esk_status_name(esk_status status) {
 
 const char *esk_status_text(esk_status status) {
     switch (status) {
-#define ROW(name, value, text)                                                              \
-    case ESK_##name:                                                                        \
+#define ROW(name, value, text) \
+    case ESK_##name:           \
         return text;
         ESK_STATUS_LIST(ROW)
 #undef ROW

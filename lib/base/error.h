@@ -1,4 +1,5 @@
-/* Making error reports. Every fallible function of the library ends with an esk_error *. */
+/* Making error reports. Every fallible function of the library ends with an esk_error *.
+ */
 #ifndef ESK_BASE_ERROR_H
 #define ESK_BASE_ERROR_H
 
@@ -17,15 +18,16 @@ esk_status esk_fail_memory(esk_error *error, const char *what);
 esk_status esk_error_prefix(esk_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Hands the report over: `to` (may be NULL) gets what `from` has, `from` is empty after. */
+/* Hands the report over: `to` (may be NULL) gets what `from` has, `from` is empty after.
+ */
 void esk_error_move(esk_error *to, esk_error *from);
 
 /* Returns from the calling function unless `call` gives ESK_OK. */
-#define ESK_TRY(call)                                                                       \
-    do {                                                                                    \
-        esk_status esk_try_ = (call);                                                       \
-        if (esk_try_ != ESK_OK)                                                             \
-            return esk_try_;                                                                \
+#define ESK_TRY(call)                 \
+    do {                              \
+        esk_status esk_try_ = (call); \
+        if (esk_try_ != ESK_OK)       \
+            return esk_try_;          \
     } while (0)
 
 #endif

@@ -32,7 +32,8 @@ uint16_t esk_float_to_half(float value) {
         return (uint16_t)(sign | 0x7e00 | (rest >> 13 & 0x1ff));
     if (rest >= 0x477ff000) /* 65520: rounds past the largest finite half */
         return (uint16_t)(sign | 0x7c00);
-    if (rest < 0x38800000) { /* below 2^-14: subnormal; adding 0.5 aligns units of 2^-24 */
+    if (rest <
+        0x38800000) { /* below 2^-14: subnormal; adding 0.5 aligns units of 2^-24 */
         float shifted = float_of(rest) + 0.5f;
         return (uint16_t)(sign | (bits_of(shifted) - 0x3f000000));
     }

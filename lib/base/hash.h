@@ -21,7 +21,8 @@ struct esk_map {
 };
 
 void esk_map_finish(struct esk_map *map);
-bool esk_map_put(struct esk_map *map, const char *key, uint32_t value); /* false: memory */
+bool esk_map_put(struct esk_map *map, const char *key,
+                 uint32_t value); /* false: memory */
 bool esk_map_get(const struct esk_map *map, const char *key, uint32_t *value);
 
 #endif

@@ -1,5 +1,5 @@
-/* One line to the callback. In: level and format; out: a call. Allocates nothing for lines
- * under a kilobyte. */
+/* One line to the callback. In: level and format; out: a call. Allocates nothing for
+ * lines under a kilobyte. */
 #include "base/log.h"
 
 #include "base/mem.h"
@@ -7,7 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-void esk_log(const struct esk_logger *logger, esk_log_level level, const char *format, ...) {
+void esk_log(const struct esk_logger *logger, esk_log_level level, const char *format,
+             ...) {
     if (!logger || !logger->callback || level < logger->level || level >= ESK_LOG_SILENT)
         return;
     char line[1024], *text = line;

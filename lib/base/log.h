@@ -11,7 +11,7 @@ struct esk_logger {
 };
 
 /* Drops the line when `logger` is NULL. */
-void esk_log(const struct esk_logger *logger, esk_log_level level, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+void esk_log(const struct esk_logger *logger, esk_log_level level, const char *format,
+             ...) __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -14,15 +14,15 @@ void *esk_realloc(void *memory, size_t size); /* on failure `memory` stays valid
 void esk_free(void *memory);                  /* NULL is allowed */
 char *esk_strdup(const char *text);
 
-/* Whole pages of zeros, from the system and back to it: for what is large and lives long. The
- * system makes a page when it is first written (1-2 µs), on the thread that does. No huge
- * pages: in a virtual machine they were 3 times as slow to come where the host had none yet,
- * and no faster later. */
+/* Whole pages of zeros, from the system and back to it: for what is large and lives long.
+ * The system makes a page when it is first written (1-2 µs), on the thread that does. No
+ * huge pages: in a virtual machine they were 3 times as slow to come where the host had
+ * none yet, and no faster later. */
 void *esk_pages(size_t bytes);
 void esk_pages_free(void *pages, size_t bytes); /* NULL is allowed */
 
-/* The test hook: asked before each allocation; false makes it fail. The only mutable global
- * of the library, NULL outside tests, set before other threads start. */
+/* The test hook: asked before each allocation; false makes it fail. The only mutable
+ * global of the library, NULL outside tests, set before other threads start. */
 typedef bool (*esk_mem_hook)(void *user, size_t size);
 void esk_mem_set_hook(esk_mem_hook hook, void *user);
 

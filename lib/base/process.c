@@ -27,7 +27,8 @@ static const char core_variable[] = "OPENBLAS_CORETYPE";
 /* Kernels that this CPU certainly runs, better than those of before AVX2. */
 static const char *better_core(void) {
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? "Haswell" : NULL;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? "Haswell"
+                                                                           : NULL;
 }
 
 static bool is_old(void *library) {

@@ -23,8 +23,8 @@ const char *esk_text_str(const struct esk_text *text); /* never NULL */
 /* Appends "[2,3,?]"; a negative dimension prints as '?'. */
 void esk_text_dims(struct esk_text *text, int rank, const long long *dims);
 
-/* The number of single-character edits between a and b, case ignored (at most 64 characters
- * of each count). For "did you mean". */
+/* The number of single-character edits between a and b, case ignored (at most 64
+ * characters of each count). For "did you mean". */
 size_t esk_text_distance(const char *a, const char *b);
 
 /* The whole of `text` as an integer or a float; false if it is not one. */

@@ -1,16 +1,16 @@
-/* From a key to a plan: clones the graph, walks it in order giving shapes and known values,
- * cuts where the host must know what only a run gives, then has the rest placed and laid
- * out. In: the model's graph, input shapes and host bytes; out: a plan. Must not know
- * devices beyond their limits. */
+/* From a key to a plan: clones the graph, walks it in order giving shapes and known
+ * values, cuts where the host must know what only a run gives, then has the rest placed
+ * and laid out. In: the model's graph, input shapes and host bytes; out: a plan. Must not
+ * know devices beyond their limits. */
 #include "base/mem.h"
 #include "compile/match.h"
 
 #include <string.h>
 
 enum {
-    KNOW_MOST = 4096,      /* elements of a var that may be computed from the caller's bytes */
-    FOLD_MOST = 1 << 16,   /* elements that a node of known inputs may make here */
-    DEPTH_MOST = 2000,     /* producers in a row behind a value that the host needs */
+    KNOW_MOST = 4096, /* elements of a var that may be computed from the caller's bytes */
+    FOLD_MOST = 1 << 16, /* elements that a node of known inputs may make here */
+    DEPTH_MOST = 2000,   /* producers in a row behind a value that the host needs */
 };
 
 struct binder {
@@ -119,9 +119,10 @@ static esk_status know(struct binder *b, esk_id id) {
     return esk_eval_node(b->graph, node, b->error);
 }
 
-/* Makes the inputs of `mask` known; *missing is the first that cannot be (n_in if none). */
-static esk_status know_inputs(struct binder *b, const struct esk_node *node, uint32_t mask,
-                              uint32_t *missing) {
+/* Makes the inputs of `mask` known; *missing is the first that cannot be (n_in if none).
+ */
+static esk_status know_inputs(struct binder *b, const struct esk_node *node,
+                              uint32_t mask, uint32_t *missing) {
     *missing = node->n_in;
     for (uint32_t i = 0; i < node->n_in && i < 32; i++) {
         if (!(mask >> i & 1) || node->in[i] == ESK_NONE)
@@ -141,8 +142,8 @@ static esk_status know_inputs(struct binder *b, const struct esk_node *node, uin
 
 static void say_why(struct binder *b, const struct esk_node *node, const char *what) {
     if (!b->why)
-        b->why = esk_arena_printf(&b->plan->arena, "%s '%s': %s", node->op_type, node->name,
-                                  what);
+        b->why = esk_arena_printf(&b->plan->arena, "%s '%s': %s", node->op_type,
+                                  node->name, what);
 }
 
 static esk_status put_beyond(struct binder *b, const struct esk_node *node, esk_id id) {
@@ -171,7 +172,8 @@ static esk_status keep_var(struct binder *b, esk_id id) {
     return ESK_OK;
 }
 
-/* Control flow whose host_in is known and that runs one body: the body takes its place. */
+/* Control flow whose host_in is known and that runs one body: the body takes its place.
+ */
 static esk_status inline_control(struct binder *b, struct esk_node *node, bool *done) {
     *done = false;
     if (!esk_pass_enabled(b->options, "inline_control"))
@@ -219,7 +221,8 @@ static esk_status inline_control(struct binder *b, struct esk_node *node, bool *
     return esk_inline_body(b->graph, node, body, body->n_inputs, feeds, b->error);
 }
 
-static bool all_known(const struct binder *b, const struct esk_node *node, bool from_input) {
+static bool all_known(const struct binder *b, const struct esk_node *node,
+                      bool from_input) {
     for (uint32_t i = 0; i < node->n_in; i++) {
         const struct esk_var *var = var_at(b, node->in[i]);
         if (var && (!var->data || (!from_input && var->flags & ESK_VAR_FROM_INPUT)))
@@ -230,7 +233,8 @@ static bool all_known(const struct binder *b, const struct esk_node *node, bool 
 
 static bool small_outputs(const struct binder *b, const struct esk_node *node) {
     for (uint32_t i = 0; i < node->n_out; i++)
-        if (node->out[i] != ESK_NONE && esk_var_count(var_at(b, node->out[i])) > FOLD_MOST)
+        if (node->out[i] != ESK_NONE &&
+            esk_var_count(var_at(b, node->out[i])) > FOLD_MOST)
             return false;
     return true;
 }
@@ -266,9 +270,10 @@ static esk_status walk_node(struct binder *b, esk_id id) {
         return put_between(b, node, id);
     }
     if (missing < node->n_in) {
-        say_why(b, node, esk_arena_printf(&b->plan->arena,
-                                          "input %u ('%s') must be known on the host", missing,
-                                          var_at(b, node->in[missing])->name));
+        say_why(b, node,
+                esk_arena_printf(&b->plan->arena,
+                                 "input %u ('%s') must be known on the host", missing,
+                                 var_at(b, node->in[missing])->name));
         ESK_TRY(keep_var(b, node->in[missing]));
         return put_beyond(b, node, id);
     }
@@ -355,8 +360,8 @@ static esk_status cut(struct binder *b) {
         if (i < b->cap_beyond && b->beyond[i])
             ESK_TRY(carry_uses(b, graph->nodes[i]));
     cut->carry = ESK_ARENA_ARRAY(&b->plan->arena, esk_id, graph->n_vars);
-    cut->between = esk_arena_copy(&b->plan->arena, b->between,
-                                  b->n_between * sizeof *b->between);
+    cut->between =
+        esk_arena_copy(&b->plan->arena, b->between, b->n_between * sizeof *b->between);
     if (!cut->carry || !cut->between)
         return esk_fail_memory(b->error, "a cut");
     cut->n_between = b->n_between;
@@ -423,7 +428,7 @@ static esk_status list_outputs(struct binder *b) {
         plan->outputs[i] = (struct esk_plan_output){
             .var = id,
             .from = var_at(b, id)->flags & ESK_VAR_BEYOND ? ESK_OUTPUT_LATER
-                                                           : ESK_OUTPUT_HOST,
+                                                          : ESK_OUTPUT_HOST,
         };
     }
     return ESK_OK;

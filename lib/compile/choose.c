@@ -1,7 +1,7 @@
 /* Who computes each node, and how: asks `gpu` for recipes, takes the first that fits the
  * device, brings inputs into the layouts it wants, and writes commands over buffers. What
- * gets no recipe goes to the host, with the reason. In: a bound graph and limits; out: the
- * plan's commands, buffers, forms, transfers. Must not know operators by name. */
+ * gets no recipe goes to the host, with the reason. In: a bound graph and limits; out:
+ * the plan's commands, buffers, forms, transfers. Must not know operators by name. */
 #include "base/mem.h"
 #include "compile/choose.h"
 #include "compile/tuning.h"
@@ -20,12 +20,12 @@ struct chooser {
     uint32_t (*buffer_of)[LAYOUTS]; /* of a var; UINT32_MAX: none; or a form */
     uint32_t *buffer_stage;         /* from which stage on a buffer is there */
     uint32_t *stages_of;            /* of a command */
-    int *host_stage;   /* of a var: the end of which stage gives it to the host; -1: at the
-                          start (inputs, constants); -2: not on the host */
-    bool *readback;    /* a device var that the host needs */
-    bool *fused;       /* of a node: a member of a group that stands */
-    bool *early;       /* of a node: the host computes it before the first stage */
-    bool *made;        /* of a var: there at this point of the order */
+    int *host_stage; /* of a var: the end of which stage gives it to the host; -1: at the
+                        start (inputs, constants); -2: not on the host */
+    bool *readback;  /* a device var that the host needs */
+    bool *fused;     /* of a node: a member of a group that stands */
+    bool *early;     /* of a node: the host computes it before the first stage */
+    bool *made;      /* of a var: there at this point of the order */
     struct esk_joint *joints;
     uint32_t n_joints;
     size_t cap_buffer_stage, cap_stages_of, cap_joints;
@@ -76,7 +76,8 @@ static bool same_form(const struct esk_form *a, const struct esk_form *b) {
            memcmp(a->params, b->params, a->n_params * sizeof *a->params) == 0;
 }
 
-static esk_status add_form(struct chooser *c, const struct esk_form *form, uint32_t *index) {
+static esk_status add_form(struct chooser *c, const struct esk_form *form,
+                           uint32_t *index) {
     struct esk_plan *plan = c->plan;
     for (uint32_t i = 0; i < plan->n_forms; i++)
         if (same_form(&plan->forms[i].form, form)) {
@@ -122,12 +123,13 @@ static esk_status plain_form(struct chooser *c, esk_id id, enum esk_layout layou
 
 /* ---- recipes ---- */
 
-/* Later the var may be wanted in another layout, whose kernel reads all of it and writes it
- * piece by piece. Known ones are packed by the host; those of few axes have one layout. */
+/* Later the var may be wanted in another layout, whose kernel reads all of it and writes
+ * it piece by piece. Known ones are packed by the host; those of few axes have one
+ * layout. */
 static bool var_fits(struct chooser *c, const struct esk_var *var, const char **why) {
     const struct esk_limits *limits = c->options->limits;
-    uint32_t most = limits->max_ssbos < limits->max_outputs ? limits->max_ssbos
-                                                            : limits->max_outputs;
+    uint32_t most =
+        limits->max_ssbos < limits->max_outputs ? limits->max_ssbos : limits->max_outputs;
     uint64_t room = (most - 1) * esk_segment_bytes(limits), bytes = 0;
     for (int layout = 0; layout < LAYOUTS; layout++) {
         enum esk_storage storage =
@@ -140,11 +142,12 @@ static bool var_fits(struct chooser *c, const struct esk_var *var, const char **
     }
     if (var->data || var->rank < 3 || bytes <= limits->max_binding || bytes <= room)
         return true;
-    *why = esk_arena_printf(&c->plan->arena,
-                            "'%s' takes %llu bytes, one binding of the device holds %llu, "
-                            "and a kernel has %u",
-                            var->name, (unsigned long long)bytes,
-                            (unsigned long long)limits->max_binding, most);
+    *why =
+        esk_arena_printf(&c->plan->arena,
+                         "'%s' takes %llu bytes, one binding of the device holds %llu, "
+                         "and a kernel has %u",
+                         var->name, (unsigned long long)bytes,
+                         (unsigned long long)limits->max_binding, most);
     return false;
 }
 
@@ -170,15 +173,16 @@ static bool bindings_fit(struct chooser *c, const struct esk_recipe *recipe,
     for (uint32_t i = 0; i < k->n_operands; i++) {
         const struct esk_operand *o = &k->operands[i];
         if (o->storage == ESK_STORAGE_HOST) {
-            *why = esk_arena_printf(&c->plan->arena,
-                                    "operand %s: %s has no device storage", o->name,
-                                    esk_dtype_name(o->dtype));
+            *why =
+                esk_arena_printf(&c->plan->arena, "operand %s: %s has no device storage",
+                                 o->name, esk_dtype_name(o->dtype));
             return false;
         }
         if (o->ref == ESK_REF_VAR && !var_fits(c, c->graph->vars[o->id], why))
             return false;
         uint64_t bytes = operand_bytes(c, recipe, o);
-        ranges[i] = (struct esk_range){o->offset, bytes > o->offset ? bytes - o->offset : 0, 0};
+        ranges[i] =
+            (struct esk_range){o->offset, bytes > o->offset ? bytes - o->offset : 0, 0};
         if (bytes <= limits->max_binding)
             ranges[i].buffer = bytes;
     }
@@ -219,11 +223,11 @@ static bool kernel_fits(struct chooser *c, const struct esk_recipe *recipe,
         return false;
     }
     if (limits->max_iterations && k->loop_iterations > limits->max_iterations) {
-        *why = esk_arena_printf(arena,
-                                "%s loops %llu times an invocation, the device ends loops "
-                                "after %u",
-                                k->template, (unsigned long long)k->loop_iterations,
-                                limits->max_iterations);
+        *why = esk_arena_printf(
+            arena,
+            "%s loops %llu times an invocation, the device ends loops "
+            "after %u",
+            k->template, (unsigned long long)k->loop_iterations, limits->max_iterations);
         return false;
     }
     for (int a = 0; a < 3; a++)
@@ -356,10 +360,10 @@ static esk_status late_stage(struct chooser *c, esk_id id, uint32_t *stage) {
     return ESK_OK;
 }
 
-/* Inputs first, in the layouts that kernels name; then outputs and scratch; then commands,
- * all in the first stage where everything is there. */
-static esk_status add_recipe(struct chooser *c, const struct esk_node *node, esk_id node_id,
-                             struct esk_recipe *recipe) {
+/* Inputs first, in the layouts that kernels name; then outputs and scratch; then
+ * commands, all in the first stage where everything is there. */
+static esk_status add_recipe(struct chooser *c, const struct esk_node *node,
+                             esk_id node_id, struct esk_recipe *recipe) {
     uint32_t stage = 0;
     for (uint32_t i = 0; i < recipe->n_kernels; i++) {
         recipe->kernels[i].label = node->name;
@@ -528,7 +532,8 @@ static bool is_ready(void *user, esk_id id) {
     return c->made[id] || c->graph->vars[id]->data;
 }
 
-/* Whether outputs that have kernels too are better left as walks: all who use them walk on. */
+/* Whether outputs that have kernels too are better left as walks: all who use them walk
+ * on. */
 static bool all_walk_on(const struct chooser *c, const struct esk_node *node) {
     for (uint32_t i = 0; i < node->n_out; i++) {
         esk_id id = node->out[i];
@@ -574,8 +579,8 @@ static esk_status finish_node(struct chooser *c, struct esk_node *node, esk_id n
                 c->graph->vars[node->out[i]]->walk = recipe->walk[i];
     } else if (recipe->alias >= 0) {
         uint32_t in = (uint32_t)recipe->alias, buffer;
-        enum esk_layout layout = in < ESK_RECIPE_INPUTS ? recipe->in_layout[in]
-                                                        : ESK_LAYOUT_DENSE;
+        enum esk_layout layout =
+            in < ESK_RECIPE_INPUTS ? recipe->in_layout[in] : ESK_LAYOUT_DENSE;
         const struct esk_var *source = c->graph->vars[node->in[in]];
         if (source->data && layout == ESK_LAYOUT_DENSE) { /* the same bytes: known too */
             struct esk_var *out = c->graph->vars[out0];
@@ -604,7 +609,8 @@ static esk_status finish_node(struct chooser *c, struct esk_node *node, esk_id n
             var->layout = var->walk->prefer;
         var->storage = esk_storage_of(var->dtype, var->rank, var->dim, var->layout);
         c->made[id] = true;
-        uint32_t index; /* no kernel names an output of no elements (Split's empty part) */
+        /* no kernel names an output of no elements (Split's empty part) */
+        uint32_t index;
         if (c->buffer_of[id][var->layout] == UINT32_MAX && esk_var_count(var) == 0)
             ESK_TRY(add_var_buffer(c, id, var->layout, 0, &index));
     }
@@ -811,7 +817,8 @@ static esk_status add_readbacks(struct chooser *c) {
     for (uint32_t i = 0; i < plan->n_buffers; i++)
         if (c->buffer_stage[i] >= stages)
             stages = c->buffer_stage[i] + 1;
-    if (!esk_grow((void **)&plan->stages, &plan->cap_stages, stages, sizeof *plan->stages))
+    if (!esk_grow((void **)&plan->stages, &plan->cap_stages, stages,
+                  sizeof *plan->stages))
         return esk_fail_memory(c->error, "stages");
     plan->n_stages = stages;
     for (uint32_t id = 0; id < c->graph->n_vars; id++) {

@@ -21,31 +21,32 @@ esk_status esk_sink_elementwise(struct esk_graph *graph, struct esk_users *users
                                 esk_error *error);
 
 /* The groups of elementwise nodes that can stand behind `root`, shortest first; nothing
- * outside needs a value from within but the output. `ready` says of a var that it is there
- * before the root runs. `groups` has room for as many as a group has members. Returns their
- * number. */
+ * outside needs a value from within but the output. `ready` says of a var that it is
+ * there before the root runs. `groups` has room for as many as a group has members.
+ * Returns their number. */
 uint32_t esk_group_find(const struct esk_graph *graph, const struct esk_users *users,
                         const struct esk_node *root,
                         bool (*ready)(void *user, esk_id var), void *user,
                         struct esk_group *groups);
 
-/* Sets early[node] for nodes that the host computes before the first stage (`early` is zero,
- * one a node); false: there are none. */
+/* Sets early[node] for nodes that the host computes before the first stage (`early` is
+ * zero, one a node); false: there are none. */
 bool esk_find_early(const struct esk_graph *graph, const struct esk_users *users,
                     bool *early);
 /* Whether only early nodes and operands that the host reads use what the node makes. */
 bool esk_ends_on_host(const struct esk_graph *graph, const struct esk_users *users,
                       const struct esk_node *node, const bool *early);
 
-/* A value put together from parts: its recipe, the first of the commands that copy them, and
- * the buffer of each part. */
+/* A value put together from parts: its recipe, the first of the commands that copy them,
+ * and the buffer of each part. */
 struct esk_joint {
     const struct esk_recipe *recipe;
     uint32_t first;
     uint32_t *buffers;
 };
-/* Puts parts into their places where that saves commands. `fixed`: of a buffer: the host or
- * the caller has it too. `most`: bytes of a binding; in what is larger nothing is placed. */
+/* Puts parts into their places where that saves commands. `fixed`: of a buffer: the host
+ * or the caller has it too. `most`: bytes of a binding; in what is larger nothing is
+ * placed. */
 esk_status esk_place_parts(struct esk_plan *plan, const struct esk_joint *joints,
                            uint32_t n_joints, const bool *fixed, uint64_t most,
                            uint32_t *stages_of, esk_error *error);

@@ -1,7 +1,7 @@
 /* Which nodes the host computes before a run's first stage: what leads from inputs of the
- * run to nothing but operands that the host reads (a mask's sum that becomes a length), so
- * that neither those inputs nor what is made of them goes to the device and back. In: a
- * bound graph and its users; out: a flag a node. Must not know operators by name. */
+ * run to nothing but operands that the host reads (a mask's sum that becomes a length),
+ * so that neither those inputs nor what is made of them goes to the device and back. In:
+ * a bound graph and its users; out: a flag a node. Must not know operators by name. */
 #include "base/mem.h"
 #include "compile/choose.h"
 
@@ -48,8 +48,8 @@ static bool can_start(const struct esk_graph *graph, const struct esk_node *node
             node->in[i] == ESK_NONE ? NULL : graph->vars[node->in[i]];
         if (!var || var->data)
             continue;
-        if (!small(var) || !(var->flags & ESK_VAR_INPUT || (var->producer != ESK_NONE &&
-                                                            early[var->producer])))
+        if (!small(var) || !(var->flags & ESK_VAR_INPUT ||
+                             (var->producer != ESK_NONE && early[var->producer])))
             return false;
     }
     for (uint32_t i = 0; i < node->n_out; i++)

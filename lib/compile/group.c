@@ -1,5 +1,6 @@
-/* Groups: a root and the elementwise nodes behind it. In: the graph and who uses what; out:
- * candidates, which `gpu` of the root then takes or not. Must not know operators by name. */
+/* Groups: a root and the elementwise nodes behind it. In: the graph and who uses what;
+ * out: candidates, which `gpu` of the root then takes or not. Must not know operators by
+ * name. */
 #include "base/mem.h"
 #include "compile/choose.h"
 
@@ -13,7 +14,8 @@ void esk_users_finish(struct esk_users *users) {
     *users = (struct esk_users){0};
 }
 
-static void each_use(const struct esk_graph *graph, void (*visit)(uint32_t *, esk_id *, esk_id, esk_id),
+static void each_use(const struct esk_graph *graph,
+                     void (*visit)(uint32_t *, esk_id *, esk_id, esk_id),
                      uint32_t *counts, esk_id *list) {
     for (uint32_t at = 0; at < graph->n_order; at++) {
         esk_id id = graph->order[at];
@@ -78,16 +80,18 @@ static bool elementwise(const struct esk_node *node) {
            node->out[0] != ESK_NONE;
 }
 
-/* Where a node stands once it is sunk: in front of its first user, if only elementwise nodes
- * of its shape use it. Users come later in the order, so they have their places. */
-static uint32_t sunk_position(const struct esk_graph *graph, const struct esk_users *users,
-                              const uint32_t *places, esk_id id) {
+/* Where a node stands once it is sunk: in front of its first user, if only elementwise
+ * nodes of its shape use it. Users come later in the order, so they have their places. */
+static uint32_t sunk_position(const struct esk_graph *graph,
+                              const struct esk_users *users, const uint32_t *places,
+                              esk_id id) {
     const struct esk_node *node = graph->nodes[id];
     uint32_t place = UINT32_MAX;
     if (!elementwise(node) || users->outside[node->out[0]])
         return users->position[id];
     const struct esk_var *out = graph->vars[node->out[0]];
-    for (uint32_t i = users->first[node->out[0]]; i < users->first[node->out[0] + 1]; i++) {
+    for (uint32_t i = users->first[node->out[0]]; i < users->first[node->out[0] + 1];
+         i++) {
         const struct esk_node *user = graph->nodes[users->list[i]];
         if (!elementwise(user))
             return users->position[id];
@@ -102,13 +106,15 @@ static uint32_t sunk_position(const struct esk_graph *graph, const struct esk_us
 
 esk_status esk_sink_elementwise(struct esk_graph *graph, struct esk_users *users,
                                 esk_error *error) {
-    uint32_t n = graph->n_order, *places = esk_calloc(graph->n_nodes + 1u, sizeof *places);
+    uint32_t n = graph->n_order,
+             *places = esk_calloc(graph->n_nodes + 1u, sizeof *places);
     uint32_t *next = esk_calloc(n + 2u, sizeof *next);
     esk_id *order = esk_calloc(n + 1u, sizeof *order);
     bool good = places && next && order;
     for (uint32_t at = n; good && at-- > 0;) {
         esk_id id = graph->order[at];
-        places[id] = graph->nodes[id]->dead ? at : sunk_position(graph, users, places, id);
+        places[id] =
+            graph->nodes[id]->dead ? at : sunk_position(graph, users, places, id);
         next[places[id] + 1]++;
     }
     for (uint32_t i = 0; good && i < n; i++)
@@ -178,7 +184,8 @@ static esk_id next_user(const struct esk_graph *graph, const struct esk_users *u
 }
 
 static bool is_scalar(const struct esk_var *var) {
-    return var->data && esk_var_count(var) == 1 && esk_class_of(var->dtype) != ESK_CLASS_NONE;
+    return var->data && esk_var_count(var) == 1 &&
+           esk_class_of(var->dtype) != ESK_CLASS_NONE;
 }
 
 static bool add_extra(struct esk_group *group, const struct esk_var *var, esk_id id) {
@@ -186,8 +193,8 @@ static bool add_extra(struct esk_group *group, const struct esk_var *var, esk_id
         if (group->extra[i] == id)
             return true;
     enum esk_class class = esk_class_of(var->dtype);
-    if (group->n_extra == ESK_GROUP_EXTRAS || class == ESK_CLASS_NONE || class == ESK_CLASS_L ||
-        class == ESK_CLASS_UL)
+    if (group->n_extra == ESK_GROUP_EXTRAS || class == ESK_CLASS_NONE ||
+        class == ESK_CLASS_L || class == ESK_CLASS_UL)
         return false;
     group->extra[group->n_extra++] = id;
     return true;
@@ -209,9 +216,9 @@ static bool join(const struct finder *f, struct esk_group *group, esk_id id, int
             is_scalar(f->graph->vars[in]))
             continue;
         const struct esk_var *var = f->graph->vars[in];
-        if (f->ready(f->user, in) ? !add_extra(group, var, in)
-                                  : var->producer == ESK_NONE ||
-                                        !join(f, group, var->producer, depth + 1))
+        if (f->ready(f->user, in)
+                ? !add_extra(group, var, in)
+                : var->producer == ESK_NONE || !join(f, group, var->producer, depth + 1))
             return false;
     }
     if (group->n_members == ESK_GROUP_MEMBERS)

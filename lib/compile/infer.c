@@ -12,22 +12,24 @@ static esk_status check_types(const struct esk_ctx *c) {
         if (!v)
             continue;
         if (real >> i & 1 && !esk_dtype_is_float(v->dtype))
-            return esk_node_fail(c, ESK_INVALID_MODEL, "input %u is %s, it must be a float type",
-                                 i, esk_dtype_name(v->dtype));
+            return esk_node_fail(c, ESK_INVALID_MODEL,
+                                 "input %u is %s, it must be a float type", i,
+                                 esk_dtype_name(v->dtype));
         if (!(alike >> i & 1))
             continue;
         if (first == UINT32_MAX)
             first = i;
         else if (v->dtype != esk_in(c, first)->dtype)
-            return esk_node_fail(c, ESK_INVALID_MODEL,
-                                 "input %u is %s, input %u is %s, both must be of one type",
-                                 i, esk_dtype_name(v->dtype), first,
-                                 esk_dtype_name(esk_in(c, first)->dtype));
+            return esk_node_fail(
+                c, ESK_INVALID_MODEL,
+                "input %u is %s, input %u is %s, both must be of one type", i,
+                esk_dtype_name(v->dtype), first, esk_dtype_name(esk_in(c, first)->dtype));
     }
     return ESK_OK;
 }
 
-esk_status esk_infer_node(struct esk_graph *graph, struct esk_node *node, esk_error *error) {
+esk_status esk_infer_node(struct esk_graph *graph, struct esk_node *node,
+                          esk_error *error) {
     struct esk_ctx c = {.graph = graph, .node = node, .error = error};
     if (!node->op->infer)
         return esk_node_fail(&c, ESK_INTERNAL, "the operator has no shape inference");
@@ -51,7 +53,8 @@ static esk_status make_known(void *user, uint32_t i, esk_dtype dtype, int rank,
     void *data = esk_arena_alloc(&graph->arena, bytes);
     if (!data)
         return esk_fail_memory(error, "a known value");
-    *tensor = (struct esk_tensor){.dtype = dtype, .rank = rank, .data = data, .bytes = bytes};
+    *tensor =
+        (struct esk_tensor){.dtype = dtype, .rank = rank, .data = data, .bytes = bytes};
     if (rank)
         memcpy(tensor->dim, dims, (size_t)rank * sizeof *dims);
     return ESK_OK;
@@ -113,14 +116,16 @@ static esk_status eval(struct esk_graph *graph, struct esk_node *node, esk_make_
     return ESK_OK;
 }
 
-esk_status esk_eval_node(struct esk_graph *graph, struct esk_node *node, esk_error *error) {
+esk_status esk_eval_node(struct esk_graph *graph, struct esk_node *node,
+                         esk_error *error) {
     struct esk_arena scratch = {0};
     esk_status status = eval(graph, node, make_known, &scratch, error);
     esk_arena_finish(&scratch);
     return status;
 }
 
-esk_status esk_fold_node(struct esk_graph *graph, struct esk_node *node, esk_error *error) {
+esk_status esk_fold_node(struct esk_graph *graph, struct esk_node *node,
+                         esk_error *error) {
     struct esk_arena scratch = {0};
     esk_status status = eval(graph, node, make_held, &scratch, error);
     esk_arena_finish(&scratch);
@@ -157,7 +162,8 @@ esk_status esk_sweep(struct esk_graph *graph, const bool *keep, esk_error *error
             node->dead = true;
         if (node->dead)
             continue;
-        for (uint32_t i = node->op ? node->op->min_out : node->n_out; i < node->n_out; i++)
+        for (uint32_t i = node->op ? node->op->min_out : node->n_out; i < node->n_out;
+             i++)
             if (node->out[i] != ESK_NONE && !needed[node->out[i]])
                 node->out[i] = ESK_NONE; /* an optional output that nobody reads */
         for (uint32_t i = 0; i < node->n_in; i++)
@@ -219,11 +225,12 @@ static esk_status copy_nodes(struct esk_graph *graph, const struct esk_node *nod
             continue;
         esk_id *in = map_ids(graph, from->in, from->n_in, map);
         esk_id *out = map_ids(graph, from->out, from->n_out, map);
-        const char *name = esk_arena_printf(&graph->arena, "%s/%s", node->name, from->name);
-        esk_id id = in && out && name ? esk_graph_add_node(graph, from->domain, from->op_type,
-                                                           name, from->n_in, in, from->n_out,
-                                                           out)
-                                      : ESK_NONE;
+        const char *name =
+            esk_arena_printf(&graph->arena, "%s/%s", node->name, from->name);
+        esk_id id = in && out && name
+                        ? esk_graph_add_node(graph, from->domain, from->op_type, name,
+                                             from->n_in, in, from->n_out, out)
+                        : ESK_NONE;
         if (id == ESK_NONE)
             return esk_fail_memory(error, "an inlined body");
         struct esk_node *to = graph->nodes[id];
@@ -241,16 +248,18 @@ static esk_status copy_nodes(struct esk_graph *graph, const struct esk_node *nod
     return ESK_OK;
 }
 
-/* Outputs of the node that the body does not make itself: inputs or constants passed on. */
+/* Outputs of the node that the body does not make itself: inputs or constants passed on.
+ */
 static esk_status pass_on(struct esk_graph *graph, const struct esk_node *node,
-                          const struct esk_graph *body, const esk_id *map, esk_error *error) {
+                          const struct esk_graph *body, const esk_id *map,
+                          esk_error *error) {
     const struct esk_op *identity = esk_op_find("", "Identity");
     for (uint32_t i = 0; i < node->n_out && i < body->n_outputs; i++) {
         esk_id from = map[body->outputs[i]];
         if (node->out[i] == ESK_NONE || node->out[i] == from)
             continue;
-        esk_id id = identity ? esk_graph_add_node(graph, "", identity->name, node->name, 1,
-                                                  &from, 1, &node->out[i])
+        esk_id id = identity ? esk_graph_add_node(graph, "", identity->name, node->name,
+                                                  1, &from, 1, &node->out[i])
                              : ESK_NONE;
         if (id == ESK_NONE)
             return esk_fail_memory(error, "an inlined body");

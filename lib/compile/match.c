@@ -1,5 +1,5 @@
-/* Texts of patterns against nodes. In: a graph, patterns as data; out: the graph rewritten.
- * Must not know operators: names stand in the texts. */
+/* Texts of patterns against nodes. In: a graph, patterns as data; out: the graph
+ * rewritten. Must not know operators: names stand in the texts. */
 #include "compile/match.h"
 
 #include "base/mem.h"
@@ -239,7 +239,7 @@ struct rewriter {
     size_t cap_uses;
     const bool *keep; /* vars that the host or a later stage reads, may be NULL; … */
     uint32_t n_keep;  /* … those with smaller ids */
-    bool changed; /* in this round */
+    bool changed;     /* in this round */
     esk_error *error;
 };
 
@@ -417,9 +417,12 @@ esk_status esk_rewrite(struct esk_graph *graph, enum esk_phase phase,
                        const struct esk_compile_options *options, const bool *keep,
                        esk_error *error) {
     const struct esk_pattern *patterns[128];
-    struct rewriter r = {
-        .graph = graph, .options = options, .phase = phase, .keep = keep,
-        .n_keep = graph->n_vars, .error = error};
+    struct rewriter r = {.graph = graph,
+                         .options = options,
+                         .phase = phase,
+                         .keep = keep,
+                         .n_keep = graph->n_vars,
+                         .error = error};
     uint32_t n = patterns_of(&r, patterns, 128);
     if (!n)
         return ESK_OK;

@@ -8,14 +8,15 @@
 /* Whether the text fits at m->root; fills m. m->graph, root, uses are given. */
 bool esk_match_try(struct esk_match *m, const char *text);
 
-/* Tries the patterns of the passes of this phase on every node, until none fits. In the bind
- * phase shapes are known, new nodes get theirs, and what `gpu` refuses is not kept. `keep`: see
- * esk_sweep. */
+/* Tries the patterns of the passes of this phase on every node, until none fits. In the
+ * bind phase shapes are known, new nodes get theirs, and what `gpu` refuses is not kept.
+ * `keep`: see esk_sweep. */
 esk_status esk_rewrite(struct esk_graph *graph, enum esk_phase phase,
                        const struct esk_compile_options *options, const bool *keep,
                        esk_error *error);
 
-/* Uses of each var: by live nodes (once an input), bodies, as output; freed by the caller. */
+/* Uses of each var: by live nodes (once an input), bodies, as output; freed by the
+ * caller. */
 uint32_t *esk_count_uses(const struct esk_graph *graph, const bool *keep);
 
 /* Model pass: see passes.c. */

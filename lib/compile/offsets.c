@@ -1,7 +1,7 @@
-/* The memory planner: intervals to offsets. Pure. Largest first, each at the lowest offset
- * of the first slab where nothing that lives at the same time lies. Where that takes more
- * than is alive at once, other orders are tried, a few times, and the best is kept; where it
- * takes a tenth more, a search by chance follows. */
+/* The memory planner: intervals to offsets. Pure. Largest first, each at the lowest
+ * offset of the first slab where nothing that lives at the same time lies. Where that
+ * takes more than is alive at once, other orders are tried, a few times, and the best is
+ * kept; where it takes a tenth more, a search by chance follows. */
 #include "base/mem.h"
 #include "compile/compile.h"
 
@@ -9,8 +9,8 @@
 #include <string.h>
 
 enum {
-    STARTS = 2, /* orders to start from: by size, by size times lifetime */
-    ROUNDS = 8, /* times that an order is mended */
+    STARTS = 2,      /* orders to start from: by size, by size times lifetime */
+    ROUNDS = 8,      /* times that an order is mended */
     STEPS = 1 << 20, /* comparisons of a search by chance */
 };
 
@@ -48,7 +48,8 @@ static uint64_t lowest(struct esk_interval *const *placed, uint32_t count,
     uint32_t n = 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct esk_interval *other = placed[i];
-        if (other->slab == slab && other->first <= item->last && item->first <= other->last)
+        if (other->slab == slab && other->first <= item->last &&
+            item->first <= other->last)
             found[n++] = other;
     }
     qsort(found, n, sizeof *found, by_offset);
@@ -69,7 +70,8 @@ struct packing {
     uint64_t total;
 };
 
-/* Places the items in their order, each at the lowest offset of the first slab with room. */
+/* Places the items in their order, each at the lowest offset of the first slab with room.
+ */
 static void pack(struct packing *p, struct esk_interval *const *order, uint32_t count,
                  uint64_t max_slab) {
     p->used = 0;

@@ -1,7 +1,7 @@
 /* Parts made in their places: where a value is put together from others (esk_part), these
- * may lie in it from the start, and need no copy. In: the commands of all nodes, before they
- * have an order; out: buffers with parents, fewer commands, kernels that know the pitch of
- * what they read and write. Must not know operators. */
+ * may lie in it from the start, and need no copy. In: the commands of all nodes, before
+ * they have an order; out: buffers with parents, fewer commands, kernels that know the
+ * pitch of what they read and write. Must not know operators. */
 #include "base/mem.h"
 #include "compile/choose.h"
 
@@ -23,8 +23,8 @@ static uint64_t unit_bytes(const struct esk_operand *o) {
     }
 }
 
-/* Where a buffer begins in the one that has the bytes, and how far its rows lie apart there
- * (pitch 0: it is one run). */
+/* Where a buffer begins in the one that has the bytes, and how far its rows lie apart
+ * there (pitch 0: it is one run). */
 struct spot {
     uint64_t offset, row, pitch;
     bool to_end; /* what lies behind it is nobody's */
@@ -57,8 +57,8 @@ static enum fit fit_of(const struct esk_plan *plan, const struct esk_command *co
     const struct esk_operand *o = &command->kernel->operands[j];
     struct spot spot = spot_of(plan, command->buffers[j]);
     uint64_t exact = esk_plan_exact_bytes(plan, command->buffers[j]);
-    if (spot.pitch && (o->offset || o->access == ESK_READ_WRITE ||
-                       command->kernel->indirect == (int)j))
+    if (spot.pitch &&
+        (o->offset || o->access == ESK_READ_WRITE || command->kernel->indirect == (int)j))
         return FITS_NOT;
     uint64_t unit = unit_bytes(o);
     for (enum fit fit = FITS;; fit = FITS_LOOSELY, unit = 4) {
@@ -72,8 +72,8 @@ static enum fit fit_of(const struct esk_plan *plan, const struct esk_command *co
     }
 }
 
-/* `buffer` is `whole`, or lies in it: *offset bytes behind its start, with rows of *pitch in
- * it. */
+/* `buffer` is `whole`, or lies in it: *offset bytes behind its start, with rows of *pitch
+ * in it. */
 static bool lies_in(const struct esk_plan *plan, uint32_t buffer, uint32_t whole,
                     uint64_t *offset, uint64_t *pitch) {
     for (*offset = *pitch = 0; buffer != whole; buffer = plan->buffers[buffer].parent) {
@@ -149,23 +149,26 @@ static void drop(struct esk_plan *plan, uint32_t first, uint32_t n) {
 
 /* Puts what it can of a value's parts into their places; returns their number. */
 static uint32_t put_parts(struct esk_plan *plan, const struct esk_joint *joint,
-                          const bool *fixed, uint32_t target, bool loosely, bool *in_place) {
+                          const bool *fixed, uint32_t target, bool loosely,
+                          bool *in_place) {
     const struct esk_recipe *recipe = joint->recipe;
     uint32_t placed = 0;
     for (uint32_t i = 0; i < recipe->n_parts; i++) {
-        in_place[i] = put_part(plan, fixed, joint->buffers[i], target, &recipe->parts[i],
-                               loosely);
+        in_place[i] =
+            put_part(plan, fixed, joint->buffers[i], target, &recipe->parts[i], loosely);
         placed += in_place[i];
     }
     return placed;
 }
 
-/* The parts of one value: where that saves commands, or only bytes but no vec4 is split. */
+/* The parts of one value: where that saves commands, or only bytes but no vec4 is split.
+ */
 static esk_status place(struct esk_plan *plan, const struct esk_joint *joint,
                         const bool *fixed, uint64_t most, esk_error *error) {
     const struct esk_recipe *recipe = joint->recipe;
     uint32_t whole = recipe->n_kernels - recipe->n_parts, placed = 0;
-    uint32_t target = plan->commands[joint->first].buffers[recipe->kernels[0].n_operands - 1];
+    uint32_t target =
+        plan->commands[joint->first].buffers[recipe->kernels[0].n_operands - 1];
     if (plan->buffers[target].bytes > most)
         return ESK_OK;
     bool *in_place = esk_calloc(recipe->n_parts, sizeof *in_place);
@@ -243,7 +246,8 @@ static esk_status tell_ends(struct esk_plan *plan, const struct esk_command *com
             if (!end)
                 return esk_fail_memory(error, "parameters");
             o->view = ESK_LOOSE;
-            esk_kernel_int(k, end, (int64_t)(esk_plan_exact_bytes(plan, buffer) - o->offset) / 4);
+            esk_kernel_int(k, end,
+                           (int64_t)(esk_plan_exact_bytes(plan, buffer) - o->offset) / 4);
         }
         if (spot_of(plan, buffer).pitch) {
             pitches->all |= 1u << j;
@@ -262,16 +266,17 @@ static bool alike(const struct esk_kernel *a, const struct esk_kernel *b) {
         return false;
     for (uint32_t i = 0; i < a->n_operands; i++) {
         const struct esk_operand *x = &a->operands[i], *y = &b->operands[i];
-        if (strcmp(x->name, y->name) != 0 || x->access != y->access || x->view != y->view ||
-            x->storage != y->storage || x->dtype != y->dtype)
+        if (strcmp(x->name, y->name) != 0 || x->access != y->access ||
+            x->view != y->view || x->storage != y->storage || x->dtype != y->dtype)
             return false;
     }
     return true;
 }
 
-/* What command `i` is told a pitch of. A store can do with the few instructions more, and a
- * program more is a tenth of a second or more to compile; a load in a loop cannot. */
-static uint32_t told(const struct esk_plan *plan, const struct pitches *pitches, uint32_t i) {
+/* What command `i` is told a pitch of. A store can do with the few instructions more, and
+ * a program more is a tenth of a second or more to compile; a load in a loop cannot. */
+static uint32_t told(const struct esk_plan *plan, const struct pitches *pitches,
+                     uint32_t i) {
     uint32_t tell = pitches[i].all, reads = tell & ~pitches[i].written;
     for (uint32_t other = 0; other < plan->n_commands; other++)
         if (pitches[other].written & ~tell &&
@@ -300,7 +305,8 @@ static esk_status tell_kernels(struct esk_plan *plan, esk_error *error) {
             struct spot spot = {0};
             if (lies_apart)
                 spot = spot_of(plan, command->buffers[j]);
-            status = tell_pitch(plan, k, &k->operands[j], lies_apart ? &spot : NULL, error);
+            status =
+                tell_pitch(plan, k, &k->operands[j], lies_apart ? &spot : NULL, error);
         }
         if (status == ESK_OK && k->defines.failed)
             status = esk_fail_memory(error, "defines");

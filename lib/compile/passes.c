@@ -1,5 +1,5 @@
-/* The ordered table of passes, and the model phase. In: a verified, upgraded graph; out: the
- * same with constants folded. Must not know operators or devices. */
+/* The ordered table of passes, and the model phase. In: a verified, upgraded graph; out:
+ * the same with constants folded. Must not know operators or devices. */
 #include "base/mem.h"
 #include "compile/match.h"
 
@@ -54,8 +54,8 @@ static esk_status fold_constants(struct esk_graph *graph,
     return ESK_OK;
 }
 
-/* Optional outputs that nobody takes become absent (Dropout's mask); a variadic operator's
- * number of outputs means something. */
+/* Optional outputs that nobody takes become absent (Dropout's mask); a variadic
+ * operator's number of outputs means something. */
 static esk_status drop_outputs(struct esk_graph *graph, esk_error *error) {
     uint32_t *uses = esk_count_uses(graph, NULL);
     if (!uses)
@@ -74,7 +74,8 @@ static esk_status drop_outputs(struct esk_graph *graph, esk_error *error) {
 }
 
 static esk_status drop_unused(struct esk_graph *graph,
-                              const struct esk_compile_options *options, esk_error *error) {
+                              const struct esk_compile_options *options,
+                              esk_error *error) {
     (void)options;
     ESK_TRY(esk_sweep(graph, NULL, error));
     ESK_TRY(drop_outputs(graph, error));
@@ -94,41 +95,72 @@ static esk_status rewrite_model(struct esk_graph *graph,
 
 /* Levels as ORT's: basic changes nothing that a value could show, extended fuses. */
 static const struct esk_pass passes[] = {
-    {"drop_unused", ESK_PHASE_MODEL, ESK_LEVEL_BASIC, "nodes that no output needs; first, so "
-     "that nothing below works for nobody", drop_unused},
-    {"fold_constants", ESK_PHASE_MODEL, ESK_LEVEL_BASIC, "nodes of constants become constants, "
-     "once a model, so that their forms are shared by all plans", fold_constants},
-    {"merge_duplicates", ESK_PHASE_MODEL, ESK_LEVEL_BASIC, "of nodes that compute the same, one "
+    {"drop_unused", ESK_PHASE_MODEL, ESK_LEVEL_BASIC,
+     "nodes that no output needs; first, so "
+     "that nothing below works for nobody",
+     drop_unused},
+    {"fold_constants", ESK_PHASE_MODEL, ESK_LEVEL_BASIC,
+     "nodes of constants become constants, "
+     "once a model, so that their forms are shared by all plans",
+     fold_constants},
+    {"merge_duplicates", ESK_PHASE_MODEL, ESK_LEVEL_BASIC,
+     "of nodes that compute the same, one "
      "stays; behind fold_constants, so that constants are compared as such",
      esk_merge_duplicates},
-    {"drop_identities", ESK_PHASE_MODEL, ESK_LEVEL_BASIC, "Identity and Dropout go, so that what "
-     "they part can meet", rewrite_model},
-    {"share_prefixes", ESK_PHASE_MODEL, ESK_LEVEL_EXTENDED, "a Concat that begins like an earlier "
+    {"drop_identities", ESK_PHASE_MODEL, ESK_LEVEL_BASIC,
+     "Identity and Dropout go, so that what "
+     "they part can meet",
+     rewrite_model},
+    {"share_prefixes", ESK_PHASE_MODEL, ESK_LEVEL_EXTENDED,
+     "a Concat that begins like an earlier "
      "one begins with that one, so that both can lie in one place; in one walk with "
-     "drop_identities", rewrite_model},
-    {"fold_weights", ESK_PHASE_MODEL, ESK_LEVEL_BASIC, "normalisation, factors and terms of "
-     "channels go into the weights before them; behind fold_constants, which makes them known, "
-     "in one walk with drop_identities", rewrite_model},
-    {"fuse_focus", ESK_PHASE_MODEL, ESK_LEVEL_EXTENDED, "a convolution of an image's four "
-     "interleaved quarters becomes one of the image; in one walk with fold_weights", rewrite_model},
-    {"inline_control", ESK_PHASE_BIND, ESK_LEVEL_DISABLED, "an If whose condition is known "
-     "becomes its branch; in the walk, before the branch's shapes are needed", NULL},
-    {"fold_shapes", ESK_PHASE_BIND, ESK_LEVEL_DISABLED, "small nodes of known inputs are "
-     "computed; in the walk, so that Shape chains reach the nodes that need them", NULL},
-    {"drop_noops", ESK_PHASE_BIND, ESK_LEVEL_BASIC, "nodes that change nothing go; behind the "
-     "walk, since shapes and types decide", NULL},
-    {"fuse_norms", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "normalisations and softmax spelled "
-     "out become one node; behind the walk, since axes and shapes decide", NULL},
-    {"fuse_products", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "factors of a product's operands go "
-     "behind it, for fuse_epilogues; terms of its columns, factors of a convolution's channels "
-     "and zeros around its input into it", NULL},
-    {"fuse_attention", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED, "attention spelled out becomes one "
-     "node; behind fuse_products and fuse_norms, which bring its scale and softmax to one form",
+     "drop_identities",
+     rewrite_model},
+    {"fold_weights", ESK_PHASE_MODEL, ESK_LEVEL_BASIC,
+     "normalisation, factors and terms of "
+     "channels go into the weights before them; behind fold_constants, which makes them "
+     "known, "
+     "in one walk with drop_identities",
+     rewrite_model},
+    {"fuse_focus", ESK_PHASE_MODEL, ESK_LEVEL_EXTENDED,
+     "a convolution of an image's four "
+     "interleaved quarters becomes one of the image; in one walk with fold_weights",
+     rewrite_model},
+    {"inline_control", ESK_PHASE_BIND, ESK_LEVEL_DISABLED,
+     "an If whose condition is known "
+     "becomes its branch; in the walk, before the branch's shapes are needed",
      NULL},
-    {"fuse_epilogues", ESK_PHASE_DEVICE, ESK_LEVEL_EXTENDED, "elementwise nodes join the kernel "
-     "before them; asked of `gpu` node by node, since only it knows what it can take", NULL},
-    {"place_parts", ESK_PHASE_DEVICE, ESK_LEVEL_EXTENDED, "the parts of a Concat are made in "
-     "their places; last, when all that read and write them is known", NULL},
+    {"fold_shapes", ESK_PHASE_BIND, ESK_LEVEL_DISABLED,
+     "small nodes of known inputs are "
+     "computed; in the walk, so that Shape chains reach the nodes that need them",
+     NULL},
+    {"drop_noops", ESK_PHASE_BIND, ESK_LEVEL_BASIC,
+     "nodes that change nothing go; behind the "
+     "walk, since shapes and types decide",
+     NULL},
+    {"fuse_norms", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED,
+     "normalisations and softmax spelled "
+     "out become one node; behind the walk, since axes and shapes decide",
+     NULL},
+    {"fuse_products", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED,
+     "factors of a product's operands go "
+     "behind it, for fuse_epilogues; terms of its columns, factors of a convolution's "
+     "channels "
+     "and zeros around its input into it",
+     NULL},
+    {"fuse_attention", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED,
+     "attention spelled out becomes one "
+     "node; behind fuse_products and fuse_norms, which bring its scale and softmax to "
+     "one form",
+     NULL},
+    {"fuse_epilogues", ESK_PHASE_DEVICE, ESK_LEVEL_EXTENDED,
+     "elementwise nodes join the kernel "
+     "before them; asked of `gpu` node by node, since only it knows what it can take",
+     NULL},
+    {"place_parts", ESK_PHASE_DEVICE, ESK_LEVEL_EXTENDED,
+     "the parts of a Concat are made in "
+     "their places; last, when all that read and write them is known",
+     NULL},
 };
 
 const struct esk_pass *esk_pass_at(size_t index) {

@@ -1,5 +1,6 @@
-/* Where and when: commands in order of stages, lifetimes, offsets, barriers; and the plan's
- * listing. In: what choose wrote; out: the finished plan. Must not know operators or GL. */
+/* Where and when: commands in order of stages, lifetimes, offsets, barriers; and the
+ * plan's listing. In: what choose wrote; out: the finished plan. Must not know operators
+ * or GL. */
 #include "base/mem.h"
 #include "compile/compile.h"
 
@@ -75,7 +76,8 @@ static void give_slots(struct esk_plan *plan) {
             struct esk_buffer *buffer = &plan->buffers[b];
             if (buffer->var == graph->inputs[i] && buffer->layout == ESK_LAYOUT_DENSE &&
                 buffer->place.slot == ESK_SLOT_ACTIVATION && buffer->parent == ESK_NONE)
-                buffer->place = (struct esk_place){.slot = ESK_SLOT_INPUT, .index = i, .bytes = buffer->bytes};
+                buffer->place = (struct esk_place){
+                    .slot = ESK_SLOT_INPUT, .index = i, .bytes = buffer->bytes};
         }
     for (uint32_t i = 0; i < plan->n_outputs; i++) {
         const struct esk_plan_output *output = &plan->outputs[i];
@@ -83,7 +85,8 @@ static void give_slots(struct esk_plan *plan) {
             continue;
         struct esk_buffer *buffer = &plan->buffers[output->buffer];
         if (buffer->place.slot == ESK_SLOT_ACTIVATION && buffer->parent == ESK_NONE)
-            buffer->place = (struct esk_place){.slot = ESK_SLOT_OUTPUT, .index = i, .bytes = buffer->bytes};
+            buffer->place = (struct esk_place){
+                .slot = ESK_SLOT_OUTPUT, .index = i, .bytes = buffer->bytes};
     }
 }
 
@@ -98,7 +101,8 @@ static uint32_t root_of(const struct esk_plan *plan, uint32_t buffer) {
     return buffer;
 }
 
-/* A place in the root of what lies inside it: offsets, and rows that a parent has apart. */
+/* A place in the root of what lies inside it: offsets, and rows that a parent has apart.
+ */
 static struct esk_place place_inside(const struct esk_plan *plan, uint32_t buffer) {
     struct esk_place place = {.bytes = plan->buffers[buffer].bytes};
     for (; plan->buffers[buffer].parent != ESK_NONE;
@@ -168,7 +172,8 @@ static void take_places(struct esk_plan *plan, struct span *spans) {
             const struct esk_kernel *k = command->kernel;
             for (uint32_t out = 0; out < k->n_operands; out++)
                 for (uint32_t in = 0; in < k->n_operands; in++) {
-                    if (k->operands[out].access != ESK_WRITE || !k->operands[in].in_place ||
+                    if (k->operands[out].access != ESK_WRITE ||
+                        !k->operands[in].in_place ||
                         !can_take(plan, spans, command, time_of(at, s), in, out))
                         continue;
                     uint32_t y = command->buffers[out],
@@ -181,8 +186,9 @@ static void take_places(struct esk_plan *plan, struct span *spans) {
 }
 
 /* The most that lives at one time, by a sweep over the clock. */
-static esk_status find_lower_bound(struct esk_plan *plan, const struct esk_interval *items,
-                                   uint32_t n, esk_error *error) {
+static esk_status find_lower_bound(struct esk_plan *plan,
+                                   const struct esk_interval *items, uint32_t n,
+                                   esk_error *error) {
     uint32_t ticks = plan->n_stages ? end_of(plan, plan->n_stages - 1) + 2 : 2;
     int64_t live = 0, *change = esk_calloc(ticks + 1u, sizeof *change);
     if (!change)
@@ -200,7 +206,8 @@ static esk_status find_lower_bound(struct esk_plan *plan, const struct esk_inter
     return ESK_OK;
 }
 
-static esk_status place_buffers(struct esk_plan *plan, uint64_t max_slab, esk_error *error) {
+static esk_status place_buffers(struct esk_plan *plan, uint64_t max_slab,
+                                esk_error *error) {
     struct esk_interval *items = esk_calloc(plan->n_buffers + 1u, sizeof *items);
     struct span *spans = esk_calloc(plan->n_buffers + 1u, sizeof *spans);
     esk_status status = ESK_OK;
@@ -265,7 +272,8 @@ static bool same_bytes(const struct esk_place *a, const struct esk_place *b) {
     if (!a->pitch || a->pitch != b->pitch)
         return true;
     /* columns of the same rows */
-    uint64_t pitch = a->pitch, behind = (b->offset % pitch + pitch - a->offset % pitch) % pitch;
+    uint64_t pitch = a->pitch,
+             behind = (b->offset % pitch + pitch - a->offset % pitch) % pitch;
     return behind < a->row || pitch - behind < b->row;
 }
 
@@ -322,8 +330,8 @@ static bool by_elements(const struct esk_plan *plan, uint32_t buffer) {
     return true;
 }
 
-/* What of each transfer's buffer crosses: words up to the last element; going up all of it,
- * where a kernel takes vec4s, whose rest must be zeros. */
+/* What of each transfer's buffer crosses: words up to the last element; going up all of
+ * it, where a kernel takes vec4s, whose rest must be zeros. */
 static void measure_transfers(struct esk_plan *plan) {
     for (uint32_t s = 0; s < plan->n_stages; s++) {
         struct esk_stage *stage = &plan->stages[s];
@@ -340,8 +348,9 @@ static void measure_transfers(struct esk_plan *plan) {
     }
 }
 
-esk_status esk_plan_layout(struct esk_plan *plan, const struct esk_compile_options *options,
-                           uint32_t *stages_of, esk_error *error) {
+esk_status esk_plan_layout(struct esk_plan *plan,
+                           const struct esk_compile_options *options, uint32_t *stages_of,
+                           esk_error *error) {
     ESK_TRY(sort_commands(plan, stages_of, error));
     find_lifetimes(plan);
     give_slots(plan);

@@ -8,8 +8,8 @@
  * into `buffer`. */
 void esk_cpu_facts(struct esk_device_facts *facts, char *buffer, size_t size);
 
-/* Threads of the BLAS, which are the process's; false: there is no BLAS. Loads it, and that
- * starts its threads. */
+/* Threads of the BLAS, which are the process's; false: there is no BLAS. Loads it, and
+ * that starts its threads. */
 bool esk_cpu_set_threads(int threads);
 
 #endif

@@ -1,5 +1,5 @@
-/* How many threads products of the CPU provider take. In: a number; out: the BLAS told. Must
- * not know models. */
+/* How many threads products of the CPU provider take. In: a number; out: the BLAS told.
+ * Must not know models. */
 #include "cpu/cpu.h"
 
 #include "base/process.h"

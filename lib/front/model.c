@@ -234,8 +234,9 @@ static esk_status load_file(const char *path, const struct esk_given *given,
     return status;
 }
 
-static esk_status load_bytes(const struct esk_source *source, const struct esk_given *given,
-                             struct esk_model **model, esk_error *error) {
+static esk_status load_bytes(const struct esk_source *source,
+                             const struct esk_given *given, struct esk_model **model,
+                             esk_error *error) {
     if (!source->bytes && source->size)
         return esk_fail(error, ESK_INVALID_ARGUMENT, "no bytes given");
     struct esk_blob *blob =
@@ -309,7 +310,8 @@ esk_status esk_model_give(struct esk_model *model, const struct esk_given *given
                 var = graph->vars[v];
         if (!var)
             return esk_fail(error, ESK_INVALID_ARGUMENT,
-                            "initializer '%s': the model has none of that name", one->name);
+                            "initializer '%s': the model has none of that name",
+                            one->name);
         ESK_TRY(give(graph, var, &one->tensor, error));
     }
     return ESK_OK;

@@ -1,5 +1,5 @@
-/* Device tensors in the place of a lease's input and output buffers. In: tensors, a lease;
- * out: its slot table. Nothing is recorded anew: commands name slots. */
+/* Device tensors in the place of a lease's input and output buffers. In: tensors, a
+ * lease; out: its slot table. Nothing is recorded anew: commands name slots. */
 #include "glcompute/lease.h"
 #include "glcompute/tensor.h"
 
@@ -32,10 +32,9 @@ esk_status esk_gl_lease_ready(struct esk_lease *lease, esk_error *error) {
             GLenum usage =
                 facts->kind == ESK_SLOT_INPUT ? GL_DYNAMIC_DRAW : GL_DYNAMIC_READ;
             if (!lease->own[i])
-                ESK_TRY(esk_gl_buffer_lease(&screen->memory, ESK_GL_POOL_DEFAULT,
-                                            facts->bytes, usage,
-                                            esk_slot_name(facts->kind), &lease->own[i],
-                                            error));
+                ESK_TRY(esk_gl_buffer_lease(
+                    &screen->memory, ESK_GL_POOL_DEFAULT, facts->bytes, usage,
+                    esk_slot_name(facts->kind), &lease->own[i], error));
             lease->slots[slot] = lease->own[i];
             if (screen->device->options.poison)
                 ESK_TRY(esk_gl_buffer_poison(&screen->memory, lease->own[i], error));
@@ -68,9 +67,10 @@ bool esk_gl_lease_copy(struct esk_lease *lease, bool out) {
         GLuint own = lease->slots[b->slot]->id, theirs = b->buffer->id;
         ESK_GL(gl, BindBuffer(GL_COPY_READ_BUFFER, out ? own : theirs));
         ESK_GL(gl, BindBuffer(GL_COPY_WRITE_BUFFER, out ? theirs : own));
-        ESK_GL(gl, CopyBufferSubData(GL_COPY_READ_BUFFER, GL_COPY_WRITE_BUFFER,
-                                     out ? (GLintptr)b->offset : 0,
-                                     out ? 0 : (GLintptr)b->offset, (GLsizeiptr)b->bytes));
+        ESK_GL(gl,
+               CopyBufferSubData(GL_COPY_READ_BUFFER, GL_COPY_WRITE_BUFFER,
+                                 out ? (GLintptr)b->offset : 0,
+                                 out ? 0 : (GLintptr)b->offset, (GLsizeiptr)b->bytes));
     }
     return any;
 }
@@ -95,11 +95,11 @@ void esk_gl_lease_unbind(struct esk_lease *lease) {
     lease->ready = false;
 }
 
-/* Whether a tensor can stand at the slot itself: the slot is all its own, and nothing else
- * of the run has the tensor. */
+/* Whether a tensor can stand at the slot itself: the slot is all its own, and nothing
+ * else of the run has the tensor. */
 static bool stands_alone(const struct esk_lease *lease,
-                         const struct esk_device_binding *bindings, uint32_t n, uint32_t i,
-                         const struct esk_place *place) {
+                         const struct esk_device_binding *bindings, uint32_t n,
+                         uint32_t i, const struct esk_place *place) {
     const struct esk_gl_record *record = &lease->prepared->record;
     uint32_t slot = esk_gl_record_slot(record, place);
     if (place->offset ||

@@ -25,11 +25,11 @@ static const struct {
     uint64_t bytes;
     uint32_t cap;
 } classes[ESK_GL_CLASSES] = {
-    {64, 250},       {128, 200},       {256, 200},      {512, 200},     {2 * KIB, 230},
-    {4 * KIB, 200},  {8 * KIB, 50},    {16 * KIB, 50},  {32 * KIB, 50}, {64 * KIB, 50},
-    {128 * KIB, 50}, {256 * KIB, 50},  {512 * KIB, 50}, {MIB, 50},      {2 * MIB, 30},
-    {4 * MIB, 20},   {8 * MIB, 10},    {12 * MIB, 10},  {16 * MIB, 10}, {25 * MIB, 15},
-    {32 * MIB, 22},  {44236800, 2},    {58982400, 6},   {64 * MIB, 6},  {128 * MIB, 6},
+    {64, 250},       {128, 200},      {256, 200},      {512, 200},     {2 * KIB, 230},
+    {4 * KIB, 200},  {8 * KIB, 50},   {16 * KIB, 50},  {32 * KIB, 50}, {64 * KIB, 50},
+    {128 * KIB, 50}, {256 * KIB, 50}, {512 * KIB, 50}, {MIB, 50},      {2 * MIB, 30},
+    {4 * MIB, 20},   {8 * MIB, 10},   {12 * MIB, 10},  {16 * MIB, 10}, {25 * MIB, 15},
+    {32 * MIB, 22},  {44236800, 2},   {58982400, 6},   {64 * MIB, 6},  {128 * MIB, 6},
     {160 * MIB, 6},
 };
 
@@ -199,8 +199,9 @@ static esk_status allocate(struct esk_gl_memory *memory, struct esk_gl_buffer *b
         ESK_GL(gl, BufferData(TARGET, (GLsizeiptr)buffer->bytes, NULL, buffer->usage));
     }
     ESK_TRY(esk_gl_status(gl, "buffer", error));
-    return buffer->id ? ESK_OK
-                      : esk_fail(error, ESK_DEVICE_ERROR, "buffer: glGenBuffers gives none");
+    return buffer->id
+               ? ESK_OK
+               : esk_fail(error, ESK_DEVICE_ERROR, "buffer: glGenBuffers gives none");
 }
 
 static void release(struct esk_gl *gl, struct esk_gl_buffer *buffer) {

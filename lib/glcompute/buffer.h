@@ -1,6 +1,6 @@
 /* Device memory: buffers with their image views, and the caches they are leased from. In:
- * sizes; out: buffers. Must not know weights, commands or programs. All under the screen's
- * lock with the context current, but for the caches, which are pure. */
+ * sizes; out: buffers. Must not know weights, commands or programs. All under the
+ * screen's lock with the context current, but for the caches, which are pure. */
 #ifndef ESK_GLCOMPUTE_BUFFER_H
 #define ESK_GLCOMPUTE_BUFFER_H
 
@@ -21,8 +21,8 @@ struct esk_gl_buffer {
     GLuint views[ESK_GL_VIEWS]; /* buffer textures; 0 until esk_gl_buffer_view */
     unsigned char *memory;      /* owned pages; NULL: the driver's, see pinned */
     uint64_t zeros_from;        /* nothing was written from here on, and it is zeros */
-    struct esk_gl_buffer *pin;  /* the same memory in the second lane's context; NULL until
-                                   a run of it wants that */
+    struct esk_gl_buffer *pin; /* the same memory in the second lane's context; NULL until
+                                  a run of it wants that */
 };
 
 /* ---- A cache: pure, no GL. Free buffers by size and usage. ---- */
@@ -77,7 +77,8 @@ struct esk_gl_memory {
     struct esk_gl_cache pools[ESK_GL_POOLS];
     bool labels; /* give objects labels, where KHR_debug is */
     bool pinned; /* buffers lie over pages of ours, which another context may have too */
-    struct esk_gl_buffer *unpinned; /* pins of buffers that are gone: the lane destroys them */
+    /* pins of buffers that are gone: the lane destroys them */
+    struct esk_gl_buffer *unpinned;
 };
 
 void esk_gl_memory_finish(struct esk_gl_memory *memory); /* empties the caches */
@@ -113,8 +114,8 @@ esk_status esk_gl_buffer_map(struct esk_gl *gl, const struct esk_gl_buffer *buff
 esk_status esk_gl_buffer_unmap(struct esk_gl *gl, const struct esk_gl_buffer *buffer,
                                const char *what, esk_error *error);
 
-/* A buffer of `memory`'s context over the pages of another context's. It is destroyed as any,
- * and holds no memory of its own. */
+/* A buffer of `memory`'s context over the pages of another context's. It is destroyed as
+ * any, and holds no memory of its own. */
 esk_status esk_gl_buffer_pin(struct esk_gl_memory *memory, struct esk_gl_buffer *buffer,
                              esk_error *error);
 

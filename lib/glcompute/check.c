@@ -1,6 +1,6 @@
-/* Values looked at as a run makes them: which command makes a NaN of numbers. In: a lease,
- * between its commands; out: an error that names node, value and place. Slow: every command
- * is waited for, and what it wrote is read. Must not know operators. */
+/* Values looked at as a run makes them: which command makes a NaN of numbers. In: a
+ * lease, between its commands; out: an error that names node, value and place. Slow:
+ * every command is waited for, and what it wrote is read. Must not know operators. */
 #include "glcompute/check.h"
 
 #include "base/error.h"
@@ -105,7 +105,8 @@ static bool look(struct esk_gl_check *check, uint32_t buffer, struct found *foun
     struct esk_gl *gl = &p->screen->gl;
     const struct esk_buffer *b = &p->plan->buffers[buffer];
     const struct esk_var *var = p->plan->graph->vars[b->var];
-    struct esk_gl_buffer *home = check->lease->slots[esk_gl_record_slot(&p->record, &b->place)];
+    struct esk_gl_buffer *home =
+        check->lease->slots[esk_gl_record_slot(&p->record, &b->place)];
     void *mapped = NULL;
     *found = (struct found){0};
     if (!is_float(b, var) || !esk_var_count(var) || !home)
@@ -168,7 +169,8 @@ static bool take_reads(struct esk_gl_check *check, const struct esk_command *com
 static void complain(struct esk_gl_check *check, const struct esk_command *command,
                      uint32_t buffer, const struct found *found) {
     const struct esk_graph *graph = check->lease->prepared->plan->graph;
-    const struct esk_var *var = graph->vars[check->lease->prepared->plan->buffers[buffer].var];
+    const struct esk_var *var =
+        graph->vars[check->lease->prepared->plan->buffers[buffer].var];
     const struct esk_node *node =
         command->node == ESK_NONE ? NULL : graph->nodes[command->node];
     const struct esk_node *last =
@@ -194,9 +196,11 @@ static bool take_writes(struct esk_gl_check *check, const struct esk_command *co
     for (uint32_t i = 0; i < command->kernel->n_operands; i++) {
         uint32_t buffer = command->buffers[i];
         struct found found = {0};
-        if (command->kernel->operands[i].access == ESK_READ || ESK_COMMAND_IS_FORM(buffer))
+        if (command->kernel->operands[i].access == ESK_READ ||
+            ESK_COMMAND_IS_FORM(buffer))
             continue;
-        if (plan->buffers[buffer].var == ESK_NONE) /* scratch: what it has is seen later */
+        if (plan->buffers[buffer].var ==
+            ESK_NONE) /* scratch: what it has is seen later */
             found.count = check->had_nan;
         else if (!look(check, buffer, &found))
             return false;

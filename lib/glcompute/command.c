@@ -214,8 +214,8 @@ static esk_status add_binding(struct recorder *r, struct esk_gl_binding binding)
     return ESK_OK;
 }
 
-/* The storage blocks of operand `i` for the groups [from, from + count); *start: where the
- * first begins in the slot. */
+/* The storage blocks of operand `i` for the groups [from, from + count); *start: where
+ * the first begins in the slot. */
 static esk_status add_blocks(struct recorder *r, const struct recording *c, uint32_t i,
                              const uint64_t *from, const uint64_t *count,
                              uint64_t *start) {
@@ -271,9 +271,10 @@ static esk_status add_bindings(struct recorder *r, struct recording *c,
         int64_t skip = (int64_t)c->where[i].offset - (int64_t)start;
         int64_t unit = esk_gl_unit_bytes(o);
         if (skip % unit || skip / unit > INT32_MAX || skip / unit < INT32_MIN)
-            return esk_fail(r->error, ESK_INTERNAL,
-                            "'%s': operand %s starts at byte %lld, its unit is %lld bytes",
-                            k->label, o->name, (long long)skip, (long long)unit);
+            return esk_fail(
+                r->error, ESK_INTERNAL,
+                "'%s': operand %s starts at byte %lld, its unit is %lld bytes", k->label,
+                o->name, (long long)skip, (long long)unit);
         c->words[ESK_GL_BASE_WORD + i] = (uint32_t)(int32_t)(skip / unit);
     }
     c->command.n_bindings = record->n_bindings - c->command.first_binding;
@@ -381,8 +382,8 @@ static esk_status add_command(struct recorder *r, uint32_t index) {
     r->barrier = false;
     if (c.command.param_bytes > r->limits->max_ubo)
         return esk_fail(r->error, ESK_UNSUPPORTED,
-                        "'%s': %u bytes of parameters, the device has %u", c.command.label,
-                        c.command.param_bytes, r->limits->max_ubo);
+                        "'%s': %u bytes of parameters, the device has %u",
+                        c.command.label, c.command.param_bytes, r->limits->max_ubo);
     ESK_TRY(find_pieces(r, &c));
     c.words = esk_calloc(1, c.command.param_bytes);
     if (!c.words)
@@ -508,7 +509,8 @@ static void print_command(const struct esk_gl_record *record, uint32_t index,
         const struct esk_gl_binding *b = &record->bindings[c->first_binding + i];
         const struct esk_gl_slot *slot = &record->slots[b->slot];
         int32_t word;
-        memcpy(&word, record->params + c->params + (ESK_GL_BASE_WORD + b->operand) * 4, 4);
+        memcpy(&word, record->params + c->params + (ESK_GL_BASE_WORD + b->operand) * 4,
+               4);
         esk_text_add(text, " %s=%s %u", k->operands[b->operand].name,
                      esk_slot_name(slot->kind), slot->index);
         if (word)
@@ -648,11 +650,12 @@ static void issue(struct esk_gl *gl, const struct esk_gl_record *record,
         ESK_GL(gl, DispatchCompute(c->groups[0], c->groups[1], c->groups[2]));
 }
 
-/* The commands from..to of a stage, one after the other; returns where it ended. The first
- * one's barrier was the caller's. */
+/* The commands from..to of a stage, one after the other; returns where it ended. The
+ * first one's barrier was the caller's. */
 static uint32_t issue_all(struct esk_gl *gl, const struct esk_gl_record *record,
-                          const struct esk_gl_command *commands, uint32_t from, uint32_t to,
-                          const struct esk_gl_replay *replay, struct bound *bound) {
+                          const struct esk_gl_command *commands, uint32_t from,
+                          uint32_t to, const struct esk_gl_replay *replay,
+                          struct bound *bound) {
     for (uint32_t i = from; i < to; i++) {
         if (i > from && commands[i].barrier)
             ESK_GL(gl, MemoryBarrier(record->barriers));
@@ -665,9 +668,9 @@ static uint32_t issue_all(struct esk_gl *gl, const struct esk_gl_record *record,
     return to;
 }
 
-/* Which piece a lane computes for its turn `i`. Pieces of a command may be had in any order:
- * one lane begins at the front, the other at the back. So each finds in its core's cache what
- * it wrote there in the commands before. */
+/* Which piece a lane computes for its turn `i`. Pieces of a command may be had in any
+ * order: one lane begins at the front, the other at the back. So each finds in its core's
+ * cache what it wrote there in the commands before. */
 static uint32_t piece_of(const struct esk_gl_command *commands, uint32_t n, uint32_t i,
                          bool back, struct bound *bound) {
     uint32_t first = i, end = i + 1;
@@ -683,8 +686,8 @@ static uint32_t piece_of(const struct esk_gl_command *commands, uint32_t n, uint
 
 /* Turn i of a course, if it can be had; `n`: commands of the stage. */
 static bool share(struct esk_gl *gl, const struct esk_gl_record *record,
-                  const struct esk_gl_command *commands, uint32_t n, uint32_t i, bool back,
-                  const struct esk_gl_replay *replay, struct bound *bound) {
+                  const struct esk_gl_command *commands, uint32_t n, uint32_t i,
+                  bool back, const struct esk_gl_replay *replay, struct bound *bound) {
     if (!esk_gl_course_take(replay->course, i, commands[i].behind))
         return false;
     const struct esk_gl_command *c = &commands[piece_of(commands, n, i, back, bound)];
@@ -760,9 +763,8 @@ uint64_t esk_gl_replay(struct esk_gl *gl, const struct esk_gl_record *record,
             ESK_GL(gl, MemoryBarrier(record->barriers));
         if (replay->timer)
             esk_gl_timer_begin(replay->timer);
-        done = replay->course
-                   ? share_all(gl, record, commands, n, end, replay, &bound)
-                   : issue_all(gl, record, commands, i, end, replay, &bound);
+        done = replay->course ? share_all(gl, record, commands, n, end, replay, &bound)
+                              : issue_all(gl, record, commands, i, end, replay, &bound);
         if (replay->timer)
             esk_gl_timer_end(replay->timer);
         if (groups)

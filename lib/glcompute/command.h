@@ -42,7 +42,7 @@ struct esk_gl_command {
     uint32_t groups[3];
     struct esk_reach reach;
     bool barrier;
-    bool shared; /* a piece behind the first, of a command that only lanes cut */
+    bool shared;     /* a piece behind the first, of a command that only lanes cut */
     uint32_t behind; /* so many commands of its stage must be over first */
     uint32_t indirect_slot; /* UINT32_MAX: none */
     uint64_t indirect_offset;
@@ -87,8 +87,9 @@ struct esk_gl_form_place {
 
 /* Records a plan. `max_groups`: where dispatches are cut, at most limits->max_groups;
  * NULL: there. `forms`: one a form of the plan; entries of forms that are not shared are
- * not looked at. `lanes`: that will share the commands: those with the work for it are cut
- * in pieces; 1: none is. The plan must outlive the record; programs are NULL. Pure. */
+ * not looked at. `lanes`: that will share the commands: those with the work for it are
+ * cut in pieces; 1: none is. The plan must outlive the record; programs are NULL. Pure.
+ */
 esk_status esk_gl_record_make(struct esk_gl_record *record, const struct esk_plan *plan,
                               const struct esk_limits *limits, const uint32_t *max_groups,
                               const struct esk_gl_form_place *forms, uint32_t lanes,
@@ -127,8 +128,8 @@ struct esk_gl_replay {
 uint64_t esk_gl_replay(struct esk_gl *gl, const struct esk_gl_record *record,
                        uint32_t stage, const struct esk_gl_replay *replay);
 
-/* How many dispatches the first `issued` commands of a stage count as: those that only lanes
- * cut are one. */
+/* How many dispatches the first `issued` commands of a stage count as: those that only
+ * lanes cut are one. */
 uint64_t esk_gl_record_dispatches(const struct esk_gl_record *record, uint32_t stage,
                                   uint64_t issued);
 

@@ -13,9 +13,9 @@
 #define BYTE             (1 / 5e9)
 #define ITERATION        1e-9 /* of kernels that do not say their work */
 
-#define PIECE            10e-6 /* less is not worth a dispatch of its own */
-#define CALL             20e-6 /* of the other lane to a stage */
-#define ENOUGH           0.95  /* gained with less, lanes are left alone */
+#define PIECE  10e-6 /* less is not worth a dispatch of its own */
+#define CALL   20e-6 /* of the other lane to a stage */
+#define ENOUGH 0.95  /* gained with less, lanes are left alone */
 
 enum { LANES = 2 };
 
@@ -39,8 +39,11 @@ uint32_t esk_gl_cost_parts(const struct esk_kernel *k, uint32_t lanes, int *axis
     double pieces = esk_gl_cost_kernel(k) / PIECE;
     if (k->indirect >= 0 || pieces < lanes)
         return 1;
-    /* more than lanes, so that one that comes late or is put aside leaves them to others */
-    uint32_t parts = pieces < 2 * lanes ? lanes : pieces < 8 * lanes ? 2 * lanes : 4 * lanes;
+    /* more than lanes, so that one that comes late or is put aside leaves them to others
+     */
+    uint32_t parts = pieces < 2 * lanes   ? lanes
+                     : pieces < 8 * lanes ? 2 * lanes
+                                          : 4 * lanes;
     for (int a = 2; a >= 0; a--)
         if (k->split_axes >> a & 1 && k->groups[a] >= lanes) {
             *axis = a;
@@ -61,8 +64,8 @@ struct esk_gl_cost esk_gl_cost_make(const struct esk_plan *plan, uint32_t thread
         cost.inlined += INLINE + work;
         int axis;
         uint32_t parts = esk_gl_cost_parts(k, LANES, &axis);
-        cost.lanes += parts > 1 ? (INLINE + work / parts) * ((parts + 1) / LANES)
-                                : INLINE + work;
+        cost.lanes +=
+            parts > 1 ? (INLINE + work / parts) * ((parts + 1) / LANES) : INLINE + work;
     }
     cost.lanes += CALL;
     cost.is_inline = cost.inlined <= cost.pool;
@@ -79,6 +82,5 @@ void esk_gl_cost_print(const struct esk_gl_cost *cost, struct esk_text *text) {
     if (cost->by_lanes)
         esk_text_add(text, "%.3f ms by lanes)\n", cost->lanes * 1e3);
     else
-        esk_text_add(text, "%.3f ms with %u threads)\n", cost->pool * 1e3,
-                     cost->threads);
+        esk_text_add(text, "%.3f ms with %u threads)\n", cost->pool * 1e3, cost->threads);
 }

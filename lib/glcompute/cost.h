@@ -11,9 +11,9 @@
 
 struct esk_gl_cost {
     double pool, inlined, lanes; /* seconds */
-    uint32_t threads; /* of the pool */
-    bool is_inline;   /* the choice between pool and inline */
-    bool by_lanes;    /* inline, where there is a second lane: with it */
+    uint32_t threads;            /* of the pool */
+    bool is_inline;              /* the choice between pool and inline */
+    bool by_lanes;               /* inline, where there is a second lane: with it */
 };
 
 /* The choice is by the estimate. `threads`: of the pool, at least 1. */

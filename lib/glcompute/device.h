@@ -29,9 +29,9 @@ struct esk_gl_screen {
     struct esk_gl_weights weights;
     struct esk_gl_programs programs;
     struct esk_gl_warm warm;
-    struct esk_gl_lane *lane;   /* owned; NULL: there is none */
-    bool is_inline;             /* the calling thread computes, not the driver's pool */
-    bool lost;                  /* nothing can be done with it any more but freeing */
+    struct esk_gl_lane *lane; /* owned; NULL: there is none */
+    bool is_inline;           /* the calling thread computes, not the driver's pool */
+    bool lost;                /* nothing can be done with it any more but freeing */
 };
 
 struct esk_device {
@@ -74,8 +74,8 @@ void esk_gl_release(struct esk_lease *lease);
 esk_status esk_gl_bind(struct esk_lease *lease, const struct esk_device_binding *bindings,
                        uint32_t count, esk_error *error);
 esk_status esk_gl_run_stage(struct esk_lease *lease, uint32_t stage,
-                            const struct esk_tensor *host, const struct esk_run_call *call,
-                            esk_error *error);
+                            const struct esk_tensor *host,
+                            const struct esk_run_call *call, esk_error *error);
 void esk_gl_watch(struct esk_lease *lease, struct esk_times *times);
 void esk_gl_dump(struct esk_prepared *prepared, struct esk_text *text);
 esk_status esk_gl_source(struct esk_prepared *prepared, uint32_t command,

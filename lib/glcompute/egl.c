@@ -802,8 +802,8 @@ esk_status esk_egl_open(const struct esk_egl_options *options, uint32_t index,
 }
 
 esk_status esk_egl_open_inline(const struct esk_egl *egl,
-                             const struct esk_egl_options *options, struct esk_egl **twin,
-                             esk_error *error) {
+                               const struct esk_egl_options *options,
+                               struct esk_egl **twin, esk_error *error) {
     struct walk walk = {.options = options ? options : &default_options,
                         .api = egl->priv->api};
     walk.one_software = has_one_software_device(&walk);
@@ -863,9 +863,9 @@ esk_status esk_egl_twin(const struct esk_egl *egl, struct esk_egl **result,
                         esk_error *error) {
     struct esk_egl *twin = esk_calloc(1, sizeof *twin);
     struct esk_egl_priv *priv = esk_calloc(1, sizeof *priv);
-    esk_status status = !twin || !priv      ? esk_fail_memory(error, "a second context")
+    esk_status status = !twin || !priv       ? esk_fail_memory(error, "a second context")
                         : egl->priv->surface ? esk_fail(error, ESK_UNSUPPORTED,
-                                                       "contexts need a surface each")
+                                                        "contexts need a surface each")
                                              : ESK_OK;
     if (status == ESK_OK) {
         *twin = *egl;

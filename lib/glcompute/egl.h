@@ -45,13 +45,13 @@ struct esk_egl_options {
     bool force_pbuffer;   /* current with a 1x1 pbuffer, not without a surface */
     enum esk_egl_power power; /* among several GPUs: LOW prefers the boot GPU, HIGH one
                                  that is not (sysfs boot_vga); else unchanged */
-    bool prepare_inline;  /* prepare for esk_egl_open_inline, before other displays */
+    bool prepare_inline;      /* prepare for esk_egl_open_inline, before other displays */
     bool all_inline; /* with it: the device's own display too, where nobody has it yet */
-    bool force_setenv; /* for it: change the environment though the process has other
-                          threads. Without it that is not done, and logged */
-    void *display;           /* the caller's initialised EGLDisplay: the only rung then
-                                ("foreign"), never terminated */
-    void *share_context;     /* with `display`: an ES EGLContext to share objects with */
+    bool force_setenv;   /* for it: change the environment though the process has other
+                            threads. Without it that is not done, and logged */
+    void *display;       /* the caller's initialised EGLDisplay: the only rung then
+                            ("foreign"), never terminated */
+    void *share_context; /* with `display`: an ES EGLContext to share objects with */
     const char *egl_library; /* NULL: "libEGL.so.1" */
     const char *gbm_library; /* NULL: "libgbm.so.1" */
 };
@@ -100,15 +100,15 @@ esk_status esk_egl_twin(const struct esk_egl *egl, struct esk_egl **twin,
  * LP_NUM_THREADS is 0, so that the calling thread computes and a dispatch wakes nobody.
  * llvmpipe reads the variable when a display is initialised, so the twin's (surfaceless)
  * must be before anybody initialises it otherwise, and before llvmpipe has threads: every
- * walk with `prepare_inline` does that first. There is none where the device rung found other
- * devices than one in software (surfaceless would take a GPU), where `egl` is on another
- * rung, where the environment has LP_NUM_THREADS=0 already, or where it must not be
- * changed: ESK_UNSUPPORTED with the reason.
- * That the twin computes inline is not proved by this: the display may have been
- * initialised by somebody else. `options`: those of esk_egl_open. */
+ * walk with `prepare_inline` does that first. There is none where the device rung found
+ * other devices than one in software (surfaceless would take a GPU), where `egl` is on
+ * another rung, where the environment has LP_NUM_THREADS=0 already, or where it must not
+ * be changed: ESK_UNSUPPORTED with the reason. That the twin computes inline is not
+ * proved by this: the display may have been initialised by somebody else. `options`:
+ * those of esk_egl_open. */
 esk_status esk_egl_open_inline(const struct esk_egl *egl,
-                             const struct esk_egl_options *options, struct esk_egl **twin,
-                             esk_error *error);
+                               const struct esk_egl_options *options,
+                               struct esk_egl **twin, esk_error *error);
 
 /* Destroys the context; NULL is allowed. It must not be current in any thread. */
 void esk_egl_close(struct esk_egl *egl);

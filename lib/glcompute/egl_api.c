@@ -21,7 +21,8 @@ esk_status esk_egl_api_load(struct esk_egl_api *api, const char *name, esk_error
     void *library = esk_egl_library(library_name);
     if (!library) {
         const char *why = dlerror();
-        return esk_fail(error, ESK_NO_DEVICE, "no usable OpenGL ES 3.1 device: %s cannot be loaded: %s",
+        return esk_fail(error, ESK_NO_DEVICE,
+                        "no usable OpenGL ES 3.1 device: %s cannot be loaded: %s",
                         library_name, why ? why : "no reason given");
     }
 #define EGL_LOAD(field, type)                                                  \

@@ -1,9 +1,9 @@
 /* The second lane's thread. In: parts to compile, stages to take part in; out: programs,
  * commands done. Must not know operators, nor how slots get their buffers.
  *
- * Its context is of ES, so that programs, their binaries and the driver's disk cache are the
- * screen's. Mesa's llvmpipe takes AMD_pinned_memory's target there too, without naming the
- * extension; where it is not taken, the proof fails and there is no lane. */
+ * Its context is of ES, so that programs, their binaries and the driver's disk cache are
+ * the screen's. Mesa's llvmpipe takes AMD_pinned_memory's target there too, without
+ * naming the extension; where it is not taken, the proof fails and there is no lane. */
 #include "glcompute/lane.h"
 
 #include "base/error.h"
@@ -21,7 +21,7 @@
 enum {
     SETTLE_MS = 50, /* until what the screen compiled is in the driver's disk cache */
     SLOW_MS = 15,   /* from there a program takes less */
-    REST = 3,       /* after others: so many times as long, for whoever else wants the core */
+    REST = 3, /* after others: so many times as long, for whoever else wants the core */
 };
 
 struct esk_gl_part {
@@ -30,7 +30,7 @@ struct esk_gl_part {
     struct esk_gl_buffer **slots;
     uint32_t compiled; /* commands */
     atomic_bool ready;
-    bool told; /* the log */
+    bool told;               /* the log */
     int64_t begun, ready_at; /* ns */
 };
 
@@ -47,7 +47,8 @@ struct esk_gl_lane {
     struct esk_gl gl;
     struct esk_gl_memory *screen; /* borrowed: the screen's */
     struct esk_gl_memory memory;  /* of pins */
-    struct esk_counters counters; /* nobody's: pins are no memory, programs are the screen's */
+    /* nobody's: pins are no memory, programs are the screen's */
+    struct esk_counters counters;
     struct esk_gl_programs programs;
     struct esk_gl_warm warm;
     const struct esk_logger *logger;
@@ -171,7 +172,8 @@ static bool compile_next(struct esk_gl_lane *lane, struct esk_gl_part *part) {
     return true;
 }
 
-/* One command of the first part in the queue. With the lock, which it gives up meanwhile. */
+/* One command of the first part in the queue. With the lock, which it gives up meanwhile.
+ */
 static void compile(struct esk_gl_lane *lane) {
     struct esk_gl_part *part = lane->busy = lane->queue;
     pthread_mutex_unlock(&lane->lock);
@@ -202,8 +204,8 @@ static bool pin(struct esk_gl_lane *lane, struct esk_gl_buffer *buffer, uint32_t
     return true;
 }
 
-/* Pins of buffers that are gone. In a stage, or without the thread: nobody else has the list
- * then. */
+/* Pins of buffers that are gone. In a stage, or without the thread: nobody else has the
+ * list then. */
 static void drop_pins(struct esk_gl_lane *lane) {
     while (lane->screen->unpinned) {
         struct esk_gl_buffer *pin = lane->screen->unpinned;
@@ -213,7 +215,8 @@ static void drop_pins(struct esk_gl_lane *lane) {
     }
 }
 
-/* Without the lock: the job is the thread's own copy, for the caller may have ended it. */
+/* Without the lock: the job is the thread's own copy, for the caller may have ended it.
+ */
 static void take_part(struct esk_gl_lane *lane, const struct job *job) {
     struct esk_gl_part *part = job->part;
     bool all = pin(lane, job->params, 0);
@@ -225,16 +228,15 @@ static void take_part(struct esk_gl_lane *lane, const struct job *job) {
     drop_pins(lane);
     if (!all)
         return;
-    const struct esk_gl_replay replay = {.slots = part->slots,
-                                         .params = job->params->pin->id,
-                                         .course = &lane->course};
-    lane->taken =
-        esk_gl_replay_along(&lane->gl, &part->record, job->stage, &replay);
+    const struct esk_gl_replay replay = {
+        .slots = part->slots, .params = job->params->pin->id, .course = &lane->course};
+    lane->taken = esk_gl_replay_along(&lane->gl, &part->record, job->stage, &replay);
     lane->status = esk_gl_status(&lane->gl, "the second lane", &lane->error);
 }
 
-struct esk_gl_course *esk_gl_lane_begin(struct esk_gl_lane *lane, struct esk_gl_part *part,
-                                        uint32_t stage, struct esk_gl_buffer *const *slots,
+struct esk_gl_course *esk_gl_lane_begin(struct esk_gl_lane *lane,
+                                        struct esk_gl_part *part, uint32_t stage,
+                                        struct esk_gl_buffer *const *slots,
                                         struct esk_gl_buffer *params) {
     if (!part || !params)
         return NULL;
@@ -339,7 +341,8 @@ static bool init(struct esk_gl_lane *lane, const struct esk_gl_programs *program
         return false;
     if (pthread_condattr_init(&clock) ||
         pthread_condattr_setclock(&clock, CLOCK_MONOTONIC) ||
-        pthread_cond_init(&lane->called, &clock) || pthread_cond_init(&lane->idle, NULL) ||
+        pthread_cond_init(&lane->called, &clock) ||
+        pthread_cond_init(&lane->idle, NULL) ||
         esk_gl_course_init(&lane->course, NULL) != ESK_OK)
         return false; /* on Linux none of them fails, or holds anything */
     pthread_condattr_destroy(&clock);
@@ -381,7 +384,8 @@ static void destroy(struct esk_gl_lane *lane) {
     drop_pins(lane);
     if (lane->programs.gl)
         esk_gl_programs_finish(&lane->programs);
-    if (lane->programs.gl && lane->pid == getpid()) { /* in a child, the thread still waits */
+    if (lane->programs.gl &&
+        lane->pid == getpid()) { /* in a child, the thread still waits */
         esk_gl_course_finish(&lane->course);
         pthread_cond_destroy(&lane->called);
         pthread_cond_destroy(&lane->idle);
@@ -418,8 +422,8 @@ esk_status esk_gl_lane_open(struct esk_egl *egl, struct esk_gl_memory *memory,
     if (status == ESK_OK)
         status = esk_gl_buffer_create(memory, ESK_GL_PROOF_BYTES, GL_DYNAMIC_COPY,
                                       "proof", &lane->proof, error);
-    if (status == ESK_OK && !esk_gl_writes_at_once(memory->gl, lane->proof,
-                                                      lane->proof->memory)) {
+    if (status == ESK_OK &&
+        !esk_gl_writes_at_once(memory->gl, lane->proof, lane->proof->memory)) {
         esk_gl_buffer_destroy(memory, lane->proof);
         status = esk_fail(error, ESK_UNSUPPORTED,
                           "a dispatch does not write pinned memory at once");

@@ -1,5 +1,5 @@
-/* What is prepared, and what a run of it holds. Between the files of the provider that know
- * both: prepare.c and bind.c. */
+/* What is prepared, and what a run of it holds. Between the files of the provider that
+ * know both: prepare.c and bind.c. */
 #ifndef ESK_GLCOMPUTE_LEASE_H
 #define ESK_GLCOMPUTE_LEASE_H
 
@@ -29,10 +29,10 @@ struct esk_gl_bound {
 struct esk_lease {
     struct esk_lease *next; /* while idle */
     struct esk_prepared *prepared;
-    struct esk_gl_buffer **slots; /* what the run uses; activations, inputs and outputs only
-                                     while it is held */
-    struct esk_gl_buffer **own;   /* of input and output slots, in their order; leased when
-                                     a run finds no device tensor there */
+    struct esk_gl_buffer **slots; /* what the run uses; activations, inputs and outputs
+                                     only while it is held */
+    struct esk_gl_buffer **own; /* of input and output slots, in their order; leased when
+                                   a run finds no device tensor there */
     struct esk_gl_buffer *params; /* own; NULL: the prepared plan's */
     struct esk_times *times;      /* NULL: nobody watches */
     struct esk_gl_check *check;   /* owned; NULL unless validationMode is full */
@@ -49,8 +49,8 @@ struct esk_lease {
 esk_status esk_gl_lease_ready(struct esk_lease *lease, esk_error *error);
 /* Whether a device tensor stands at a slot. */
 bool esk_gl_lease_bound(const struct esk_lease *lease, uint32_t slot);
-/* Copies between slots and tensors, before the commands of the run and after them; true if
- * there was one. */
+/* Copies between slots and tensors, before the commands of the run and after them; true
+ * if there was one. */
 bool esk_gl_lease_copy(struct esk_lease *lease, bool out);
 /* Input and output buffers of the lease's own go to the cache; no GL. */
 void esk_gl_lease_give_own(struct esk_lease *lease);

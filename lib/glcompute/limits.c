@@ -139,7 +139,8 @@ static const struct esk_gl_quirk_row quirk_rows[] = {
      {0, 0},
      {0, 0},
      ESK_QUIRK_SLOW_SHARED,
-     "shared memory lies in the same memory and caches as buffers; Midgard's compiler spills",
+     "shared memory lies in the same memory and caches as buffers; Midgard's compiler "
+     "spills",
      "Arm Mali GPU best practices: shared memory; panfrost of Mesa 22.3 on a T860, seen"},
     {"v3d-shared",
      "*V3D*",

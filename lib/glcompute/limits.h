@@ -15,15 +15,15 @@
 #include <stdint.h>
 
 /* What a row of the quirk table does: name, bit, meaning. */
-#define ESK_GL_QUIRK_LIST(X)                                               \
-    X(READ_IMAGE, 0, "reads through image buffers are faster")             \
-    X(LOOP_LIMIT, 1, "loops end silently after 65535 iterations")          \
-    X(SLOW_SHARED, 2, "shared-memory tiles do not pay")                    \
-    X(FLUSH_EACH, 3, "glFlush after each dispatch")                        \
-    X(POLL_FENCE, 4, "poll glGetSynciv, do not block in glClientWaitSync") \
-    X(PBUFFER, 5, "make current with a pbuffer, never without a surface")  \
+#define ESK_GL_QUIRK_LIST(X)                                                    \
+    X(READ_IMAGE, 0, "reads through image buffers are faster")                  \
+    X(LOOP_LIMIT, 1, "loops end silently after 65535 iterations")               \
+    X(SLOW_SHARED, 2, "shared-memory tiles do not pay")                         \
+    X(FLUSH_EACH, 3, "glFlush after each dispatch")                             \
+    X(POLL_FENCE, 4, "poll glGetSynciv, do not block in glClientWaitSync")      \
+    X(PBUFFER, 5, "make current with a pbuffer, never without a surface")       \
     X(SLOW_DEVICE, 6, "for tests only: orders of magnitude slower than others") \
-    X(LATE_COMPILE, 7, "programs are compiled when first dispatched") \
+    X(LATE_COMPILE, 7, "programs are compiled when first dispatched")           \
     X(THREAD_POOL, 8, "a dispatch wakes a pool of LP_NUM_THREADS threads")
 
 enum esk_gl_quirk {
@@ -39,8 +39,8 @@ struct esk_gl_info {
     char driver[16];  /* "Mesa", "NVIDIA", "Mali", "Adreno", "PowerVR", ... or "" */
     uint32_t driver_version[3]; /* 22, 3, 6; zeros if not known */
     bool software;              /* by renderer string */
-    uint32_t
-        vector_bits; /* of a software renderer that says so (llvmpipe: 256), else 0 */
+    /* of a software renderer that says so (llvmpipe: 256), else 0 */
+    uint32_t vector_bits;
     uint32_t quirks; /* esk_gl_quirk bits that match */
 };
 

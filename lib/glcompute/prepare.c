@@ -207,8 +207,8 @@ void esk_gl_settle(struct esk_prepared *p) {
 /* Activation slabs that the cache has; true if nothing is left for GL to do. */
 static bool take_slabs(struct esk_lease *lease) {
     const struct esk_prepared *p = lease->prepared;
-    bool complete = !p->screen->device->options.poison &&
-                    (!p->record.n_late || lease->params);
+    bool complete =
+        !p->screen->device->options.poison && (!p->record.n_late || lease->params);
     for (uint32_t i = 0; i < p->record.n_slots; i++) {
         const struct esk_gl_slot *slot = &p->record.slots[i];
         if (slot->kind == ESK_SLOT_INPUT || slot->kind == ESK_SLOT_OUTPUT)
@@ -369,8 +369,8 @@ static esk_status map(struct esk_lease *lease, const struct esk_transfer *transf
     const struct esk_prepared *p = lease->prepared;
     const struct esk_place *place = &p->plan->buffers[transfer->buffer].place;
     *home = lease->slots[esk_gl_record_slot(&p->record, place)];
-    return esk_gl_buffer_map(&p->screen->gl, *home, place->offset, transfer->bytes, access,
-                             "mapping a buffer", mapped, error);
+    return esk_gl_buffer_map(&p->screen->gl, *home, place->offset, transfer->bytes,
+                             access, "mapping a buffer", mapped, error);
 }
 
 static esk_status unmap(struct esk_lease *lease, const struct esk_gl_buffer *home,
@@ -414,9 +414,10 @@ static esk_status upload(struct esk_lease *lease, const struct esk_transfer *tra
         return ESK_OK;
     struct esk_gl_buffer *home;
     void *to;
-    ESK_TRY(map(lease, transfer,
-                GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_RANGE_BIT | GL_MAP_UNSYNCHRONIZED_BIT,
-                &home, &to, error));
+    ESK_TRY(
+        map(lease, transfer,
+            GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_RANGE_BIT | GL_MAP_UNSYNCHRONIZED_BIT,
+            &home, &to, error));
     esk_storage_pack(to, transfer->bytes, buffer->storage, ESK_LAYOUT_DENSE, tensor);
     p->screen->counters.uploads++;
     p->screen->counters.upload_bytes += transfer->bytes;
@@ -514,7 +515,8 @@ void esk_gl_watch(struct esk_lease *lease, struct esk_times *times) {
 /* Uploads, and the commands as far as they go: *issued. */
 static esk_status issue(struct esk_lease *lease, uint32_t stage,
                         const struct esk_tensor *host, const struct esk_run_call *call,
-                        struct esk_gl_course *course, uint64_t *issued, esk_error *error) {
+                        struct esk_gl_course *course, uint64_t *issued,
+                        esk_error *error) {
     struct esk_prepared *p = lease->prepared;
     const struct esk_device *device = p->screen->device;
     const struct esk_stage *s = &p->plan->stages[stage];
@@ -549,17 +551,18 @@ static esk_status issue(struct esk_lease *lease, uint32_t stage,
     return ESK_OK;
 }
 
-/* The same with the second lane, where there is one. It wakes up while inputs are packed. */
+/* The same with the second lane, where there is one. It wakes up while inputs are packed.
+ */
 static esk_status issue_by_lanes(struct esk_lease *lease, uint32_t stage,
                                  const struct esk_tensor *host,
                                  const struct esk_run_call *call, uint64_t *issued,
                                  esk_error *error) {
     struct esk_prepared *p = lease->prepared;
     struct esk_gl_screen *screen = p->screen;
-    struct esk_gl_course *course =
-        p->part ? esk_gl_lane_begin(screen->lane, p->part, stage, lease->slots,
-                                    params_of(lease))
-                : NULL;
+    struct esk_gl_course *course = p->part
+                                       ? esk_gl_lane_begin(screen->lane, p->part, stage,
+                                                           lease->slots, params_of(lease))
+                                       : NULL;
     uint64_t taken = 0;
     esk_status status = issue(lease, stage, host, call, course, issued, error);
     if (course) {
@@ -579,8 +582,8 @@ static esk_status issue_by_lanes(struct esk_lease *lease, uint32_t stage,
 }
 
 static esk_status run_current(struct esk_lease *lease, uint32_t stage,
-                              const struct esk_tensor *host, const struct esk_run_call *call,
-                              esk_error *error) {
+                              const struct esk_tensor *host,
+                              const struct esk_run_call *call, esk_error *error) {
     struct esk_prepared *p = lease->prepared;
     const struct esk_device *device = p->screen->device;
     struct esk_gl *gl = &p->screen->gl;
@@ -612,8 +615,8 @@ static esk_status run_current(struct esk_lease *lease, uint32_t stage,
 }
 
 esk_status esk_gl_run_stage(struct esk_lease *lease, uint32_t stage,
-                            const struct esk_tensor *host, const struct esk_run_call *call,
-                            esk_error *error) {
+                            const struct esk_tensor *host,
+                            const struct esk_run_call *call, esk_error *error) {
     struct esk_gl_screen *screen = lease->prepared->screen;
     struct esk_egl_saved saved = {0};
     pthread_mutex_lock(&screen->lock);

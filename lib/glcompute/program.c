@@ -262,8 +262,10 @@ static esk_status add_operand(const struct esk_shader *shaders,
         ESK_TRY(add_blocks(shaders, access, reach->segments[i], &words, text, error));
     }
     snprintf(name, sizeof name, "%s%s %s %s", access,
-             o->access != ESK_READ ? "" : image ? " image" : " ssbo", storage,
-             views[o->view]);
+             o->access != ESK_READ ? ""
+             : image               ? " image"
+                                   : " ssbo",
+             storage, views[o->view]);
     return add_section(shaders, name, &words, text, error);
 }
 
@@ -287,8 +289,9 @@ static esk_status add_params(const struct esk_shader *shaders,
 }
 
 esk_status esk_gl_source_make(const struct esk_shader *shaders,
-                              const struct esk_kernel *kernel, const struct esk_reach *reach,
-                              int minor, struct esk_text *text, esk_error *error) {
+                              const struct esk_kernel *kernel,
+                              const struct esk_reach *reach, int minor,
+                              struct esk_text *text, esk_error *error) {
     bool image = reach->path == ESK_READ_IMAGE;
     /* buffer images are core in 3.20; a 3.10 shader names the extension as the driver has
      * it, and "enable" of the other name is a warning at most */
@@ -468,7 +471,8 @@ void esk_gl_program_compile(struct esk_gl *gl, struct esk_gl_program *program) {
 static uint32_t weight_of(const struct esk_kernel *kernel) {
     enum { MOST = 1 << 24 };
     uint64_t weight = 1;
-    for (const char *line = esk_text_str(&kernel->defines); *line; line = next_line(line)) {
+    for (const char *line = esk_text_str(&kernel->defines); *line;
+         line = next_line(line)) {
         const char *value = line + strlen("#define ");
         if (strncmp(line, "#define ", strlen("#define ")) != 0)
             continue;
@@ -518,7 +522,8 @@ static void keep(struct esk_gl_programs *programs, const struct esk_gl_program *
 }
 
 esk_status esk_gl_program_start(struct esk_gl_programs *programs,
-                                const struct esk_kernel *kernel, const struct esk_reach *reach,
+                                const struct esk_kernel *kernel,
+                                const struct esk_reach *reach,
                                 struct esk_gl_program **result, esk_error *error) {
     struct esk_gl *gl = programs->gl;
     struct esk_text key = {0}, source = {0};
@@ -611,8 +616,9 @@ static esk_status report(struct esk_gl_programs *programs,
 
 /* The driver refuses a binary that it made itself once: its source instead. */
 static esk_status recompile(struct esk_gl_programs *programs,
-                            const struct esk_kernel *kernel, const struct esk_reach *reach,
-                            struct esk_gl_program *program, esk_error *error) {
+                            const struct esk_kernel *kernel,
+                            const struct esk_reach *reach, struct esk_gl_program *program,
+                            esk_error *error) {
     struct esk_gl *gl = programs->gl;
     struct esk_text source = {0};
     esk_gl_status(gl, "a program's binary", NULL); /* some raise an error with it */
@@ -632,7 +638,8 @@ static esk_status recompile(struct esk_gl_programs *programs,
 }
 
 esk_status esk_gl_program_link(struct esk_gl_programs *programs,
-                               const struct esk_kernel *kernel, const struct esk_reach *reach,
+                               const struct esk_kernel *kernel,
+                               const struct esk_reach *reach,
                                struct esk_gl_program *program, esk_error *error) {
     struct esk_gl *gl = programs->gl;
     esk_status status = ESK_OK;

@@ -35,8 +35,8 @@ uint32_t esk_gl_unit_bytes(const struct esk_operand *operand);
  * include that is missing is ESK_INTERNAL, by name. Pure. */
 esk_status esk_gl_source_make(const struct esk_shader *shaders,
                               const struct esk_kernel *kernel,
-                              const struct esk_reach *reach,
-                              int minor, struct esk_text *text, esk_error *error);
+                              const struct esk_reach *reach, int minor,
+                              struct esk_text *text, esk_error *error);
 
 /* What tells one program from another, as text: all that the source depends on. Pure. */
 void esk_gl_source_key(const struct esk_kernel *kernel, const struct esk_reach *reach,
@@ -64,7 +64,7 @@ struct esk_gl_programs {
     const struct esk_shader *shaders; /* borrowed */
     struct esk_counters *counters;    /* borrowed */
     bool labels;                      /* give objects labels, where KHR_debug is */
-    bool late;                        /* start leaves compiling to esk_gl_program_compile */
+    bool late; /* start leaves compiling to esk_gl_program_compile */
     struct esk_program_cache cache;
     GLint formats[8]; /* of binaries, n_formats of them */
     GLint n_formats;
@@ -84,16 +84,19 @@ void esk_gl_programs_finish(struct esk_gl_programs *programs);
  * link each. */
 esk_status esk_gl_program_start(struct esk_gl_programs *programs,
                                 const struct esk_kernel *kernel,
-                                const struct esk_reach *reach, struct esk_gl_program **program, esk_error *error);
+                                const struct esk_reach *reach,
+                                struct esk_gl_program **program, esk_error *error);
 
-/* Hands the source to the driver, asking no status; nothing if that was done. `gl`: of the
- * current context, any that shares with the device's; no other thread has the program. */
+/* Hands the source to the driver, asking no status; nothing if that was done. `gl`: of
+ * the current context, any that shares with the device's; no other thread has the
+ * program. */
 void esk_gl_program_compile(struct esk_gl *gl, struct esk_gl_program *program);
 
 /* Waits for it. On failure the program is forgotten, and the error holds the driver's log
  * with the lines that it names. `kernel`: the one it was started for. */
 esk_status esk_gl_program_link(struct esk_gl_programs *programs,
                                const struct esk_kernel *kernel,
-                               const struct esk_reach *reach, struct esk_gl_program *program, esk_error *error);
+                               const struct esk_reach *reach,
+                               struct esk_gl_program *program, esk_error *error);
 
 #endif

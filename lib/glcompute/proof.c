@@ -46,7 +46,8 @@ bool esk_gl_computes_inline(struct esk_gl *gl) {
     enum { DISPATCHES = 16, TIMES = 4 };
     GLuint program = make_program(gl, "lib/idle");
     ESK_GL(gl, DispatchCompute(1, 1, 1)); /* compiles */
-    bool found = false; /* on a busy machine it may be put aside for others now and then */
+    bool found =
+        false; /* on a busy machine it may be put aside for others now and then */
     for (int i = 0; i < TIMES && !found; i++)
         found = count_switches(gl, DISPATCHES) < DISPATCHES / 4;
     drop_program(gl, program);

@@ -1,5 +1,5 @@
-/* Device tensors. A tensor has a buffer on each screen where it was used; those whose bytes
- * are the newest are fresh. */
+/* Device tensors. A tensor has a buffer on each screen where it was used; those whose
+ * bytes are the newest are fresh. */
 #include "glcompute/tensor.h"
 
 #include "base/error.h"
@@ -14,7 +14,7 @@ struct esk_device_tensor {
     struct esk_tensor shape; /* no data */
     enum esk_storage storage;
     uint64_t bytes;
-    bool foreign; /* the caller's buffer, on the device's first screen */
+    bool foreign;         /* the caller's buffer, on the device's first screen */
     pthread_mutex_t lock; /* of what follows; taken before a screen's */
     struct at {
         struct esk_gl_screen *screen; /* NULL: free */
@@ -99,12 +99,13 @@ static esk_status make_buffer(struct esk_device_tensor *tensor, struct at *at,
 }
 
 /* Zeros, for who reads it before anybody wrote. With the screen current. */
-static esk_status clear(struct esk_device_tensor *tensor, struct at *at, esk_error *error) {
+static esk_status clear(struct esk_device_tensor *tensor, struct at *at,
+                        esk_error *error) {
     void *zeros = esk_calloc(1, tensor->bytes);
     if (!zeros)
         return esk_fail_memory(error, "a tensor's first content");
-    esk_status status = esk_gl_buffer_write(&at->screen->memory, at->buffer, 0, tensor->bytes,
-                                            zeros, error);
+    esk_status status = esk_gl_buffer_write(&at->screen->memory, at->buffer, 0,
+                                            tensor->bytes, zeros, error);
     esk_free(zeros);
     return status;
 }
@@ -137,8 +138,8 @@ static esk_status bring(struct esk_device_tensor *tensor, struct at *from, struc
     if (status == ESK_OK) {
         status = make_buffer(tensor, to, error);
         if (status == ESK_OK)
-            status = esk_gl_buffer_write(&to->screen->memory, to->buffer, 0, tensor->bytes,
-                                         bytes, error);
+            status = esk_gl_buffer_write(&to->screen->memory, to->buffer, 0,
+                                         tensor->bytes, bytes, error);
         to->screen->counters.uploads++;
         to->screen->counters.upload_bytes += tensor->bytes;
         status = leave(to->screen, &saved, status);
@@ -148,8 +149,9 @@ static esk_status bring(struct esk_device_tensor *tensor, struct at *from, struc
     return status;
 }
 
-esk_status esk_gl_tensor_at(struct esk_device_tensor *tensor, struct esk_gl_screen *screen,
-                            bool write, struct esk_gl_buffer **buffer, esk_error *error) {
+esk_status esk_gl_tensor_at(struct esk_device_tensor *tensor,
+                            struct esk_gl_screen *screen, bool write,
+                            struct esk_gl_buffer **buffer, esk_error *error) {
     pthread_mutex_lock(&tensor->lock);
     esk_status status = ESK_OK;
     struct at *at = place(tensor, screen), *from = fresh(tensor);
@@ -181,7 +183,8 @@ static esk_status make(struct esk_device *device, const struct esk_tensor *shape
     if (storage == ESK_STORAGE_HOST)
         return esk_fail(error, ESK_UNSUPPORTED, "a tensor of %s: the device stores none",
                         esk_dtype_name(shape->dtype));
-    uint64_t bytes = esk_storage_bytes(storage, ESK_LAYOUT_DENSE, shape->rank, shape->dim);
+    uint64_t bytes =
+        esk_storage_bytes(storage, ESK_LAYOUT_DENSE, shape->rank, shape->dim);
     if (bytes > device->limits.max_slab)
         return esk_fail(error, ESK_UNSUPPORTED,
                         "a tensor takes %llu bytes, one binding of the device holds %llu",
@@ -212,19 +215,22 @@ static esk_status check_foreign(struct esk_gl *gl, uint32_t name, uint64_t bytes
     GLboolean is_buffer;
     ESK_GL_SET(gl, is_buffer, IsBuffer(name));
     if (!is_buffer)
-        return esk_fail(error, ESK_INVALID_ARGUMENT,
-                        "GL buffer %u: the device's context does not see it; it must share "
-                        "with the context of the option eglContext",
-                        name);
+        return esk_fail(
+            error, ESK_INVALID_ARGUMENT,
+            "GL buffer %u: the device's context does not see it; it must share "
+            "with the context of the option eglContext",
+            name);
     ESK_GL(gl, BindBuffer(GL_COPY_WRITE_BUFFER, name));
     ESK_GL(gl, GetBufferParameteri64v(GL_COPY_WRITE_BUFFER, GL_BUFFER_SIZE, size));
     ESK_TRY(esk_gl_status(gl, "a caller's buffer", error));
-    if (*size < 0 || (uint64_t)*size < needed || bytes < needed || bytes > (uint64_t)*size)
-        return esk_fail(error, ESK_INVALID_ARGUMENT,
-                        "GL buffer %u has %lld bytes and was given as %llu; the tensor takes "
-                        "%llu (a multiple of 16)",
-                        name, (long long)*size, (unsigned long long)bytes,
-                        (unsigned long long)needed);
+    if (*size < 0 || (uint64_t)*size < needed || bytes < needed ||
+        bytes > (uint64_t)*size)
+        return esk_fail(
+            error, ESK_INVALID_ARGUMENT,
+            "GL buffer %u has %lld bytes and was given as %llu; the tensor takes "
+            "%llu (a multiple of 16)",
+            name, (long long)*size, (unsigned long long)bytes,
+            (unsigned long long)needed);
     return ESK_OK;
 }
 
@@ -237,10 +243,11 @@ esk_status esk_gl_tensor_wrap(struct esk_device *device, const struct esk_tensor
     ESK_TRY(make(device, shape, &made, error));
     esk_status status = enter(device->screen, &saved, error);
     if (status == ESK_OK)
-        status = leave(device->screen, &saved,
-                       check_foreign(&device->screen->gl, name, bytes, made->bytes, &size,
-                                     error));
-    struct esk_gl_buffer *buffer = status == ESK_OK ? esk_calloc(1, sizeof *buffer) : NULL;
+        status = leave(
+            device->screen, &saved,
+            check_foreign(&device->screen->gl, name, bytes, made->bytes, &size, error));
+    struct esk_gl_buffer *buffer =
+        status == ESK_OK ? esk_calloc(1, sizeof *buffer) : NULL;
     if (status == ESK_OK && !buffer)
         status = esk_fail_memory(error, "a device tensor");
     if (status != ESK_OK) {
@@ -279,8 +286,8 @@ void esk_gl_tensor_destroy(struct esk_device_tensor *tensor) {
     esk_free(tensor);
 }
 
-esk_status esk_gl_tensor_write(struct esk_device_tensor *tensor, const struct esk_tensor *from,
-                               esk_error *error) {
+esk_status esk_gl_tensor_write(struct esk_device_tensor *tensor,
+                               const struct esk_tensor *from, esk_error *error) {
     struct esk_gl_screen *screen = tensor->at[tensor->latest].screen;
     struct esk_gl_buffer *buffer;
     struct esk_egl_saved saved;
@@ -288,8 +295,9 @@ esk_status esk_gl_tensor_write(struct esk_device_tensor *tensor, const struct es
     screen = screen ? screen : tensor->device->screen;
     ESK_TRY(esk_gl_tensor_at(tensor, screen, true, &buffer, error));
     ESK_TRY(enter(screen, &saved, error));
-    esk_status status = map(&screen->gl, buffer, tensor->bytes,
-                            GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_RANGE_BIT, &mapped, error);
+    esk_status status =
+        map(&screen->gl, buffer, tensor->bytes,
+            GL_MAP_WRITE_BIT | GL_MAP_INVALIDATE_RANGE_BIT, &mapped, error);
     if (status == ESK_OK) {
         esk_storage_pack(mapped, tensor->bytes, tensor->storage, ESK_LAYOUT_DENSE, from);
         screen->counters.uploads++;
@@ -327,8 +335,8 @@ esk_status esk_gl_tensor_read(struct esk_device_tensor *tensor, struct esk_tenso
     return status;
 }
 
-esk_status esk_gl_tensor_copy(struct esk_device_tensor *from, struct esk_device_tensor *to,
-                              esk_error *error) {
+esk_status esk_gl_tensor_copy(struct esk_device_tensor *from,
+                              struct esk_device_tensor *to, esk_error *error) {
     struct esk_gl_screen *screen = from->at[from->latest].screen;
     struct esk_gl_buffer *source, *target;
     struct esk_egl_saved saved;

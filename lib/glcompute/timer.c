@@ -1,5 +1,5 @@
-/* Time of commands, by timestamps, by elapsed-time queries or by the CPU's clock. In: marks
- * around commands; out: spans of nanoseconds. Must not know what a command is. */
+/* Time of commands, by timestamps, by elapsed-time queries or by the CPU's clock. In:
+ * marks around commands; out: spans of nanoseconds. Must not know what a command is. */
 #include "glcompute/timer.h"
 
 #include "base/error.h"
@@ -52,9 +52,8 @@ esk_status esk_gl_timer_create(struct esk_gl *gl, uint32_t capacity, bool cpu,
         made->spans = esk_calloc(capacity + 1u, sizeof *made->spans);
     else
         made->queries = esk_calloc(queries + 1, sizeof *made->queries);
-    esk_status status = made->spans || made->queries
-                            ? ESK_OK
-                            : esk_fail_memory(error, "timer queries");
+    esk_status status =
+        made->spans || made->queries ? ESK_OK : esk_fail_memory(error, "timer queries");
     if (made->queries) {
         ESK_GL(gl, GenQueries((GLsizei)queries, made->queries));
         status = esk_gl_status(gl, "timer: glGenQueries", error);
@@ -83,13 +82,15 @@ esk_status esk_gl_timer_lease(struct esk_gl_memory *memory, uint32_t commands, b
                               struct esk_gl_timer **timer, esk_error *error) {
     struct esk_gl_cache *cache = &memory->pools[ESK_GL_POOL_QUERY];
     uint64_t bytes = (uint64_t)commands * RESULT_BYTES;
-    struct esk_gl_buffer *unit = esk_gl_cache_lease(cache, bytes, GL_QUERY_COUNTER_BITS_EXT);
+    struct esk_gl_buffer *unit =
+        esk_gl_cache_lease(cache, bytes, GL_QUERY_COUNTER_BITS_EXT);
     if (unit) {
         *timer = (struct esk_gl_timer *)unit;
         return ESK_OK;
     }
     bytes = esk_gl_buffer_round(esk_gl_cache_size(cache, bytes));
-    ESK_TRY(esk_gl_timer_create(memory->gl, (uint32_t)(bytes / RESULT_BYTES), cpu, timer, error));
+    ESK_TRY(esk_gl_timer_create(memory->gl, (uint32_t)(bytes / RESULT_BYTES), cpu, timer,
+                                error));
     (*timer)->unit.bytes = bytes;
     (*timer)->unit.usage = GL_QUERY_COUNTER_BITS_EXT;
     memory->counters->buffers_created++;

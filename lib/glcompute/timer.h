@@ -25,7 +25,8 @@ struct esk_gl_span {
 /* A pool of spans: one for each command of a stage. Used under the device's lock, with
  * the context current in every call. */
 struct esk_gl_timer {
-    struct esk_gl_buffer unit; /* first: what a cache knows of it; zeros but for leased ones */
+    /* first: what a cache knows of it; zeros but for leased ones */
+    struct esk_gl_buffer unit;
     struct esk_gl *gl;         /* borrowed; outlives the pool */
     GLuint *queries;           /* owned; NULL with the CPU's clock */
     struct esk_gl_span *spans; /* owned; with the CPU's clock */
@@ -42,8 +43,9 @@ esk_status esk_gl_timer_create(struct esk_gl *gl, uint32_t capacity, bool cpu,
                                struct esk_gl_timer **timer, esk_error *error);
 void esk_gl_timer_destroy(struct esk_gl_timer *timer); /* NULL is allowed */
 
-/* One for `commands` spans from the cache of the memory, or made; counted as a buffer of 16
- * bytes a span. It goes back by esk_gl_cache_give, or, not to be used again, by return. */
+/* One for `commands` spans from the cache of the memory, or made; counted as a buffer of
+ * 16 bytes a span. It goes back by esk_gl_cache_give, or, not to be used again, by
+ * return. */
 esk_status esk_gl_timer_lease(struct esk_gl_memory *memory, uint32_t commands, bool cpu,
                               struct esk_gl_timer **timer, esk_error *error);
 void esk_gl_timer_return(struct esk_gl_memory *memory, struct esk_gl_timer *timer);

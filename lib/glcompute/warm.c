@@ -1,6 +1,6 @@
 /* Compiling and dispatches of no groups, on this thread and on helpers'. In: a record, a
- * GL table, a display; out: programs that the driver has finished. Must not know how slots
- * get their buffers.
+ * GL table, a display; out: programs that the driver has finished. Must not know how
+ * slots get their buffers.
  *
  * llvmpipe compiles to machine code in glDispatchCompute, on the calling thread, once a
  * context: 20 ms to 1.7 s a program. Its variants depend on the formats of bound images
@@ -206,9 +206,12 @@ static void sleep_until(int64_t us) {
 static uint32_t work(struct esk_gl_warm *warm, struct esk_gl *gl, struct team *team,
                      struct helper *helpers) {
     bool helped, can = !warm->alone && warm->egl;
-    /* two sources that this program's own cache lacks are as a rule new to the driver's */
-    uint32_t n_helpers = can && team->n_items > 1 && team->items[1].command->program->source
-                             ? start_helpers(warm, gl, team, helpers) : 0;
+    /* two sources that this program's own cache lacks are as a rule new to the driver's
+     */
+    uint32_t n_helpers =
+        can && team->n_items > 1 && team->items[1].command->program->source
+            ? start_helpers(warm, gl, team, helpers)
+            : 0;
     for (struct item *item; (item = next_item(team, &helped));) {
         if (helped)
             sleep_until(item->done_at + SETTLE_US);
@@ -242,8 +245,8 @@ void esk_gl_warm_init(struct esk_gl_warm *warm, struct esk_egl *egl, struct esk_
     warm->alone = formats < 1;
 }
 
-/* Those to compile come first, the longest before others: what is begun last is short, and
- * no core waits long for another. */
+/* Those to compile come first, the longest before others: what is begun last is short,
+ * and no core waits long for another. */
 static int by_weight(const void *a, const void *b) {
     const struct esk_gl_program *x = ((const struct item *)a)->command->program;
     const struct esk_gl_program *y = ((const struct item *)b)->command->program;

@@ -1,8 +1,8 @@
-/* Compiling, and the last step of a compiler that works when a program is first dispatched
- * (llvmpipe), taken before the first run and on several cores. In: a recorded plan with
- * programs, compiled or not; out: nothing but time saved: whatever fails here is left to
- * esk_gl_program_link and the first run.
- * Must not know plans, slots or operators. */
+/* Compiling, and the last step of a compiler that works when a program is first
+ * dispatched (llvmpipe), taken before the first run and on several cores. In: a recorded
+ * plan with programs, compiled or not; out: nothing but time saved: whatever fails here
+ * is left to esk_gl_program_link and the first run. Must not know plans, slots or
+ * operators. */
 #ifndef ESK_GLCOMPUTE_WARM_H
 #define ESK_GLCOMPUTE_WARM_H
 

@@ -113,7 +113,8 @@ static void pack_all(const struct esk_gl_pack *packs, uint32_t n_packs,
         pthread_join(helpers[--n], NULL);
 }
 
-/* Maps what packs[first]'s buffer gets, for all of its packs; nothing if that was done. */
+/* Maps what packs[first]'s buffer gets, for all of its packs; nothing if that was done.
+ */
 static esk_status map_for(struct esk_gl_weights *weights, uint32_t first,
                           esk_error *error) {
     struct esk_gl_pack *packs = weights->packs;

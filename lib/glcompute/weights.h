@@ -46,7 +46,8 @@ void esk_gl_form_unref(struct esk_gl_weights *weights, struct esk_gl_form *form)
 uint64_t esk_gl_form_held(const struct esk_gl_weights *weights,
                           const struct esk_graph *graph, const struct esk_form *form);
 
-/* A form that is not shared: packed into `buffer` at `offset` when weights are settled. */
+/* A form that is not shared: packed into `buffer` at `offset` when weights are settled.
+ */
 esk_status esk_gl_form_upload(struct esk_gl_weights *weights,
                               const struct esk_graph *graph, const struct esk_form *form,
                               struct esk_gl_buffer *buffer, uint64_t offset,

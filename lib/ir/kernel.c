@@ -29,7 +29,8 @@ struct esk_recipe *esk_add_recipe(struct esk_ctx *c, const char *label) {
     struct esk_recipe *recipe = esk_calloc(1, sizeof *recipe);
     if (!recipe || !esk_grow((void **)&list->items, &list->capacity, list->count + 1,
                              sizeof *list->items)) {
-        /* keep going on the newest recipe there is; the flag makes choose drop them all */
+        /* keep going on the newest recipe there is; the flag makes choose drop them all
+         */
         list->failed = true;
         esk_free(recipe);
         static _Thread_local struct esk_recipe nowhere; /* written, never read */
@@ -47,7 +48,8 @@ void esk_add_alias(struct esk_ctx *c, uint32_t i) {
 }
 
 struct esk_kernel *esk_recipe_kernel(struct esk_recipe *recipe, const char *template) {
-    static _Thread_local struct esk_kernel nowhere; /* written when memory is out, never read */
+    static _Thread_local struct esk_kernel
+        nowhere; /* written when memory is out, never read */
     if (!esk_grow((void **)&recipe->kernels, &recipe->cap_kernels, recipe->n_kernels + 1,
                   sizeof *recipe->kernels)) {
         nowhere = (struct esk_kernel){.defines.failed = true};
@@ -107,7 +109,8 @@ void esk_kernel_groups(struct esk_kernel *k, uint64_t x, uint64_t y, uint64_t z)
     k->groups[0] = x, k->groups[1] = y, k->groups[2] = z;
 }
 
-void esk_kernel_flat(struct esk_kernel *k, const struct esk_limits *limits, uint64_t items) {
+void esk_kernel_flat(struct esk_kernel *k, const struct esk_limits *limits,
+                     uint64_t items) {
     esk_kernel_local(k, limits->group_1d, 1, 1);
     esk_kernel_groups(k, (items + limits->group_1d - 1) / limits->group_1d, 1, 1);
 }
@@ -135,7 +138,8 @@ void esk_kernel_define(struct esk_kernel *k, const char *name, int64_t value) {
 }
 
 static struct esk_operand *operand(struct esk_kernel *k) {
-    static _Thread_local struct esk_operand nowhere; /* a kernel of too many operands is dropped */
+    static _Thread_local struct esk_operand
+        nowhere; /* a kernel of too many operands is dropped */
     if (k->n_operands == ESK_KERNEL_OPERANDS) {
         k->defines.failed = true;
         return &nowhere;
@@ -159,11 +163,16 @@ void esk_kernel_var(struct esk_kernel *k, const char *name, const struct esk_gra
     };
 }
 
-void esk_kernel_ref(struct esk_kernel *k, const char *name, const struct esk_recipe *recipe,
-                    struct esk_ref_to to, enum esk_access access, enum esk_view view) {
+void esk_kernel_ref(struct esk_kernel *k, const char *name,
+                    const struct esk_recipe *recipe, struct esk_ref_to to,
+                    enum esk_access access, enum esk_view view) {
     struct esk_operand *o = operand(k);
-    *o = (struct esk_operand){.name = name, .ref = to.ref, .id = to.id, .access = access,
-                              .view = view, .layout = ESK_LAYOUT_FORM};
+    *o = (struct esk_operand){.name = name,
+                              .ref = to.ref,
+                              .id = to.id,
+                              .access = access,
+                              .view = view,
+                              .layout = ESK_LAYOUT_FORM};
     if (to.ref == ESK_REF_SCRATCH && to.id < recipe->n_scratch) {
         o->storage = recipe->scratch[to.id].storage;
         o->dtype = o->storage == ESK_STORAGE_F32     ? ESK_FLOAT
@@ -281,17 +290,17 @@ void esk_kernel_host_ints(struct esk_kernel *k, const char *name, uint32_t count
                                     .element = i});
 }
 
-void esk_kernel_in(const struct esk_ctx *c, const struct esk_recipe *r, struct esk_kernel *k,
-                   const char *name, uint32_t i, enum esk_view view) {
-    enum esk_layout layout =
-        i < ESK_RECIPE_INPUTS ? r->in_layout[i] : ESK_LAYOUT_DENSE;
+void esk_kernel_in(const struct esk_ctx *c, const struct esk_recipe *r,
+                   struct esk_kernel *k, const char *name, uint32_t i,
+                   enum esk_view view) {
+    enum esk_layout layout = i < ESK_RECIPE_INPUTS ? r->in_layout[i] : ESK_LAYOUT_DENSE;
     esk_kernel_var(k, name, c->graph, esk_in_id(c, i), layout, ESK_READ, view);
 }
 
 void esk_kernel_out(const struct esk_ctx *c, const struct esk_recipe *r,
-                    struct esk_kernel *k, const char *name, uint32_t i, enum esk_view view) {
-    enum esk_layout layout =
-        i < ESK_RECIPE_INPUTS ? r->out_layout[i] : ESK_LAYOUT_DENSE;
+                    struct esk_kernel *k, const char *name, uint32_t i,
+                    enum esk_view view) {
+    enum esk_layout layout = i < ESK_RECIPE_INPUTS ? r->out_layout[i] : ESK_LAYOUT_DENSE;
     esk_kernel_var(k, name, c->graph, esk_out_id(c, i), layout, ESK_WRITE, view);
 }
 
@@ -309,8 +318,8 @@ bool esk_all_storable(const struct esk_ctx *c, const struct esk_var **who) {
 }
 
 void esk_kernel_print(const struct esk_kernel *k, struct esk_text *text) {
-    esk_text_add(text, "%s local %ux%ux%u groups %llux%llux%llu", k->template, k->local[0],
-                 k->local[1], k->local[2], (unsigned long long)k->groups[0],
+    esk_text_add(text, "%s local %ux%ux%u groups %llux%llux%llu", k->template,
+                 k->local[0], k->local[1], k->local[2], (unsigned long long)k->groups[0],
                  (unsigned long long)k->groups[1], (unsigned long long)k->groups[2]);
     for (uint32_t i = 0; i < k->n_operands; i++) {
         const struct esk_operand *o = &k->operands[i];

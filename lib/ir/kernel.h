@@ -17,9 +17,10 @@ enum {
 enum esk_ref { ESK_REF_VAR, ESK_REF_SCRATCH, ESK_REF_FORM };
 enum esk_access { ESK_READ = 1, ESK_WRITE = 2, ESK_READ_WRITE = 3 };
 
-/* What LOAD and STORE move: one element (ELEMENT), or four (VEC4). int64 has ELEMENT only.
- * A packed half is read by ELEMENT singly and stored two at a time (STORE2). LOOSE: a VEC4
- * that is written where no vec4 can be: STORE parts it, up to parameter end_X (compile/parts). */
+/* What LOAD and STORE move: one element (ELEMENT), or four (VEC4). int64 has ELEMENT
+ * only. A packed half is read by ELEMENT singly and stored two at a time (STORE2). LOOSE:
+ * a VEC4 that is written where no vec4 can be: STORE parts it, up to parameter end_X
+ * (compile/parts). */
 enum esk_view { ESK_ELEMENT, ESK_VEC4, ESK_LOOSE };
 
 struct esk_operand {
@@ -31,12 +32,12 @@ struct esk_operand {
     enum esk_storage storage;
     enum esk_layout layout; /* VAR: which of the var's layouts is meant */
     esk_dtype dtype;        /* narrow types are wrapped, wide halves rounded, on STORE */
-    uint64_t offset;        /* bytes into the tensor, a multiple of the view's unit: a part */
-    uint64_t step[3], reach; /* group g touches its bytes Σ g[a] * step[a] … + reach and no
-                               others; reach 0: any */
-    bool in_place;          /* READ: of it each invocation reads only the units that it then
-                               stores into Y, which may take its bytes; no other
-                               invocation stores these */
+    uint64_t offset; /* bytes into the tensor, a multiple of the view's unit: a part */
+    uint64_t step[3], reach; /* group g touches its bytes Σ g[a] * step[a] … + reach and
+                               no others; reach 0: any */
+    bool in_place; /* READ: of it each invocation reads only the units that it then
+                      stores into Y, which may take its bytes; no other
+                      invocation stores these */
 };
 
 /* One 32-bit word of a kernel's parameter block. */
@@ -46,7 +47,8 @@ enum esk_param_kind {
     ESK_PARAM_HOST_INT,   /* the same as int, saturated */
 };
 struct esk_param {
-    const char *name; /* "width": the shader has p_width; NULL: a further word of a list */
+    /* "width": the shader has p_width; NULL: a further word of a list */
+    const char *name;
     enum esk_param_kind kind;
     bool is_float;
     bool list;        /* p_NAME(i), even of one word; on its first word */
@@ -57,18 +59,18 @@ struct esk_param {
 };
 
 struct esk_kernel {
-    const char *template; /* "conv": glsl/conv.glsl */
-    const char *label;    /* for people: node name, set by choose */
-    struct esk_text defines;      /* "#define K 3\n…"; finished with the recipe list */
+    const char *template;    /* "conv": glsl/conv.glsl */
+    const char *label;       /* for people: node name, set by choose */
+    struct esk_text defines; /* "#define K 3\n…"; finished with the recipe list */
     struct esk_operand operands[ESK_KERNEL_OPERANDS];
     uint32_t n_operands;
     struct esk_param *params;
     uint32_t n_params;
     size_t cap_params;
-    uint32_t local[3];       /* local_size */
-    uint64_t groups[3];      /* may exceed the device's: the provider cuts along split_axes */
-    uint32_t split_axes;     /* bit a: groups along axis a are independent (default: all) */
-    int indirect;            /* operand whose bytes are the groups (3 words); -1: none */
+    uint32_t local[3];   /* local_size */
+    uint64_t groups[3];  /* may exceed the device's: the provider cuts along split_axes */
+    uint32_t split_axes; /* bit a: groups along axis a are independent (default: all) */
+    int indirect;        /* operand whose bytes are the groups (3 words); -1: none */
     uint64_t loop_iterations; /* the most one invocation does; 0: few */
     double flops, bytes;      /* estimated work, for tuning and profiles */
 };
@@ -80,18 +82,19 @@ void esk_storage_pack(void *device, size_t bytes, enum esk_storage storage,
 void esk_storage_unpack(const void *device, enum esk_storage storage,
                         struct esk_tensor *host);
 
-/* A repacked weight. `pack` is pure: bytes out of the sources' bytes, `dst` is zeros before;
- * it runs once for each (sources, name, params) and screen of a device, on any thread. */
+/* A repacked weight. `pack` is pure: bytes out of the sources' bytes, `dst` is zeros
+ * before; it runs once for each (sources, name, params) and screen of a device, on any
+ * thread. */
 typedef void (*esk_pack_fn)(void *dst, size_t bytes, const struct esk_tensor *const *src,
                             const int64_t *params);
 /* The packing of a constant as it is: params layout, storage. */
 void esk_pack_plain(void *dst, size_t bytes, const struct esk_tensor *const *src,
                     const int64_t *params);
 struct esk_form {
-    const char *name;  /* "conv_oc4": names the packing; part of the key */
+    const char *name; /* "conv_oc4": names the packing; part of the key */
     esk_pack_fn pack;
     uint32_t n_src, n_params;
-    esk_id src[4];     /* known vars; ESK_NONE: absent (pack gets NULL) */
+    esk_id src[4]; /* known vars; ESK_NONE: absent (pack gets NULL) */
     int64_t params[24];
     size_t bytes;
     enum esk_storage storage;
@@ -122,11 +125,11 @@ struct esk_recipe {
     enum esk_layout out_layout[ESK_RECIPE_INPUTS];
     int alias; /* output 0 is the bytes of this input, no kernel needed; -1: no alias */
     uint64_t alias_offset; /* from this byte of it on, a multiple of 16 */
-    /* Outputs that can be had without kernels, as walks; choose makes what a consumer needs
-     * of them when it needs it. With kernels besides, these are an alternative. */
+    /* Outputs that can be had without kernels, as walks; choose makes what a consumer
+     * needs of them when it needs it. With kernels besides, these are an alternative. */
     const struct esk_walk *walk[ESK_RECIPE_INPUTS];
-    /* The parts of output 0, where they may be made in their places. The last n_parts kernels
-     * copy one part each, in this order; the kernels before them copy all. */
+    /* The parts of output 0, where they may be made in their places. The last n_parts
+     * kernels copy one part each, in this order; the kernels before them copy all. */
     const struct esk_part *parts;
     uint32_t n_parts;
 };
@@ -163,21 +166,24 @@ struct esk_ref_to esk_recipe_form(struct esk_recipe *recipe, const char *name,
 void esk_kernel_local(struct esk_kernel *k, uint32_t x, uint32_t y, uint32_t z);
 void esk_kernel_groups(struct esk_kernel *k, uint64_t x, uint64_t y, uint64_t z);
 /* Groups for `items` invocations in a row, local size from the limits. */
-void esk_kernel_flat(struct esk_kernel *k, const struct esk_limits *limits, uint64_t items);
+void esk_kernel_flat(struct esk_kernel *k, const struct esk_limits *limits,
+                     uint64_t items);
 /* "#define NAME value" */
 void esk_kernel_define(struct esk_kernel *k, const char *name, int64_t value);
 void esk_kernel_define_text(struct esk_kernel *k, const char *name, const char *text);
-/* Operands, in the order of binding. `var` operands take storage and dtype from the var. */
+/* Operands, in the order of binding. `var` operands take storage and dtype from the var.
+ */
 void esk_kernel_var(struct esk_kernel *k, const char *name, const struct esk_graph *graph,
                     esk_id var, enum esk_layout layout, enum esk_access access,
                     enum esk_view view);
-void esk_kernel_ref(struct esk_kernel *k, const char *name, const struct esk_recipe *recipe,
-                    struct esk_ref_to to, enum esk_access access, enum esk_view view);
+void esk_kernel_ref(struct esk_kernel *k, const char *name,
+                    const struct esk_recipe *recipe, struct esk_ref_to to,
+                    enum esk_access access, enum esk_view view);
 /* Moves the last operand's start by `bytes`: a part of a tensor. */
 void esk_kernel_offset(struct esk_kernel *k, uint64_t bytes);
 /* The last operand's step and reach, in elements of its storage: the next group of `axis`
- * begins `step` after the one before, and a group touches `reach`. Once an axis; those that
- * are not named do not move it. What is larger than a binding is cut by this. */
+ * begins `step` after the one before, and a group touches `reach`. Once an axis; those
+ * that are not named do not move it. What is larger than a binding is cut by this. */
 void esk_kernel_step(struct esk_kernel *k, int axis, int64_t step, int64_t reach);
 /* The same elements as of the written operand before it. */
 void esk_kernel_step_along(struct esk_kernel *k);
@@ -194,7 +200,8 @@ void esk_kernel_host_float(struct esk_kernel *k, const char *name, esk_id var,
 void esk_kernel_host_int(struct esk_kernel *k, const char *name, esk_id var,
                          uint32_t element);
 /* A list: its first `count` elements. */
-void esk_kernel_host_ints(struct esk_kernel *k, const char *name, uint32_t count, esk_id var);
+void esk_kernel_host_ints(struct esk_kernel *k, const char *name, uint32_t count,
+                          esk_id var);
 
 /* A stable listing of a kernel, for golden tests and `esker info`. */
 void esk_kernel_print(const struct esk_kernel *k, struct esk_text *text);

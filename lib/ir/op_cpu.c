@@ -1,5 +1,5 @@
-/* Calling an operator's `cpu`. In: host tensors; out: host tensors. Must not know who asks:
- * folding, the CPU provider and fallback all come through here. */
+/* Calling an operator's `cpu`. In: host tensors; out: host tensors. Must not know who
+ * asks: folding, the CPU provider and fallback all come through here. */
 #include "base/mem.h"
 #include "ir/op.h"
 
@@ -19,8 +19,9 @@ static esk_status make_output(struct esk_cpu *call, uint32_t i, esk_dtype dtype,
 }
 
 esk_status esk_cpu_run(const struct esk_graph *graph, const struct esk_node *node,
-                       const struct esk_tensor *in, struct esk_tensor *out, esk_make_fn make,
-                       void *user, struct esk_arena *scratch, esk_error *error) {
+                       const struct esk_tensor *in, struct esk_tensor *out,
+                       esk_make_fn make, void *user, struct esk_arena *scratch,
+                       esk_error *error) {
     const struct esk_tensor **ins =
         ESK_ARENA_ARRAY(scratch, const struct esk_tensor *, node->n_in);
     struct esk_tensor **outs = ESK_ARENA_ARRAY(scratch, struct esk_tensor *, node->n_out);

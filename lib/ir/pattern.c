@@ -1,5 +1,5 @@
-/* What rewrites of patterns need: facts of the match, new nodes and constants. Must not know
- * operators by name. */
+/* What rewrites of patterns need: facts of the match, new nodes and constants. Must not
+ * know operators by name. */
 #include "ir/pattern.h"
 
 #include "base/mem.h"
@@ -50,8 +50,8 @@ struct esk_node *esk_match_add(struct esk_match *m, const char *domain, const ch
     const struct esk_op *known = esk_op_find(domain, op);
     if (out == ESK_NONE)
         out = m->root->out[0];
-    esk_id id = known ? esk_graph_add_node(m->graph, domain, known->name, m->root->name, n_in,
-                                           in, 1, &out)
+    esk_id id = known ? esk_graph_add_node(m->graph, domain, known->name, m->root->name,
+                                           n_in, in, 1, &out)
                       : ESK_NONE;
     if (id == ESK_NONE)
         return NULL;
@@ -73,10 +73,12 @@ esk_id esk_match_temp(struct esk_match *m) {
     return esk_graph_add_temp(m->graph, m->graph->vars[m->root->out[0]]->name);
 }
 
-esk_id esk_match_floats(struct esk_match *m, int rank, const int64_t *dims, float **data) {
+esk_id esk_match_floats(struct esk_match *m, int rank, const int64_t *dims,
+                        float **data) {
     int64_t count;
     size_t bytes;
-    if (!esk_shape_count(rank, dims, &count) || !esk_dtype_bytes(ESK_FLOAT, count, &bytes))
+    if (!esk_shape_count(rank, dims, &count) ||
+        !esk_dtype_bytes(ESK_FLOAT, count, &bytes))
         return ESK_NONE;
     /* a clone lives with its plan: what forms are shared by must outlive that */
     struct esk_blob *blob = NULL;

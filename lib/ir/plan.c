@@ -4,7 +4,8 @@
 #include "base/mem.h"
 
 const char *esk_slot_name(enum esk_slot_kind kind) {
-    static const char *const names[] = {"activation", "input", "output", "form", "constant"};
+    static const char *const names[] = {"activation", "input", "output", "form",
+                                        "constant"};
     return names[kind];
 }
 
@@ -69,9 +70,10 @@ static void print_command(const struct esk_plan *plan, uint32_t index,
     const struct esk_command *command = &plan->commands[index];
     const struct esk_kernel *k = command->kernel;
     esk_text_add(text, "  %u%s %s '%s' %llux%llux%llu of %ux%ux%u", index,
-                 command->barrier ? " barrier" : "", k->template, k->label ? k->label : "",
-                 (unsigned long long)k->groups[0], (unsigned long long)k->groups[1],
-                 (unsigned long long)k->groups[2], k->local[0], k->local[1], k->local[2]);
+                 command->barrier ? " barrier" : "", k->template,
+                 k->label ? k->label : "", (unsigned long long)k->groups[0],
+                 (unsigned long long)k->groups[1], (unsigned long long)k->groups[2],
+                 k->local[0], k->local[1], k->local[2]);
     for (uint32_t i = 0; i < k->n_operands; i++) {
         esk_text_add(text, " %s=", k->operands[i].name);
         print_place(plan, command->buffers[i], text);
@@ -86,7 +88,8 @@ static void print_host(const struct esk_plan *plan, esk_id id, struct esk_text *
 }
 
 void esk_plan_print(const struct esk_plan *plan, struct esk_text *text) {
-    esk_text_add(text, "plan: %u stages, %u commands, %u barriers, %u buffers, %u forms\n",
+    esk_text_add(text,
+                 "plan: %u stages, %u commands, %u barriers, %u buffers, %u forms\n",
                  plan->n_stages, plan->n_commands, plan->n_barriers, plan->n_buffers,
                  plan->n_forms);
     esk_text_add(text, "activations: %llu bytes in %u slabs, lower bound %llu\n",
@@ -128,7 +131,8 @@ void esk_plan_print(const struct esk_plan *plan, struct esk_text *text) {
                      f->shared ? "shared" : "constant");
     }
     if (plan->cut.rest)
-        esk_text_add(text, "cut: %s; %u values carried, %u nodes between, %u nodes left\n",
+        esk_text_add(text,
+                     "cut: %s; %u values carried, %u nodes between, %u nodes left\n",
                      plan->cut.why ? plan->cut.why : "", plan->cut.n_carry,
                      plan->cut.n_between, plan->cut.rest->n_order);
 }

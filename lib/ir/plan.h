@@ -15,8 +15,8 @@ enum esk_slot_kind {
 };
 const char *esk_slot_name(enum esk_slot_kind kind);
 
-/* Where a tensor lies: a range of a slot. Its rows of `row` bytes lie `pitch` bytes apart in
- * it; pitch 0: it is one run of bytes. */
+/* Where a tensor lies: a range of a slot. Its rows of `row` bytes lie `pitch` bytes apart
+ * in it; pitch 0: it is one run of bytes. */
 struct esk_place {
     enum esk_slot_kind slot;
     uint32_t index;
@@ -25,18 +25,20 @@ struct esk_place {
 };
 
 /* One tensor in one layout on the device. Several vars may share a buffer (aliases). A
- * buffer may lie inside another, its parent: a range of it (a Slice, a part of a Concat), or
- * all of it (an output that takes the place of an input which ends there). */
+ * buffer may lie inside another, its parent: a range of it (a Slice, a part of a Concat),
+ * or all of it (an output that takes the place of an input which ends there). */
 struct esk_buffer {
-    esk_id var;            /* the var that made it; ESK_NONE for scratch */
+    esk_id var; /* the var that made it; ESK_NONE for scratch */
     enum esk_layout layout;
     enum esk_storage storage;
     esk_dtype dtype;
     uint64_t bytes;
-    uint32_t parent;       /* the buffer whose bytes these are; ESK_NONE: it has its own */
-    uint64_t offset;       /* into the parent, in bytes */
-    uint64_t row, pitch;   /* its rows, and from one to the next in the parent; pitch 0: one */
-    uint32_t first, last;  /* first and last command that touch it, counted over all stages */
+    uint32_t parent; /* the buffer whose bytes these are; ESK_NONE: it has its own */
+    uint64_t offset; /* into the parent, in bytes */
+    uint64_t row,
+        pitch; /* its rows, and from one to the next in the parent; pitch 0: one */
+    uint32_t first,
+        last; /* first and last command that touch it, counted over all stages */
     struct esk_place place;
 };
 
@@ -53,7 +55,7 @@ struct esk_command {
     uint32_t buffers[ESK_KERNEL_OPERANDS]; /* ESK_COMMAND_FORM(i): form i */
     bool barrier;                          /* writes before it must be visible */
 };
-#define ESK_COMMAND_FORM(i) (UINT32_MAX - 1 - (i)) /* and back: it is its own inverse */
+#define ESK_COMMAND_FORM(i)    (UINT32_MAX - 1 - (i)) /* and back: it is its own inverse */
 #define ESK_COMMAND_IS_FORM(b) ((b) > UINT32_MAX - (1u << 24) && (b) != UINT32_MAX)
 
 /* Host bytes ↔ device at a stage's border. */
@@ -84,11 +86,11 @@ struct esk_plan_output {
     uint32_t buffer;
 };
 
-/* A plan that ends in a cut: the host must know something that only a run gives. `rest` is
- * the graph that is left; its inputs are the vars `carry` of this plan's graph, read back,
- * then the outputs of the nodes `between`, which the host runs first (data-sized operators
- * and control flow). Its outputs are those outputs of the exec that are ESK_OUTPUT_LATER,
- * in order. */
+/* A plan that ends in a cut: the host must know something that only a run gives. `rest`
+ * is the graph that is left; its inputs are the vars `carry` of this plan's graph, read
+ * back, then the outputs of the nodes `between`, which the host runs first (data-sized
+ * operators and control flow). Its outputs are those outputs of the exec that are
+ * ESK_OUTPUT_LATER, in order. */
 struct esk_cut {
     struct esk_graph *rest; /* owned; NULL: no cut */
     esk_id *carry;
@@ -99,19 +101,19 @@ struct esk_cut {
 
 struct esk_plan {
     struct esk_arena arena;
-    struct esk_graph *graph;   /* owned: the bound clone */
+    struct esk_graph *graph;        /* owned: the bound clone */
     struct esk_recipe_list recipes; /* owned: what commands point into */
     struct esk_buffer *buffers;
     struct esk_command *commands;
-    esk_id *early;             /* nodes that the host computes before the first stage */
+    esk_id *early; /* nodes that the host computes before the first stage */
     struct esk_stage *stages;
     struct esk_plan_form *forms;
     uint32_t n_buffers, n_commands, n_early, n_stages, n_forms;
     size_t cap_early, cap_buffers, cap_commands, cap_stages, cap_forms;
     struct esk_plan_output *outputs; /* one an output of the exec's graph */
     uint32_t n_outputs;
-    bool *input_read;     /* for each input of the exec: bind read its bytes, so they are
-                             part of the plan's key */
+    bool *input_read; /* for each input of the exec: bind read its bytes, so they are
+                         part of the plan's key */
     uint32_t n_inputs;
     uint64_t *slab_bytes; /* activation slabs */
     uint32_t n_slabs;
@@ -124,7 +126,7 @@ struct esk_plan {
     struct esk_cut cut;
 };
 
-struct esk_plan *esk_plan_create(void); /* NULL: memory */
+struct esk_plan *esk_plan_create(void);       /* NULL: memory */
 void esk_plan_destroy(struct esk_plan *plan); /* NULL is allowed */
 /* Bytes of a buffer without what rounds them up. */
 uint64_t esk_plan_exact_bytes(const struct esk_plan *plan, uint32_t buffer);

@@ -11,7 +11,8 @@ uint64_t esk_segment_bytes(const struct esk_limits *limits) {
     return bytes < ALIGN ? ALIGN : bytes / ALIGN * ALIGN;
 }
 
-uint64_t esk_segment_start(const struct esk_limits *limits, const struct esk_range *window) {
+uint64_t esk_segment_start(const struct esk_limits *limits,
+                           const struct esk_range *window) {
     uint64_t align = limits->ssbo_align > 16 ? limits->ssbo_align : 16;
     return window->offset / align * align;
 }
@@ -40,7 +41,8 @@ static int longest_axis(const struct esk_kernel *k, uint32_t i, const uint64_t *
     for (int a = 0; a < 3; a++) {
         uint64_t step = k->operands[i].step[a];
         if (k->split_axes >> a & 1 && step && most[a] > 1 &&
-            (best == 3 || (most[a] - 1) * step > (most[best] - 1) * k->operands[i].step[best]))
+            (best == 3 ||
+             (most[a] - 1) * step > (most[best] - 1) * k->operands[i].step[best]))
             best = a;
     }
     return best;
@@ -63,8 +65,8 @@ static bool reads_images(const struct esk_kernel *k, const struct esk_limits *li
 }
 
 static uint32_t segments_of(const struct esk_kernel *k, uint32_t i,
-                            const struct esk_limits *limits, const struct esk_range *range,
-                            const uint64_t *most) {
+                            const struct esk_limits *limits,
+                            const struct esk_range *range, const uint64_t *most) {
     static const uint64_t first[3];
     const uint64_t segment = esk_segment_bytes(limits);
     struct esk_range window = *range;

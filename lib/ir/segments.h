@@ -1,7 +1,7 @@
 /* Tensors larger than one binding: how a kernel reaches them. In: a kernel, limits, where
  * its operands lie; out: the pieces it is cut into, and by how many storage blocks, one
- * segment after the other, a piece reaches each operand. Pure; shared by choose, which asks
- * whether a kernel fits, and the provider, which binds. */
+ * segment after the other, a piece reaches each operand. Pure; shared by choose, which
+ * asks whether a kernel fits, and the provider, which binds. */
 #ifndef ESK_IR_SEGMENTS_H
 #define ESK_IR_SEGMENTS_H
 
@@ -9,7 +9,8 @@
 
 enum { ESK_SEGMENTS = 16 }; /* most storage blocks of an operand */
 
-/* Bytes of a buffer that holds `buffer`; 0: it is not known where, but in one of its own. */
+/* Bytes of a buffer that holds `buffer`; 0: it is not known where, but in one of its own.
+ */
 struct esk_range {
     uint64_t offset, bytes, buffer;
 };
@@ -32,8 +33,8 @@ struct esk_pieces {
 /* Bytes of one segment: a multiple of 256. */
 uint64_t esk_segment_bytes(const struct esk_limits *limits);
 
-/* `ranges`: one an operand; `max_groups`: where dispatches are cut anyway, along axes whose
- * groups are independent. */
+/* `ranges`: one an operand; `max_groups`: where dispatches are cut anyway, along axes
+ * whose groups are independent. */
 void esk_pieces_find(const struct esk_kernel *k, const struct esk_limits *limits,
                      const uint64_t *max_groups, const struct esk_range *ranges,
                      struct esk_pieces *pieces);
@@ -44,6 +45,7 @@ struct esk_range esk_piece_window(const struct esk_kernel *k, uint32_t i,
                                   const uint64_t *count);
 
 /* Where the first segment of a window begins. */
-uint64_t esk_segment_start(const struct esk_limits *limits, const struct esk_range *window);
+uint64_t esk_segment_start(const struct esk_limits *limits,
+                           const struct esk_range *window);
 
 #endif

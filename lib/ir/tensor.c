@@ -10,8 +10,8 @@
 
 const char *esk_dtype_name(esk_dtype dtype) {
     switch (dtype) {
-#define ROW(name, number, bits, text)                                                       \
-    case ESK_##name:                                                                        \
+#define ROW(name, number, bits, text) \
+    case ESK_##name:                  \
         return text;
         ESK_DTYPE_LIST(ROW)
 #undef ROW
@@ -22,8 +22,8 @@ const char *esk_dtype_name(esk_dtype dtype) {
 
 unsigned esk_dtype_bits(esk_dtype dtype) {
     switch (dtype) {
-#define ROW(name, number, bits, text)                                                       \
-    case ESK_##name:                                                                        \
+#define ROW(name, number, bits, text) \
+    case ESK_##name:                  \
         return bits;
         ESK_DTYPE_LIST(ROW)
 #undef ROW
@@ -109,7 +109,8 @@ void esk_shape_broadcast_strides(int rank, const int64_t *dims, int out_rank,
     }
 }
 
-void esk_shape_print(struct esk_text *text, esk_dtype dtype, int rank, const int64_t *dims) {
+void esk_shape_print(struct esk_text *text, esk_dtype dtype, int rank,
+                     const int64_t *dims) {
     esk_text_add(text, "%s", esk_dtype_name(dtype));
     if (rank < 0) {
         esk_text_add(text, "[...]");
@@ -122,23 +123,23 @@ void esk_shape_print(struct esk_text *text, esk_dtype dtype, int rank, const int
 }
 
 /* Every numeric type with a plain C type: number, C type. */
-#define PLAIN_TYPES(X)                                                                      \
-    X(FLOAT, float)                                                                         \
-    X(DOUBLE, double)                                                                       \
-    X(INT8, int8_t)                                                                         \
-    X(UINT8, uint8_t)                                                                       \
-    X(INT16, int16_t)                                                                       \
-    X(UINT16, uint16_t)                                                                     \
-    X(INT32, int32_t)                                                                       \
-    X(UINT32, uint32_t)                                                                     \
-    X(INT64, int64_t)                                                                       \
-    X(UINT64, uint64_t)                                                                     \
+#define PLAIN_TYPES(X)  \
+    X(FLOAT, float)     \
+    X(DOUBLE, double)   \
+    X(INT8, int8_t)     \
+    X(UINT8, uint8_t)   \
+    X(INT16, int16_t)   \
+    X(UINT16, uint16_t) \
+    X(INT32, int32_t)   \
+    X(UINT32, uint32_t) \
+    X(INT64, int64_t)   \
+    X(UINT64, uint64_t) \
     X(BOOL, uint8_t)
 
 double esk_tensor_double(const struct esk_tensor *tensor, int64_t i) {
     switch (tensor->dtype) {
-#define ROW(name, type)                                                                     \
-    case ESK_##name:                                                                        \
+#define ROW(name, type) \
+    case ESK_##name:    \
         return (double)((const type *)tensor->data)[i];
         PLAIN_TYPES(ROW)
 #undef ROW
@@ -154,7 +155,8 @@ double esk_tensor_double(const struct esk_tensor *tensor, int64_t i) {
 int64_t esk_tensor_find_nan(const struct esk_tensor *tensor) {
     bool floats = tensor->dtype == ESK_FLOAT || tensor->dtype == ESK_DOUBLE ||
                   tensor->dtype == ESK_FLOAT16 || tensor->dtype == ESK_BFLOAT16;
-    int64_t count = tensor->rank < 0 ? 0 : esk_shape_product(tensor->dim, 0, tensor->rank);
+    int64_t count =
+        tensor->rank < 0 ? 0 : esk_shape_product(tensor->dim, 0, tensor->rank);
     for (int64_t i = 0; floats && tensor->data && i < count; i++) {
         double value = esk_tensor_double(tensor, i);
         if (value != value)
@@ -174,13 +176,13 @@ int64_t esk_tensor_int(const struct esk_tensor *tensor, int64_t i) {
             return 0;
         return value >= 0x1p63 ? INT64_MAX : value < -0x1p63 ? INT64_MIN : (int64_t)value;
     }
-#define ROW(name, type)                                                                     \
-    case ESK_##name:                                                                        \
+#define ROW(name, type) \
+    case ESK_##name:    \
         return (int64_t)((const type *)tensor->data)[i];
-#define ROW_INT(X)                                                                          \
-    X(INT8, int8_t) X(UINT8, uint8_t) X(INT16, int16_t) X(UINT16, uint16_t)                 \
-    X(INT32, int32_t) X(UINT32, uint32_t) X(INT64, int64_t) X(UINT64, uint64_t)             \
-    X(BOOL, uint8_t)
+#define ROW_INT(X)                                                            \
+    X(INT8, int8_t)                                                           \
+    X(UINT8, uint8_t) X(INT16, int16_t) X(UINT16, uint16_t) X(INT32, int32_t) \
+        X(UINT32, uint32_t) X(INT64, int64_t) X(UINT64, uint64_t) X(BOOL, uint8_t)
         ROW_INT(ROW)
 #undef ROW
     default:
@@ -220,9 +222,9 @@ void esk_tensor_set_int(struct esk_tensor *tensor, int64_t i, int64_t value) {
     case ESK_BOOL:
         ((uint8_t *)tensor->data)[i] = value != 0;
         break;
-#define ROW(name, type)                                                                     \
-    case ESK_##name:                                                                        \
-        ((type *)tensor->data)[i] = (type)value;                                            \
+#define ROW(name, type)                          \
+    case ESK_##name:                             \
+        ((type *)tensor->data)[i] = (type)value; \
         break;
         ROW(INT8, int8_t)
         ROW(UINT8, uint8_t)

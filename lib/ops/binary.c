@@ -1,6 +1,6 @@
 /* Arithmetic of two inputs with broadcasting, and its variadic relatives, which become
- * chains of two inputs. A member is a table row for each class: GLSL, and the CPU's expression
- * over x and z (T: their type, U: an unsigned type that wraps). */
+ * chains of two inputs. A member is a table row for each class: GLSL, and the CPU's
+ * expression over x and z (T: their type, U: an unsigned type that wraps). */
 #include "recipes/elementwise.h"
 #include "recipes/expression.h"
 #include "recipes/rows.h"
@@ -50,8 +50,8 @@ static esk_status chain(struct esk_ctx *c, const char *partial) {
     for (uint32_t i = 1; i + 1 < n; i++) {
         esk_id in[] = {value, node->in[i]};
         value = esk_graph_add_temp(c->graph, node->name);
-        if (value == ESK_NONE || esk_graph_add_node(c->graph, "", partial, NULL, 2, in, 1,
-                                                    &value) == ESK_NONE)
+        if (value == ESK_NONE ||
+            esk_graph_add_node(c->graph, "", partial, NULL, 2, in, 1, &value) == ESK_NONE)
             return esk_fail_memory(c->error, "a chain of nodes");
     }
     node->in[0] = value;
@@ -105,45 +105,45 @@ static double floored(double r, double z) {
 
 /* ---- rows ---- */
 
-#define OP(Name, versions, upgrade_fn, most)                                                \
-    const struct esk_op esk_op_##Name = {                                                   \
-        .domain = "",                                                                       \
-        .name = #Name,                                                                      \
-        .since = versions,                                                                  \
-        .flags = ESK_OP_ELEMENTWISE,                                                        \
-        .min_in = most == 2 ? 2 : 1,                                                        \
-        .max_in = most,                                                                     \
-        .min_out = 1,                                                                       \
-        .upgrade = upgrade_fn,                                                              \
-        .infer = esk_rows_infer,                                                            \
-        .cpu = esk_rows_cpu,                                                                \
-        .gpu = esk_elementwise_gpu,                                                         \
-        .elementwise = &elementwise_##Name,                                                 \
-        .data = &rows_##Name,                                                               \
+#define OP(Name, versions, upgrade_fn, most) \
+    const struct esk_op esk_op_##Name = {    \
+        .domain = "",                        \
+        .name = #Name,                       \
+        .since = versions,                   \
+        .flags = ESK_OP_ELEMENTWISE,         \
+        .min_in = most == 2 ? 2 : 1,         \
+        .max_in = most,                      \
+        .min_out = 1,                        \
+        .upgrade = upgrade_fn,               \
+        .infer = esk_rows_infer,             \
+        .cpu = esk_rows_cpu,                 \
+        .gpu = esk_elementwise_gpu,          \
+        .elementwise = &elementwise_##Name,  \
+        .data = &rows_##Name,                \
     };
 
-#define ADD_FLOAT(name, type, T, U) ESK_ROW2(name, type, T, T, x + z)
-#define ADD_INT(name, type, T, U) ESK_ROW2(name, type, T, T, (U)x + (U)z)
-#define SUB_FLOAT(name, type, T, U) ESK_ROW2(name, type, T, T, x - z)
-#define SUB_INT(name, type, T, U) ESK_ROW2(name, type, T, T, (U)x - (U)z)
-#define MUL_FLOAT(name, type, T, U) ESK_ROW2(name, type, T, T, x *z)
-#define MUL_INT(name, type, T, U) ESK_ROW2(name, type, T, T, (U)x *(U)z)
-#define DIV_FLOAT(name, type, T, U) ESK_ROW2(name, type, T, T, x / z)
-#define DIV_SIGNED(name, type, T, U) ESK_ROW2(name, type, T, T, div_signed(x, z))
+#define ADD_FLOAT(name, type, T, U)    ESK_ROW2(name, type, T, T, x + z)
+#define ADD_INT(name, type, T, U)      ESK_ROW2(name, type, T, T, (U)x + (U)z)
+#define SUB_FLOAT(name, type, T, U)    ESK_ROW2(name, type, T, T, x - z)
+#define SUB_INT(name, type, T, U)      ESK_ROW2(name, type, T, T, (U)x - (U)z)
+#define MUL_FLOAT(name, type, T, U)    ESK_ROW2(name, type, T, T, x *z)
+#define MUL_INT(name, type, T, U)      ESK_ROW2(name, type, T, T, (U)x *(U)z)
+#define DIV_FLOAT(name, type, T, U)    ESK_ROW2(name, type, T, T, x / z)
+#define DIV_SIGNED(name, type, T, U)   ESK_ROW2(name, type, T, T, div_signed(x, z))
 #define DIV_UNSIGNED(name, type, T, U) ESK_ROW2(name, type, T, T, div_unsigned(x, z))
-#define MOD_FLOAT(name, type, T, U)                                                         \
+#define MOD_FLOAT(name, type, T, U) \
     ESK_ROW2(name, type, T, T, p[0] != 0 ? fmod(x, z) : floored(fmod(x, z), z))
-#define MOD_SIGNED(name, type, T, U) ESK_ROW2(name, type, T, T, mod_signed(x, z, p[0] != 0))
+#define MOD_SIGNED(name, type, T, U) \
+    ESK_ROW2(name, type, T, T, mod_signed(x, z, p[0] != 0))
 #define MOD_UNSIGNED(name, type, T, U) ESK_ROW2(name, type, T, T, mod_unsigned(x, z))
-#define MIN_FLOAT(name, type, T, U)                                                         \
-    ESK_ROW2(name, type, T, T, x != x || x < z ? x : z)
-#define MIN_INT(name, type, T, U) ESK_ROW2(name, type, T, T, x < z ? x : z)
-#define MAX_FLOAT(name, type, T, U)                                                         \
-    ESK_ROW2(name, type, T, T, x != x || x > z ? x : z)
-#define MAX_INT(name, type, T, U) ESK_ROW2(name, type, T, T, x > z ? x : z)
-#define MEAN_FLOAT(name, type, T, U) ESK_ROW2(name, type, T, T, (x + z) / p[0])
-#define PRELU_FLOAT(name, type, T, U) ESK_ROW2(name, type, T, T, x < 0 ? x * z : x)
-#define PRELU_SIGNED(name, type, T, U) ESK_ROW2(name, type, T, T, x < 0 ? (U)x *(U)z : (U)x)
+#define MIN_FLOAT(name, type, T, U)    ESK_ROW2(name, type, T, T, x != x || x < z ? x : z)
+#define MIN_INT(name, type, T, U)      ESK_ROW2(name, type, T, T, x < z ? x : z)
+#define MAX_FLOAT(name, type, T, U)    ESK_ROW2(name, type, T, T, x != x || x > z ? x : z)
+#define MAX_INT(name, type, T, U)      ESK_ROW2(name, type, T, T, x > z ? x : z)
+#define MEAN_FLOAT(name, type, T, U)   ESK_ROW2(name, type, T, T, (x + z) / p[0])
+#define PRELU_FLOAT(name, type, T, U)  ESK_ROW2(name, type, T, T, x < 0 ? x * z : x)
+#define PRELU_SIGNED(name, type, T, U) \
+    ESK_ROW2(name, type, T, T, x < 0 ? (U)x * (U)z : (U)x)
 #define PRELU_UNSIGNED(name, type, T, U) ESK_ROW2(name, type, T, T, ((void)z, x))
 
 ESK_EACH_FLOAT(ADD_FLOAT, Add)
@@ -263,7 +263,7 @@ static const struct esk_elementwise elementwise_PRelu = {
 };
 OP(PRelu, ESK_SINCE(7, 9, 16), NULL, 2)
 
-#define SWIGLU_FLOAT(name, type, T, U)                                                      \
+#define SWIGLU_FLOAT(name, type, T, U) \
     ESK_ROW2(name, type, T, T, x / (1 + exp(-p[0] * x)) * z)
 ESK_EACH_FLOAT(SWIGLU_FLOAT, SwiGLU)
 static const struct esk_rows rows_SwiGLU = {
@@ -280,7 +280,8 @@ OP(SwiGLU, ESK_SINCE(28), NULL, 2)
 
 static esk_status infer_pow(struct esk_ctx *c) {
     const struct esk_var *x = esk_in(c, 0), *z = esk_in(c, 1);
-    if (!(esk_dtype_is_float(x->dtype) || x->dtype == ESK_INT32 || x->dtype == ESK_INT64) ||
+    if (!(esk_dtype_is_float(x->dtype) || x->dtype == ESK_INT32 ||
+          x->dtype == ESK_INT64) ||
         !(esk_dtype_is_float(z->dtype) || esk_dtype_is_int(z->dtype)))
         return esk_node_fail(c, ESK_UNSUPPORTED, "types %s and %s are not supported",
                              esk_dtype_name(x->dtype), esk_dtype_name(z->dtype));
@@ -349,8 +350,8 @@ static const char *expr_pow(const struct esk_graph *graph, const struct esk_node
         double exponent;
         const char *glsl;
     } plain[] = {
-        {1, "$a"}, {2, "($a * $a)"}, {3, "($a * $a * $a)"}, {-1, "(1.0 / $a)"},
-        {0.5, "sqrt($a)"},
+        {1, "$a"},          {2, "($a * $a)"},  {3, "($a * $a * $a)"},
+        {-1, "(1.0 / $a)"}, {0.5, "sqrt($a)"},
     };
     const struct esk_var *x = graph->vars[node->in[0]], *z = graph->vars[node->in[1]];
     bool known = z->data && esk_var_count(z) == 1;

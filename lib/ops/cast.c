@@ -29,7 +29,8 @@ static void visit(void *user, int64_t n, int64_t at, const int64_t *offset,
         int64_t i[CHUNK];
     } chunk;
     for (int64_t done = 0; done < n; done += CHUNK) {
-        int64_t m = n - done < CHUNK ? n - done : CHUNK, from = offset[0] + done * step[0];
+        int64_t m = n - done < CHUNK ? n - done : CHUNK,
+                from = offset[0] + done * step[0];
         if (esk_dtype_is_float(c->in[0]->dtype)) {
             esk_rows_load_doubles(c->in[0], from, step[0], m, chunk.d);
             esk_rows_store_doubles(c->out[0], at + done, m, chunk.d);
@@ -49,22 +50,52 @@ static esk_status cpu(struct esk_cpu *c) {
 
 /* GLSL from one type to another; NULL: there is none. */
 static const char *conversion(esk_dtype from, esk_dtype to) {
-    enum { F = ESK_CLASS_F, I = ESK_CLASS_I, U = ESK_CLASS_U, L = ESK_CLASS_L,
-           UL = ESK_CLASS_UL, B = ESK_CLASS_B };
+    enum {
+        F = ESK_CLASS_F,
+        I = ESK_CLASS_I,
+        U = ESK_CLASS_U,
+        L = ESK_CLASS_L,
+        UL = ESK_CLASS_UL,
+        B = ESK_CLASS_B
+    };
     /* STORE narrows to types of 8 and 16 bits */
     static const char *const rows[7][7] = {
-        [F] = {[F] = "$a", [I] = "int_of($a)", [U] = "uint_of($a)", [L] = "i64_of_float($a)",
-               [UL] = "u64_of_float($a)", [B] = "ne0($a)"},
-        [I] = {[F] = "to_float($a)", [I] = "$a", [U] = "to_uint($a)", [L] = "i64($a)",
-               [UL] = "i64($a)", [B] = "ne0($a)"},
-        [U] = {[F] = "to_float($a)", [I] = "to_int($a)", [U] = "$a", [L] = "u64($a)",
-               [UL] = "u64($a)", [B] = "ne0($a)"},
-        [L] = {[F] = "float_of64($a)", [I] = "int($a.x)", [U] = "$a.x", [L] = "$a",
-               [UL] = "$a", [B] = "ne0($a)"},
-        [UL] = {[F] = "float_of64u($a)", [I] = "int($a.x)", [U] = "$a.x", [L] = "$a",
-                [UL] = "$a", [B] = "ne0($a)"},
-        [B] = {[F] = "to_float($a)", [I] = "to_int($a)", [U] = "$a", [L] = "u64($a)",
-               [UL] = "u64($a)", [B] = "$a"},
+        [F] = {[F] = "$a",
+               [I] = "int_of($a)",
+               [U] = "uint_of($a)",
+               [L] = "i64_of_float($a)",
+               [UL] = "u64_of_float($a)",
+               [B] = "ne0($a)"},
+        [I] = {[F] = "to_float($a)",
+               [I] = "$a",
+               [U] = "to_uint($a)",
+               [L] = "i64($a)",
+               [UL] = "i64($a)",
+               [B] = "ne0($a)"},
+        [U] = {[F] = "to_float($a)",
+               [I] = "to_int($a)",
+               [U] = "$a",
+               [L] = "u64($a)",
+               [UL] = "u64($a)",
+               [B] = "ne0($a)"},
+        [L] = {[F] = "float_of64($a)",
+               [I] = "int($a.x)",
+               [U] = "$a.x",
+               [L] = "$a",
+               [UL] = "$a",
+               [B] = "ne0($a)"},
+        [UL] = {[F] = "float_of64u($a)",
+                [I] = "int($a.x)",
+                [U] = "$a.x",
+                [L] = "$a",
+                [UL] = "$a",
+                [B] = "ne0($a)"},
+        [B] = {[F] = "to_float($a)",
+               [I] = "to_int($a)",
+               [U] = "$a",
+               [L] = "u64($a)",
+               [UL] = "u64($a)",
+               [B] = "$a"},
     };
     int a = (int)esk_class_of(from), b = (int)esk_class_of(to);
     if (a == F && b == F && to == ESK_FLOAT16 && from != to)

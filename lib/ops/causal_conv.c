@@ -1,6 +1,6 @@
-/* CausalConvWithState: a depthwise convolution along the last axis that looks back only. In:
- * x [batch, channels, length], weights [channels, 1, k], a bias, the k - 1 values before;
- * out: the sums, and the last k - 1 values of the whole sequence. */
+/* CausalConvWithState: a depthwise convolution along the last axis that looks back only.
+ * In: x [batch, channels, length], weights [channels, 1, k], a bias, the k - 1 values
+ * before; out: the sums, and the last k - 1 values of the whole sequence. */
 #include "recipes/facts.h"
 #include "recipes/floats.h"
 #include "recipes/map.h"
@@ -51,8 +51,9 @@ static esk_status infer(struct esk_ctx *c) {
     for (int i = 0; i < 4; i++) { /* com.microsoft */
         int64_t value = esk_attr_int(c->node, later[i].name, later[i].usual);
         if (value != later[i].usual)
-            return esk_node_fail(c, ESK_UNSUPPORTED, "%s=%lld, %lld is known", later[i].name,
-                                 (long long)value, (long long)later[i].usual);
+            return esk_node_fail(c, ESK_UNSUPPORTED, "%s=%lld, %lld is known",
+                                 later[i].name, (long long)value,
+                                 (long long)later[i].usual);
     }
     const char *wrong = describe(&f, &s);
     if (wrong)

@@ -22,7 +22,8 @@ static esk_status infer(struct esk_ctx *c) {
         for (n_axes = 0; n_axes < (size_t)x->rank; n_axes++)
             axes[n_axes] = (int64_t)n_axes;
     if (count != n_axes)
-        return esk_node_fail(c, ESK_INVALID_MODEL, "%u sizes for %zu axes", count, n_axes);
+        return esk_node_fail(c, ESK_INVALID_MODEL, "%u sizes for %zu axes", count,
+                             n_axes);
     for (uint32_t i = 0; i < count; i++) {
         int axis;
         ESK_TRY(esk_check_axis(c, axes[i], x->rank, &axis));

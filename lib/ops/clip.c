@@ -1,5 +1,5 @@
-/* Clip: min(max(x, low), high); NaN stays. Bounds are one element each, may be absent, and
- * need not be known before the run. */
+/* Clip: min(max(x, low), high); NaN stays. Bounds are one element each, may be absent,
+ * and need not be known before the run. */
 #include "recipes/elementwise.h"
 #include "recipes/rows.h"
 
@@ -35,12 +35,13 @@ static esk_status upgrade(struct esk_ctx *c) {
             return esk_node_fail(c, ESK_INVALID_MODEL, "attribute '%s' must be a float",
                                  names[i]);
         uint64_t bytes = 0;
-        struct esk_tensor bound = {
-            .dtype = esk_dtype_is_float(dtype) ? dtype : ESK_FLOAT, .data = &bytes};
+        struct esk_tensor bound = {.dtype = esk_dtype_is_float(dtype) ? dtype : ESK_FLOAT,
+                                   .data = &bytes};
         esk_tensor_set_double(&bound, 0, (double)attr->f);
         char *stem = esk_arena_printf(&c->graph->arena, "%s.%s", c->node->name, names[i]);
-        esk_id var = stem ? esk_graph_add_const(c->graph, stem, bound.dtype, 0, NULL, &bytes)
-                          : ESK_NONE;
+        esk_id var =
+            stem ? esk_graph_add_const(c->graph, stem, bound.dtype, 0, NULL, &bytes)
+                 : ESK_NONE;
         if (var == ESK_NONE)
             return esk_fail_memory(c->error, "a constant");
         ESK_TRY(esk_upgrade_set_input(c, i, var));
@@ -71,17 +72,17 @@ static esk_status infer(struct esk_ctx *c) {
     return esk_set_out_like(c, 0, 0);
 }
 
-#define CLIP(name, type, ctype, wide)                                                       \
-    static void name##_##type(int64_t n, void *y, const void *const *in,                    \
-                              const int64_t *step, const float *p) {                        \
-        const ctype *x = in[0], *low = in[1], *high = in[2];                                \
-        ctype *r = y;                                                                       \
-        (void)step, (void)p;                                                                \
-        for (int64_t i = 0; i < n; i++) {                                                   \
-            ctype v = x[i];                                                                 \
-            v = low && v < *low ? *low : v;                                                 \
-            r[i] = high && v > *high ? *high : v;                                           \
-        }                                                                                   \
+#define CLIP(name, type, ctype, wide)                                    \
+    static void name##_##type(int64_t n, void *y, const void *const *in, \
+                              const int64_t *step, const float *p) {     \
+        const ctype *x = in[0], *low = in[1], *high = in[2];             \
+        ctype *r = y;                                                    \
+        (void)step, (void)p;                                             \
+        for (int64_t i = 0; i < n; i++) {                                \
+            ctype v = x[i];                                              \
+            v = low && v < *low ? *low : v;                              \
+            r[i] = high && v > *high ? *high : v;                        \
+        }                                                                \
     }
 ESK_EACH_FLOAT(CLIP, clip)
 ESK_EACH_INT(CLIP, clip)

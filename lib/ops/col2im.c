@@ -25,8 +25,8 @@ static esk_status read_blocks(const struct esk_node *node, esk_error *error, int
     if ((n_strides && n_strides != n) || (n_dilations && n_dilations != n) ||
         (n_pads && n_pads != 2 * n))
         return esk_fail(error, ESK_INVALID_MODEL,
-                        "Col2Im '%s': attributes of other lengths than %d axes", node->name,
-                        axes);
+                        "Col2Im '%s': attributes of other lengths than %d axes",
+                        node->name, axes);
     b->axes = axes;
     b->taps = b->places = 1;
     for (int k = 0; k < axes; k++) {
@@ -41,12 +41,13 @@ static esk_status read_blocks(const struct esk_node *node, esk_error *error, int
                 return esk_fail(error, ESK_INVALID_MODEL,
                                 "Col2Im '%s': axis %d: %lld, the limit is 2147483647",
                                 node->name, k, (long long)sizes[i]);
-        int64_t room = b->image[k] + b->begin[k] + end -
-                       b->dilation[k] * (b->block[k] - 1) - 1;
+        int64_t room =
+            b->image[k] + b->begin[k] + end - b->dilation[k] * (b->block[k] - 1) - 1;
         if (b->stride[k] < 1 || b->dilation[k] < 1 || b->block[k] < 1 || room < 0)
             return esk_fail(error, ESK_INVALID_MODEL,
                             "Col2Im '%s': axis %d: a block of %lld in an image of %lld",
-                            node->name, k, (long long)b->block[k], (long long)b->image[k]);
+                            node->name, k, (long long)b->block[k],
+                            (long long)b->image[k]);
         b->at[k] = room / b->stride[k] + 1;
         if (__builtin_mul_overflow(b->taps, b->block[k], &b->taps) ||
             __builtin_mul_overflow(b->places, b->at[k], &b->places))

@@ -92,7 +92,8 @@ static void add_kernel(const struct parts *p, struct esk_recipe *r, uint32_t fro
     struct esk_kernel *k = esk_recipe_kernel(r, "concat");
     enum esk_view view = unit == 4 ? ESK_VEC4 : ESK_ELEMENT;
     int64_t start = 0, len = 0, of = unit ? unit : 1;
-    int64_t step = (int64_t)limits->group_1d * ESK_MOVE_PER * of; /* elements of a group */
+    int64_t step =
+        (int64_t)limits->group_1d * ESK_MOVE_PER * of; /* elements of a group */
     for (uint32_t i = 0; i < from; i++)
         start += p->len[i] / of;
     for (uint32_t i = from; i < from + n; i++) {

@@ -1,7 +1,6 @@
 /* If as a host state machine: it says which body runs and on what; the runner does it. */
 #include "ir/op.h"
 
-
 static esk_status if_control(struct esk_control *c, enum esk_control_say *say) {
     if (c->state[0]) { /* the body ran: its outputs are the node's */
         for (uint32_t i = 0; i < c->n_out; i++)

@@ -1,5 +1,5 @@
-/* Loop as a host state machine: it says on what its body runs next; the runner does it and
- * gathers scan outputs. */
+/* Loop as a host state machine: it says on what its body runs next; the runner does it
+ * and gathers scan outputs. */
 #include "ir/op.h"
 
 enum { STARTED, RUNS }; /* state: 1 from the first call on; bodies that ran */
@@ -19,8 +19,8 @@ static esk_status loop_start(struct esk_control *c, const struct esk_ctx *at,
                              "the body must have %u inputs and at least %u outputs",
                              carried + 2, carried + 1);
     if (c->n_out >= body->n_outputs)
-        return esk_node_fail(at, ESK_INVALID_MODEL, "%u outputs, the body has %u", c->n_out,
-                             body->n_outputs);
+        return esk_node_fail(at, ESK_INVALID_MODEL, "%u outputs, the body has %u",
+                             c->n_out, body->n_outputs);
     if (carried > 62 || c->n_out > 62)
         return esk_node_fail(at, ESK_UNSUPPORTED,
                              "%u carried values and %u outputs, the limit is 62", carried,

@@ -1,6 +1,6 @@
 /* Scan as a host state machine: its body runs once for each slice of the scan inputs; the
- * runner slices them and gathers the scan outputs. Versions 9 and later (8 had a batch axis
- * and lengths). */
+ * runner slices them and gathers the scan outputs. Versions 9 and later (8 had a batch
+ * axis and lengths). */
 #include "ir/op.h"
 
 enum { RUNS, LENGTH };
@@ -17,12 +17,14 @@ static esk_status start(struct esk_control *c, const struct esk_ctx *at, uint32_
     const struct esk_graph *body = esk_attr_graph(c->node, "body");
     if (!body || body->n_formal != c->n_in || body->n_outputs < c->n_out ||
         c->n_out < carried)
-        return esk_node_fail(at, ESK_INVALID_MODEL,
-                             "the body must have %u inputs and %u outputs, %u of them carried",
-                             c->n_in, c->n_out, carried);
+        return esk_node_fail(
+            at, ESK_INVALID_MODEL,
+            "the body must have %u inputs and %u outputs, %u of them carried", c->n_in,
+            c->n_out, carried);
     if (c->n_in > 62 || c->n_out > 62)
         return esk_node_fail(at, ESK_UNSUPPORTED,
-                             "%u inputs and %u outputs, the limit is 62", c->n_in, c->n_out);
+                             "%u inputs and %u outputs, the limit is 62", c->n_in,
+                             c->n_out);
     for (uint32_t i = 0; i < scanned; i++) {
         const struct esk_tensor *x = c->in[carried + i];
         int64_t axis = listed(c->node, "scan_input_axes", i);
@@ -46,8 +48,9 @@ static esk_status control(struct esk_control *c, enum esk_control_say *say) {
     struct esk_ctx at = {.node = (struct esk_node *)c->node, .error = c->error};
     int64_t scanned = esk_attr_int(c->node, "num_scan_inputs", 0), run = c->state[RUNS];
     if (scanned < 1 || scanned > c->n_in)
-        return esk_node_fail(&at, ESK_INVALID_MODEL, "num_scan_inputs is %lld of %u inputs",
-                             (long long)scanned, c->n_in);
+        return esk_node_fail(&at, ESK_INVALID_MODEL,
+                             "num_scan_inputs is %lld of %u inputs", (long long)scanned,
+                             c->n_in);
     uint32_t carried = c->n_in - (uint32_t)scanned;
     if (!run)
         ESK_TRY(start(c, &at, (uint32_t)scanned, carried));
@@ -59,8 +62,9 @@ static esk_status control(struct esk_control *c, enum esk_control_say *say) {
                         : run        ? ESK_FROM_BODY_OUT
                                      : ESK_FROM_NODE_IN,
                 .index = i,
-                .value = i < carried ? 0
-                                     : listed(c->node, "scan_output_directions", i - carried),
+                .value = i < carried
+                             ? 0
+                             : listed(c->node, "scan_output_directions", i - carried),
                 .axis = i < carried
                             ? 0
                             : (int)listed(c->node, "scan_output_axes", i - carried),

@@ -1,5 +1,5 @@
-/* DeformConv (2-D): a convolution whose taps are moved by offsets that are data. In: X [N, C,
- * H, W], W, offset [N, offset groups * taps * 2, OH, OW], B, mask; out: Y. */
+/* DeformConv (2-D): a convolution whose taps are moved by offsets that are data. In: X
+ * [N, C, H, W], W, offset [N, offset groups * taps * 2, OH, OW], B, mask; out: Y. */
 #include "recipes/map.h"
 #include "recipes/rows.h"
 #include "recipes/window.h"
@@ -8,8 +8,9 @@
 
 enum { X, W, OFFSET, B, MASK };
 
-static esk_status window_of(const struct esk_node *node, esk_error *error, const int64_t *x,
-                            const int64_t *w, struct esk_window *window) {
+static esk_status window_of(const struct esk_node *node, esk_error *error,
+                            const int64_t *x, const int64_t *w,
+                            struct esk_window *window) {
     return esk_window_read(node, error, 2, x + 2, w + 2, window);
 }
 
@@ -32,9 +33,9 @@ static esk_status infer(struct esk_ctx *c) {
         (m && (m->rank != 4 || m->dim[0] != x->dim[0] || m->dim[1] != groups * taps ||
                m->dim[2] != o->dim[2] || m->dim[3] != o->dim[3])))
         return esk_node_fail(c, ESK_INVALID_MODEL, "B or mask do not fit");
-    return esk_set_out(c, 0, x->dtype, 4,
-                       (const int64_t[]){x->dim[0], w->dim[0], window.out[0],
-                                         window.out[1]});
+    return esk_set_out(
+        c, 0, x->dtype, 4,
+        (const int64_t[]){x->dim[0], w->dim[0], window.out[0], window.out[1]});
 }
 
 static double at(const double *v, int64_t h, int64_t w, double y, double x) {
@@ -79,9 +80,11 @@ static esk_status cpu(struct esk_cpu *c) {
                 int64_t t = (n * groups + ch / (x->dim[1] / groups)) * taps + tap;
                 int64_t ky = tap / w->dim[3], kx = tap % w->dim[3];
                 double py = (double)(o / y->dim[3] * win.stride[0] - win.begin[0] +
-                                     ky * win.dilation[0]) + os[t * 2 * out + o];
+                                     ky * win.dilation[0]) +
+                            os[t * 2 * out + o];
                 double px = (double)(o % y->dim[3] * win.stride[1] - win.begin[1] +
-                                     kx * win.dilation[1]) + os[(t * 2 + 1) * out + o];
+                                     kx * win.dilation[1]) +
+                            os[(t * 2 + 1) * out + o];
                 column[i] = at(xs + (n * x->dim[1] + ch) * h * wide, h, wide, py, px) *
                             (has_m ? ms[t * out + o] : 1);
             }
@@ -90,7 +93,8 @@ static esk_status cpu(struct esk_cpu *c) {
                 double sum = has_b ? bs[oc] : 0;
                 for (int64_t i = 0; i < per * taps; i++)
                     sum += from[i] * ws[oc * per * taps + i];
-                esk_rows_store_doubles(c->out[0], (n * w->dim[0] + oc) * out + o, 1, &sum);
+                esk_rows_store_doubles(c->out[0], (n * w->dim[0] + oc) * out + o, 1,
+                                       &sum);
             }
         }
     return ESK_OK;
@@ -113,8 +117,8 @@ static esk_status gpu(struct esk_ctx *c) {
         esk_var_count(y) > INT32_MAX || esk_var_count(w) > INT32_MAX)
         return esk_unsupported(c, "%lld terms", (long long)terms);
     struct esk_recipe *r = esk_add_recipe(c, "deformed columns");
-    struct esk_ref_to at_ = esk_recipe_scratch(r, (size_t)(columns + 3) / 4 * 16,
-                                               ESK_STORAGE_F32);
+    struct esk_ref_to at_ =
+        esk_recipe_scratch(r, (size_t)(columns + 3) / 4 * 16, ESK_STORAGE_F32);
     struct esk_kernel *k = esk_recipe_kernel(r, "deform_columns");
     esk_kernel_in(c, r, k, "X", X, ESK_ELEMENT);
     esk_kernel_in(c, r, k, "O", OFFSET, ESK_ELEMENT);

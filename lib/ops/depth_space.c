@@ -112,7 +112,8 @@ static esk_status gpu(struct esk_ctx *c) {
     bool crd = strcmp(esk_attr_string(c->node, "mode", "DCR"), "CRD") == 0;
     int64_t b = esk_attr_int(c->node, "blocksize", 1), n = x->dim[0], ch = x->dim[1];
     int64_t h = x->dim[2], w = x->dim[3];
-    int64_t blocks[6] = {n, ch, h / b, b, w / b, b}, dcr[6] = {n, b, b, ch / (b * b), h, w},
+    int64_t blocks[6] = {n, ch, h / b, b, w / b, b},
+            dcr[6] = {n, b, b, ch / (b * b), h, w},
             rows[6] = {n, ch / (b * b), b, b, h, w};
     const int64_t *dims = !up ? blocks : crd ? rows : dcr;
     const int *perm = !up ? space : crd ? columns : depth;

@@ -59,7 +59,8 @@ static esk_status gpu(struct esk_ctx *c) {
         return esk_unsupported(c, "%s is not kept on the device",
                                esk_dtype_name(who->dtype));
     if (n > MOST || !n || esk_var_count(x) > INT32_MAX)
-        return esk_unsupported(c, "matrices of %lld, the limit is %d", (long long)n, MOST);
+        return esk_unsupported(c, "matrices of %lld, the limit is %d", (long long)n,
+                               MOST);
     struct esk_recipe *r = esk_add_recipe(c, "determinant, invocation a matrix");
     struct esk_kernel *k = esk_recipe_kernel(r, "det");
     esk_kernel_in(c, r, k, "X", 0, ESK_ELEMENT);

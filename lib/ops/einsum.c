@@ -1,6 +1,6 @@
 /* Einsum. In: any number of tensors; out: sums of their products over the labels that the
- * output lacks. On the device: a matrix product where two inputs make one, else element by
- * element. */
+ * output lacks. On the device: a matrix product where two inputs make one, else element
+ * by element. */
 #include "ops/einsum.h"
 #include "recipes/gemm.h"
 #include "recipes/map.h"
@@ -12,16 +12,16 @@ enum { LABELS = ESK_EINSUM_LABELS, TERMS = ESK_EINSUM_TERMS };
 enum { DOTS = 128 /* names of the axes of "...": from here on */ };
 
 static esk_status bad(const struct esk_node *node, esk_error *error, const char *why) {
-    return esk_fail(error, ESK_INVALID_MODEL, "Einsum '%s': equation '%s': %s", node->name,
-                    esk_attr_string(node, "equation", ""), why);
+    return esk_fail(error, ESK_INVALID_MODEL, "Einsum '%s': equation '%s': %s",
+                    node->name, esk_attr_string(node, "equation", ""), why);
 }
 
 static bool is_letter(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* The labels of a term, "..." as `dots` names; their number, or -1. `rank` < 0: not known;
- * then "..." has `dots` axes. */
+/* The labels of a term, "..." as `dots` names; their number, or -1. `rank` < 0: not
+ * known; then "..." has `dots` axes. */
 static int read_term(const char **at, int rank, int dots, uint8_t *names) {
     int n = 0, dots_at = -1;
     for (; **at && **at != ',' && **at != '-'; ++*at) {
@@ -30,7 +30,7 @@ static int read_term(const char **at, int rank, int dots, uint8_t *names) {
         if (n == LABELS)
             return -1;
         if (is_letter(**at)) {
-            names[n++] = (uint8_t)**at;
+            names[n++] = (uint8_t) * *at;
         } else if (strncmp(*at, "...", 3) == 0 && dots_at < 0) {
             *at += 2;
             dots_at = n;
@@ -148,8 +148,8 @@ static esk_status infer(struct esk_ctx *c) {
 /* ---- cpu ---- */
 
 /* Moves to the next index of labels [from, to); false after the last. */
-static bool advance(const struct esk_einsum *e, uint32_t n_in, int from, int to, int64_t *index,
-                    int64_t *at) {
+static bool advance(const struct esk_einsum *e, uint32_t n_in, int from, int to,
+                    int64_t *index, int64_t *at) {
     for (int l = to - 1; l >= from; l--) {
         for (uint32_t i = 0; i < n_in; i++)
             at[i] += e->stride[i][l];
@@ -245,7 +245,8 @@ static bool packable(const struct esk_ctx *c, const struct esk_gemm *g) {
 }
 
 /* The output is batch axes, then those of A alone, then those of B alone. */
-static bool product_of(const struct esk_einsum *e, uint32_t a, uint32_t b, struct esk_gemm *g) {
+static bool product_of(const struct esk_einsum *e, uint32_t a, uint32_t b,
+                       struct esk_gemm *g) {
     int m = 0, n;
     int64_t none;
     *g = (struct esk_gemm){.a = a, .b = b, .c = ESK_NONE, .alpha = 1, .beta = 1};

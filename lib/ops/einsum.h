@@ -1,4 +1,5 @@
-/* What Einsum and its pattern (patterns_einsum.c) share: an equation over shapes as numbers. */
+/* What Einsum and its pattern (patterns_einsum.c) share: an equation over shapes as
+ * numbers. */
 #ifndef ESK_OPS_EINSUM_H
 #define ESK_OPS_EINSUM_H
 
@@ -6,8 +7,8 @@
 
 enum { ESK_EINSUM_LABELS = 24, ESK_EINSUM_TERMS = 16 };
 
-/* Labels in the order of the output, then those that are summed. Strides are elements of the
- * dense inputs; 0: the input lacks the label, or has one item of it. */
+/* Labels in the order of the output, then those that are summed. Strides are elements of
+ * the dense inputs; 0: the input lacks the label, or has one item of it. */
 struct esk_einsum {
     int n, n_out;
     int64_t dim[ESK_EINSUM_LABELS], stride[ESK_EINSUM_TERMS][ESK_EINSUM_LABELS];

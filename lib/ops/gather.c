@@ -132,9 +132,10 @@ static void step_output(const struct esk_ctx *c, struct esk_kernel *k) {
     esk_kernel_step(k, 0, step, step);
 }
 
-/* Data larger than a binding, for devices of few: of a piece of it each, all groups again. */
-static void pieces(struct esk_ctx *c, enum esk_layout layout, const struct esk_gathering *g,
-                   esk_dtype indices, bool vec4) {
+/* Data larger than a binding, for devices of few: of a piece of it each, all groups
+ * again. */
+static void pieces(struct esk_ctx *c, enum esk_layout layout,
+                   const struct esk_gathering *g, esk_dtype indices, bool vec4) {
     const struct esk_var *x = esk_in(c, 0);
     struct esk_recipe *r = esk_add_recipe(c, "gather, piece by piece");
     r->in_layout[0] = layout;
@@ -143,10 +144,12 @@ static void pieces(struct esk_ctx *c, enum esk_layout layout, const struct esk_g
     esk_kernel_in(c, r, k, "X", 0, view);
     uint64_t bytes = esk_storage_bytes(k->operands[0].storage, layout, x->rank, x->dim);
     /* room for a start between two places where bindings may start */
-    uint64_t room = esk_segment_bytes(c->limits), each = room > 512 ? room - 256 : room / 2;
-    int64_t unit = vec4 ? 4 : 1, element = k->operands[0].storage == ESK_STORAGE_F16X2   ? 2
-                                           : k->operands[0].storage == ESK_STORAGE_I64X2 ? 8
-                                                                                         : 4;
+    uint64_t room = esk_segment_bytes(c->limits),
+             each = room > 512 ? room - 256 : room / 2;
+    int64_t unit = vec4 ? 4 : 1, element = k->operands[0].storage == ESK_STORAGE_F16X2 ? 2
+                                           : k->operands[0].storage == ESK_STORAGE_I64X2
+                                               ? 8
+                                               : 4;
     int64_t units = (int64_t)each / (element * unit);
     esk_kernel_step(k, 2, units * unit, units * unit);
     esk_kernel_in(c, r, k, "I", 1, ESK_ELEMENT);
@@ -183,8 +186,8 @@ static esk_status plan(struct esk_ctx *c, esk_gathering_fn describe, const char 
     struct esk_kernel *k = esk_recipe_kernel(r, "gather");
     esk_kernel_in(c, r, k, "X", 0, vec4 ? ESK_VEC4 : ESK_ELEMENT);
     /* the one token of a decoder's step: a word of the parameters */
-    bool late = indices->flags & ESK_VAR_INPUT && esk_var_count(indices) == 1 && g.tuple == 1 &&
-                !c->graph->is_body;
+    bool late = indices->flags & ESK_VAR_INPUT && esk_var_count(indices) == 1 &&
+                g.tuple == 1 && !c->graph->is_body;
     if (late) {
         esk_kernel_define(k, "INDEX_LATE", 1);
         esk_kernel_host_int(k, "index", esk_in_id(c, 1), 0);

@@ -1,5 +1,5 @@
-/* GridSample and AffineGrid. In: X and places in it, in [-1, 1], last axis first; out: X at
- * these places. */
+/* GridSample and AffineGrid. In: X and places in it, in [-1, 1], last axis first; out: X
+ * at these places. */
 #include "recipes/map.h"
 #include "recipes/rows.h"
 
@@ -10,12 +10,13 @@ enum { AXES = 3 };
 enum mode { NEAREST, LINEAR, CUBIC };
 enum padding { ZEROS, BORDER, REFLECTION };
 
-static bool modes_of(const struct esk_node *node, enum mode *mode, enum padding *padding) {
+static bool modes_of(const struct esk_node *node, enum mode *mode,
+                     enum padding *padding) {
     const char *m = esk_attr_string(node, "mode", "linear");
     const char *p = esk_attr_string(node, "padding_mode", "zeros");
-    *mode = strcmp(m, "nearest") == 0                                ? NEAREST
+    *mode = strcmp(m, "nearest") == 0                              ? NEAREST
             : strcmp(m, "cubic") == 0 || strcmp(m, "bicubic") == 0 ? CUBIC
-                                                                     : LINEAR;
+                                                                   : LINEAR;
     *padding = strcmp(p, "border") == 0       ? BORDER
                : strcmp(p, "reflection") == 0 ? REFLECTION
                                               : ZEROS;
@@ -34,8 +35,10 @@ static esk_status infer(struct esk_ctx *c) {
                              esk_attr_string(c->node, "padding_mode", "zeros"));
     if (x->rank < 3 || x->rank > AXES + 2 || grid->rank != x->rank ||
         grid->dim[0] != x->dim[0] || grid->dim[x->rank - 1] != x->rank - 2)
-        return esk_node_fail(c, ESK_INVALID_MODEL, "X has rank %d, the grid %d and %lld "
-                             "coordinates", x->rank, grid->rank,
+        return esk_node_fail(c, ESK_INVALID_MODEL,
+                             "X has rank %d, the grid %d and %lld "
+                             "coordinates",
+                             x->rank, grid->rank,
                              (long long)(grid->rank ? grid->dim[grid->rank - 1] : 0));
     if (mode == CUBIC && x->rank != 4)
         return esk_node_fail(c, ESK_INVALID_MODEL, "mode cubic with rank %d", x->rank);
@@ -146,7 +149,8 @@ static esk_status storable(const struct esk_ctx *c) {
     if (!esk_all_storable(c, &who))
         return esk_unsupported(c, "%s is not kept on the device",
                                esk_dtype_name(who->dtype));
-    if (esk_var_count(esk_in(c, 0)) > INT32_MAX || esk_var_count(esk_out(c, 0)) > INT32_MAX)
+    if (esk_var_count(esk_in(c, 0)) > INT32_MAX ||
+        esk_var_count(esk_out(c, 0)) > INT32_MAX)
         return esk_unsupported(c, "more than 2147483647 elements");
     return ESK_OK;
 }
@@ -213,16 +217,17 @@ static esk_status affine_cpu(struct esk_cpu *c) {
     int64_t places = esk_shape_product(y->dim, 1, 1 + axes), to = 0;
     for (int64_t n = 0; n < y->dim[0]; n++) {
         double theta[12];
-        esk_rows_load_doubles(c->in[0], n * axes * (axes + 1), 1, axes * (axes + 1), theta);
+        esk_rows_load_doubles(c->in[0], n * axes * (axes + 1), 1, axes * (axes + 1),
+                              theta);
         for (int64_t o = 0; o < places; o++, to += axes) {
             double at[AXES], v[AXES];
             int64_t rest = o;
             for (int k = axes - 1; k >= 0; k--) { /* the last axis is x */
                 int64_t size = y->dim[1 + k], i = rest % size;
                 rest /= size;
-                at[axes - 1 - k] = align ? (size > 1 ? 2 * (double)i / (double)(size - 1) - 1
-                                                     : -1)
-                                         : (2 * (double)i + 1) / (double)size - 1;
+                at[axes - 1 - k] =
+                    align ? (size > 1 ? 2 * (double)i / (double)(size - 1) - 1 : -1)
+                          : (2 * (double)i + 1) / (double)size - 1;
             }
             for (int k = 0; k < axes; k++) {
                 v[k] = theta[k * (axes + 1) + axes];

@@ -1,6 +1,6 @@
 /* esker.HalfTurn: rotary embeddings as models spell them out, what a pattern makes of
- * x * c + concat(-x[h:], x[:h]) * s along the last axis (patterns_attention.c). In: X, c and s,
- * both broadcast to X but for the last axis, which they have; out: like X. */
+ * x * c + concat(-x[h:], x[:h]) * s along the last axis (patterns_attention.c). In: X, c
+ * and s, both broadcast to X but for the last axis, which they have; out: like X. */
 #include "recipes/floats.h"
 #include "recipes/lanes.h"
 #include "recipes/map.h"
@@ -11,7 +11,8 @@
 
 enum { X, C, S, AXES = 4 };
 
-/* Strides, in elements, of an input that is broadcast to X, axes counted from the last. */
+/* Strides, in elements, of an input that is broadcast to X, axes counted from the last.
+ */
 static void strides_of(int rank, const int64_t *dim, int64_t *stride) {
     int64_t step = 1;
     for (int i = 0; i < ESK_MAX_RANK; i++) {
@@ -60,13 +61,15 @@ static esk_status cpu(struct esk_cpu *c) {
         }
         const float *from = in + row * d, *cs = with[0] + at[0], *sn = with[1] + at[1];
         for (int64_t k = 0; k < d; k++)
-            out[row * d + k] = from[k] * cs[k] + (k < h ? -from[k + h] : from[k - h]) * sn[k];
+            out[row * d + k] =
+                from[k] * cs[k] + (k < h ? -from[k + h] : from[k - h]) * sn[k];
     }
     esk_floats_done(c->out[0], out);
     return ESK_OK;
 }
 
-/* Strides of X over what it walks, from the last axis; false: not in whole vec4s of it. */
+/* Strides of X over what it walks, from the last axis; false: not in whole vec4s of it.
+ */
 static bool over_walk(const struct esk_var *x, int64_t *stride) {
     const struct esk_walk *w = x->walk;
     if (!w || x->data || w->layout != ESK_LAYOUT_DENSE || w->offset % 4)
@@ -76,7 +79,8 @@ static bool over_walk(const struct esk_var *x, int64_t *stride) {
         int axis = w->axis[d], last = axis == x->rank - 1;
         if (w->dim[d] == 1)
             continue;
-        if (w->dim[d] != x->dim[axis] || (last ? w->stride[d] != 1 : w->stride[d] % 4 != 0))
+        if (w->dim[d] != x->dim[axis] ||
+            (last ? w->stride[d] != 1 : w->stride[d] % 4 != 0))
             return false;
         stride[x->rank - 1 - axis] = w->stride[d];
     }
@@ -98,7 +102,8 @@ static esk_status gpu(struct esk_ctx *c) {
     struct esk_recipe *r = esk_add_recipe(c, "half turn");
     struct esk_kernel *k = esk_recipe_kernel(r, "half_turn");
     if (walks)
-        esk_kernel_var(k, "X", c->graph, x->walk->base, ESK_LAYOUT_DENSE, ESK_READ, ESK_VEC4);
+        esk_kernel_var(k, "X", c->graph, x->walk->base, ESK_LAYOUT_DENSE, ESK_READ,
+                       ESK_VEC4);
     else
         esk_kernel_in(c, r, k, "X", X, ESK_VEC4);
     esk_kernel_in(c, r, k, "C", C, ESK_VEC4);

@@ -1,5 +1,6 @@
-/* InstanceNormalization and GroupNormalization. In: X [N, C, spatial…], scale, bias [C]; out: Y.
- * In C4 both measure channels first, in parts that threads share; groups join theirs. */
+/* InstanceNormalization and GroupNormalization. In: X [N, C, spatial…], scale, bias [C];
+ * out: Y. In C4 both measure channels first, in parts that threads share; groups join
+ * theirs. */
 #include "recipes/floats.h"
 #include "recipes/lanes.h"
 #include "recipes/lines.h"
@@ -60,8 +61,8 @@ static esk_status cpu(struct esk_cpu *c) {
     return ESK_OK;
 }
 
-/* The kernels that measure channels: mean and sum of squared deviations of parts of each, and
- * one that joins them, to which the caller gives what it makes of them. */
+/* The kernels that measure channels: mean and sum of squared deviations of parts of each,
+ * and one that joins them, to which the caller gives what it makes of them. */
 static struct esk_kernel *measure(struct esk_ctx *c, struct esk_recipe *r) {
     const struct esk_var *x = esk_in(c, 0);
     int64_t batch = x->dim[0], c4 = (x->dim[1] + 3) / 4, length;
@@ -194,7 +195,8 @@ static esk_status group_cpu(struct esk_cpu *c) {
     return ESK_OK;
 }
 
-/* Channels are measured as for InstanceNormalization, then those of a group are joined. */
+/* Channels are measured as for InstanceNormalization, then those of a group are joined.
+ */
 static void add_joined(struct esk_ctx *c, int64_t groups) {
     const struct esk_var *x = esk_in(c, 0), *s = esk_in(c, 1);
     int64_t c4 = (x->dim[1] + 3) / 4, per = x->dim[1] / groups;

@@ -1,6 +1,7 @@
-/* LinearAttention: attention whose memory is one matrix a head, updated token by token. In:
- * query, key, value (heads side by side), the state before, decay and beta; out: what the
- * queries read, and the state after. On the device an invocation owns a column of a state. */
+/* LinearAttention: attention whose memory is one matrix a head, updated token by token.
+ * In: query, key, value (heads side by side), the state before, decay and beta; out: what
+ * the queries read, and the state after. On the device an invocation owns a column of a
+ * state. */
 #include "recipes/facts.h"
 #include "recipes/floats.h"
 #include "recipes/move.h"
@@ -11,7 +12,8 @@
 enum { QUERY, KEY, VALUE, PAST, DECAY, BETA };
 
 struct shape {
-    int64_t batch, length, heads, group, dk, dv; /* heads: of keys; group: queries a head */
+    int64_t batch, length, heads, group, dk,
+        dv; /* heads: of keys; group: queries a head */
     bool decays, delta;
     bool decay_a_key; /* decay has a value for each key dimension, not one a head */
     bool beta_a_head;
@@ -50,15 +52,16 @@ static const char *describe(const struct esk_facts *f, struct shape *s) {
     }
     if (s->decays) {
         const int64_t *d = f->dim[DECAY];
-        if (!f->has[DECAY] || f->rank[DECAY] != 3 || d[0] != s->batch || d[1] != s->length ||
-            (d[2] != s->heads && d[2] != s->heads * s->dk))
-            return "decay must be [batch, length, kv_num_heads] or have d_k values a head";
+        if (!f->has[DECAY] || f->rank[DECAY] != 3 || d[0] != s->batch ||
+            d[1] != s->length || (d[2] != s->heads && d[2] != s->heads * s->dk))
+            return "decay must be [batch, length, kv_num_heads] or have d_k values a "
+                   "head";
         s->decay_a_key = d[2] != s->heads;
     }
     if (s->delta) {
         const int64_t *b = f->dim[BETA];
-        if (!f->has[BETA] || f->rank[BETA] != 3 || b[0] != s->batch || b[1] != s->length ||
-            (b[2] != s->heads && b[2] != 1))
+        if (!f->has[BETA] || f->rank[BETA] != 3 || b[0] != s->batch ||
+            b[1] != s->length || (b[2] != s->heads && b[2] != 1))
             return "beta must be [batch, length, kv_num_heads] or [batch, length, 1]";
         s->beta_a_head = b[2] != 1 || s->heads == 1;
     }
@@ -76,10 +79,12 @@ static esk_status infer(struct esk_ctx *c) {
         return esk_node_fail(c, ESK_INVALID_MODEL, "%s", wrong);
     int64_t window = esk_attr_int(c->node, "state_window", 0); /* com.microsoft */
     if (window)
-        return esk_node_fail(c, ESK_UNSUPPORTED, "state_window=%lld, states of 0 are known",
+        return esk_node_fail(c, ESK_UNSUPPORTED,
+                             "state_window=%lld, states of 0 are known",
                              (long long)window);
     if (!esk_dtype_is_float(f.dtype[QUERY]) || f.dtype[QUERY] == ESK_DOUBLE)
-        return esk_node_fail(c, ESK_UNSUPPORTED, "type %s", esk_dtype_name(f.dtype[QUERY]));
+        return esk_node_fail(c, ESK_UNSUPPORTED, "type %s",
+                             esk_dtype_name(f.dtype[QUERY]));
     int64_t y[3] = {s.batch, s.length, s.heads * s.group * s.dv};
     int64_t state[4] = {s.batch, s.heads, s.dk, s.dv};
     ESK_TRY(esk_set_out(c, 0, f.dtype[QUERY], 3, y));
@@ -102,7 +107,7 @@ static void walk(const struct shape *s, const float *const *in, int64_t b, int64
             for (int64_t j = 0; j < s->dv; j++)
                 m[i * s->dv + j] *= g;
         }
-        float beta = !s->delta       ? 1
+        float beta = !s->delta        ? 1
                      : s->beta_a_head ? in[BETA][token * s->heads + h]
                                       : in[BETA][token];
         memset(read, 0, (size_t)s->dv * sizeof *read);
@@ -135,10 +140,11 @@ static esk_status cpu(struct esk_cpu *c) {
             return esk_fail_memory(c->error, c->node->name);
     float *m = ESK_ARENA_ARRAY(c->scratch, float, (size_t)states + 1);
     float *read = ESK_ARENA_ARRAY(c->scratch, float, (size_t)s.dv);
-    float *y = c->out[0] ? esk_floats_out(c->scratch, c->out[0])
-                         : ESK_ARENA_ARRAY(c->scratch, float,
-                                           (size_t)(s.batch * s.length * s.heads * s.group *
-                                                    s.dv) + 1);
+    float *y = c->out[0]
+                   ? esk_floats_out(c->scratch, c->out[0])
+                   : ESK_ARENA_ARRAY(
+                         c->scratch, float,
+                         (size_t)(s.batch * s.length * s.heads * s.group * s.dv) + 1);
     if (!m || !read || !y)
         return esk_fail_memory(c->error, c->node->name);
     memset(m, 0, (size_t)states * sizeof *m);
@@ -200,7 +206,8 @@ static esk_status gpu(struct esk_ctx *c) {
         return esk_unsupported(c, "more elements than an int counts");
     if (!rows)
         return esk_unsupported(c, "there is no token");
-    /* tokens a kernel, so that no invocation loops too often: leaving a loop counts too */
+    /* tokens a kernel, so that no invocation loops too often: leaving a loop counts too
+     */
     uint64_t each = (uint64_t)((s.dk + 2) * (2 + s.group) + s.group + 4);
     int64_t chunk = s.length;
     if (c->limits->max_iterations)
@@ -213,8 +220,7 @@ static esk_status gpu(struct esk_ctx *c) {
     struct esk_ref_to packed =
         esk_recipe_scratch(r, (size_t)(rows * row) * 4, ESK_STORAGE_F32);
     struct esk_ref_to state = esk_recipe_scratch(r, (size_t)states * 4, ESK_STORAGE_F32);
-    struct esk_ref_to wide =
-        esk_recipe_scratch(r, (size_t)results * 4, ESK_STORAGE_F32);
+    struct esk_ref_to wide = esk_recipe_scratch(r, (size_t)results * 4, ESK_STORAGE_F32);
     add_rows(c, r, &s, packed, row, false);
     add_rows(c, r, &s, packed, row, true);
     struct esk_kernel *k = esk_recipe_kernel(r, "copy_or_zero");

@@ -15,16 +15,16 @@ static enum esk_cell cell_of(const struct esk_node *node) {
     return *(const enum esk_cell *)node->op->data;
 }
 
-/* Version 1 of GRU had no linear_before_reset, and all of version 1 to 6 an output_sequence
- * that only said whether Y is wanted. */
+/* Version 1 of GRU had no linear_before_reset, and all of version 1 to 6 an
+ * output_sequence that only said whether Y is wanted. */
 static esk_status upgrade(struct esk_ctx *c) {
     if (c->node->since < 7)
         esk_node_remove_attr(c->node, "output_sequence");
     return ESK_OK;
 }
 
-/* Integer weights [directions, from, gates * hidden] as the LSTM's: scale and zero point are
- * one a direction, or one a column of it. */
+/* Integer weights [directions, from, gates * hidden] as the LSTM's: scale and zero point
+ * are one a direction, or one a column of it. */
 static esk_id weights_of(struct esk_rewrite *w, uint32_t i, uint32_t scale_at) {
     static const int64_t axes[] = {1, 2}, perm[] = {0, 2, 1};
     esk_id facts[2];
@@ -44,16 +44,17 @@ static esk_id weights_of(struct esk_rewrite *w, uint32_t i, uint32_t scale_at) {
     return v;
 }
 
-/* The weights are kept as floats, and X and the states need not be rounded to 8 bits: that
- * is how one computes with integers, and nothing that a model could want. */
+/* The weights are kept as floats, and X and the states need not be rounded to 8 bits:
+ * that is how one computes with integers, and nothing that a model could want. */
 static esk_status upgrade_dynamic(struct esk_ctx *c) {
     enum { W_SCALE = 8, R_SCALE = 10 };
     struct esk_rewrite w = {.c = c};
     esk_id in[P + 1];
     for (uint32_t i = W_SCALE; i <= R_SCALE; i += 2)
         if (esk_rewrite_in(&w, i) == ESK_NONE)
-            return esk_node_fail(c, ESK_INVALID_MODEL, "input %u, the scale of %s, is missing",
-                                 i, i == W_SCALE ? "W" : "R");
+            return esk_node_fail(c, ESK_INVALID_MODEL,
+                                 "input %u, the scale of %s, is missing", i,
+                                 i == W_SCALE ? "W" : "R");
     for (uint32_t i = 0; i <= P; i++)
         in[i] = esk_rewrite_in(&w, i);
     in[W] = weights_of(&w, W, W_SCALE);
@@ -183,9 +184,9 @@ static void step_gru(struct walk *s) {
         s->reset[j] = g[n + j] * s->h[j];
     for (int64_t j = 0; j < n; j++) {
         const double *row = s->r + (2 * n + j) * n;
-        double v = s->a->linear ? g[n + j] * (dot(row, s->h, n) +
-                                              bias_of(s->bias_r, 2 * n + j))
-                                : dot(row, s->reset, n) + bias_of(s->bias_r, 2 * n + j);
+        double v = s->a->linear
+                       ? g[n + j] * (dot(row, s->h, n) + bias_of(s->bias_r, 2 * n + j))
+                       : dot(row, s->reset, n) + bias_of(s->bias_r, 2 * n + j);
         g[2 * n + j] = activate(&s->acts[1], clip, g[2 * n + j] + v);
     }
     for (int64_t j = 0; j < n; j++)

@@ -1,5 +1,6 @@
-/* MatMul, as numpy's matmul. In: A and B; out: Y. And esker.Linear, a MatMul by a matrix with
- * a value for each column added (input 2), which a pattern makes (patterns_products.c). */
+/* MatMul, as numpy's matmul. In: A and B; out: Y. And esker.Linear, a MatMul by a matrix
+ * with a value for each column added (input 2), which a pattern makes
+ * (patterns_products.c). */
 #include "recipes/gemm.h"
 
 /* The columns' values are C of the product. */

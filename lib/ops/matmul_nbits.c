@@ -1,7 +1,8 @@
 /* MatMulNBits: Y = A * W + bias, where W [K, N] is kept in blocks of 2, 4 or 8 bit
  * numbers along K. In: A, B [N, blocks, bytes], scales, zero points (packed, or floats),
- * g_idx, bias. MatMulBnb4: numbers name one of 16 levels (FP4, NF4), the blocks go on from one
- * column to the next. On the device a known B is packed anew; another is unpacked into scratch.
+ * g_idx, bias. MatMulBnb4: numbers name one of 16 levels (FP4, NF4), the blocks go on
+ * from one column to the next. On the device a known B is packed anew; another is
+ * unpacked into scratch.
  */
 #include "recipes/facts.h"
 #include "recipes/floats.h"
@@ -21,8 +22,9 @@ static const float level_table[2][16] = {
      -5.208333333e-3f, -2.0f / 3, -1, -1.0f / 3, -0.5f, -1.0f / 6, -0.25f},
     {-1, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
      -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0,
-     0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
-     0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1}};
+     0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f,
+     0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f,
+     1}};
 
 static const char *describe_levels(const struct esk_facts *f, struct shape *s) {
     const struct esk_node *node = f->node;
@@ -192,7 +194,8 @@ static void pack_numbers(void *dst, size_t bytes, const struct esk_tensor *const
     for (int64_t n = 0; n < s.n; n++)
         for (int64_t chunk = 0; chunk < chunks; chunk++) {
             int64_t at = (chunk * cols + n % cols) * (s.n / cols) + n / cols;
-            for (int64_t k = chunk * per; s.levels && k < s.k && k < (chunk + 1) * per; k++)
+            for (int64_t k = chunk * per; s.levels && k < s.k && k < (chunk + 1) * per;
+                 k++)
                 to[at * 16 + k % per / 2] |=
                     (uint8_t)(level_at(from, n * s.k + k) << (k % 2 ? 4 : 0));
             if (s.levels)
@@ -224,13 +227,14 @@ static void pack_scales(void *dst, size_t bytes, const struct esk_tensor *const 
     for (int64_t n = 0; n < s.n; n++)
         for (int64_t i = 0; i <= spans; i++) {
             int64_t unit = n / cols, column = n % cols;
-            int64_t at = middle      ? (i * units + unit) * 4 + column
-                         : cols == 4 ? ((i * 2 + column / 2) * units + unit) * 4 +
-                                           column % 2 * 2
-                                     : ((i * cols + column) * units + unit) * 2;
+            int64_t at = middle ? (i * units + unit) * 4 + column
+                         : cols == 4
+                             ? ((i * 2 + column / 2) * units + unit) * 4 + column % 2 * 2
+                             : ((i * cols + column) * units + unit) * 2;
             int64_t g = s.levels ? (n * s.k + i * span) / s.block
-                                 : n * s.blocks + (i * span / s.block < s.blocks ? i * span / s.block
-                                                                               : s.blocks - 1);
+                                 : n * s.blocks + (i * span / s.block < s.blocks
+                                                       ? i * span / s.block
+                                                       : s.blocks - 1);
             float scale = i < spans ? (float)esk_tensor_double(src[0], g)
                           : src[2]  ? (float)esk_tensor_double(src[2], n)
                                     : 0;
@@ -261,7 +265,8 @@ static void known(struct esk_ctx *c, const struct shape *s) {
     /* each invocation reads the row: of packed halves, it would unpack all of them, which
      * takes a CPU longer than the products */
     if (c->limits->software && rows == 1 && vec4 && s->n >= WIDEN_FROM &&
-        esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE) == ESK_STORAGE_F16X2) {
+        esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE) ==
+            ESK_STORAGE_F16X2) {
         widened = true;
         wide = esk_recipe_scratch(r, (size_t)s->k * 4, ESK_STORAGE_F32);
         k = esk_recipe_kernel(r, "widen");
@@ -278,7 +283,8 @@ static void known(struct esk_ctx *c, const struct shape *s) {
     struct esk_ref_to z = esk_recipe_form(
         r, "nbits_scales", pack_scales, 3,
         (esk_id[]){esk_in_id(c, SCALES), esk_in_id(c, ZEROS), esk_in_id(c, BIAS)},
-        P_COUNT, params, ((size_t)((spans + 1) * s->n) * (middle ? 4 : 8) + 15) & ~(size_t)15,
+        P_COUNT, params,
+        ((size_t)((spans + 1) * s->n) * (middle ? 4 : 8) + 15) & ~(size_t)15,
         ESK_STORAGE_F32, ESK_FLOAT);
     if (widened)
         esk_kernel_ref(k, "X", r, wide, ESK_READ, ESK_VEC4);

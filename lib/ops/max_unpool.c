@@ -20,7 +20,8 @@ static esk_status own_dims(const struct esk_node *node, esk_error *error, int ra
     if (rank < 3 || n != (size_t)rank - 2 || (n_strides && n_strides != n) ||
         (n_pads && n_pads != 2 * n))
         return esk_fail(error, ESK_INVALID_MODEL,
-                        "MaxUnpool '%s': attributes do not fit rank %d", node->name, rank);
+                        "MaxUnpool '%s': attributes do not fit rank %d", node->name,
+                        rank);
     dims[0] = x[0], dims[1] = x[1];
     for (size_t k = 0; k < n; k++) {
         const int64_t sizes[] = {x[2 + k], n_strides ? strides[k] : 1, kernel[k],

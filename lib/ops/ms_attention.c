@@ -339,8 +339,8 @@ static uint32_t group_host(const struct esk_graph *graph, const struct esk_node 
     return 1u << 6 | group_late(graph, node);
 }
 
-/* Caches that are kept quantised are declared as what they are. A model that names the last
- * axis says nothing of it; one that gives it the size of a head meant numbers. */
+/* Caches that are kept quantised are declared as what they are. A model that names the
+ * last axis says nothing of it; one that gives it the size of a head meant numbers. */
 static void declare_kept(struct esk_ctx *c) {
     const esk_id caches[] = {esk_in_id(c, 3), esk_in_id(c, 4), esk_out_id(c, 1),
                              esk_out_id(c, 2)};
@@ -350,7 +350,8 @@ static void declare_kept(struct esk_ctx *c) {
         if (!var || var->flags & ESK_VAR_WORDS)
             continue;
         var->flags |= ESK_VAR_WORDS;
-        if (var->rank == 4 && !var->data && var->dim[3] > 0 && esk_kv_fits(bits, var->dim[3]))
+        if (var->rank == 4 && !var->data && var->dim[3] > 0 &&
+            esk_kv_fits(bits, var->dim[3]))
             var->dim[3] = esk_kv_width(bits, var->dim[3], var->dtype);
     }
 }
@@ -363,13 +364,14 @@ static esk_id norm_heads(struct esk_ctx *c, esk_id x, esk_id weight, int64_t dim
     x = add(c, "Reshape", 2, (esk_id[]){x, shape}, ESK_NONE, -1);
     x = add(c, "RMSNormalization", 2, (esk_id[]){x, weight}, ESK_NONE, -1);
     if (x != ESK_NONE &&
-        !esk_node_set_float(c->graph, c->graph->nodes[c->graph->vars[x]->producer], "epsilon",
-                            esk_attr_float(c->node, "qk_norm_epsilon", 1e-6f)))
+        !esk_node_set_float(c->graph, c->graph->nodes[c->graph->vars[x]->producer],
+                            "epsilon", esk_attr_float(c->node, "qk_norm_epsilon", 1e-6f)))
         return ESK_NONE;
     return add(c, "Reshape", 2, (esk_id[]){x, flat}, ESK_NONE, -1);
 }
 
-/* Weights that heads of queries and keys are normalised by: nodes of their own before it. */
+/* Weights that heads of queries and keys are normalised by: nodes of their own before it.
+ */
 static esk_status norm_queries(struct esk_ctx *c) {
     esk_id weights[] = {esk_in_id(c, 14), esk_in_id(c, 15)}, parts[3];
     int64_t heads = esk_attr_int(c->node, "num_heads", 0), three = 3;
@@ -388,15 +390,17 @@ static esk_status norm_queries(struct esk_ctx *c) {
         parts[i] = esk_in_id(c, (uint32_t)i);
     if (parts[1] == ESK_NONE) {
         int64_t sizes[] = {heads * dim, kv_heads * dim, kv_heads * dim};
-        esk_id in[2] = {parts[0], esk_graph_add_const(c->graph, "sizes", ESK_INT64, 1, &three,
-                                                      sizes)};
+        esk_id in[2] = {parts[0], esk_graph_add_const(c->graph, "sizes", ESK_INT64, 1,
+                                                      &three, sizes)};
         for (int i = 0; i < 3; i++)
             if ((parts[i] = esk_graph_add_temp(c->graph, "part")) == ESK_NONE)
                 return esk_fail_memory(c->error, c->node->name);
-        esk_id id = in[1] == ESK_NONE ? ESK_NONE
-                                      : esk_graph_add_node(c->graph, "", "Split", c->node->name,
-                                                           2, in, 3, parts);
-        if (id == ESK_NONE || !esk_node_set_int(c->graph, c->graph->nodes[id], "axis", -1))
+        esk_id id = in[1] == ESK_NONE
+                        ? ESK_NONE
+                        : esk_graph_add_node(c->graph, "", "Split", c->node->name, 2, in,
+                                             3, parts);
+        if (id == ESK_NONE ||
+            !esk_node_set_int(c->graph, c->graph->nodes[id], "axis", -1))
             return esk_fail_memory(c->error, c->node->name);
     }
     for (int i = 0; i < 2; i++)
@@ -414,7 +418,8 @@ static esk_status group_upgrade(struct esk_ctx *c) {
     for (int i = 0; i < 2; i++) {
         const char *type = esk_attr_string(c->node, types[i], "NONE");
         if (strcmp(type, "NONE") != 0)
-            return esk_node_fail(c, ESK_UNSUPPORTED, "%s=%s, NONE is known", types[i], type);
+            return esk_node_fail(c, ESK_UNSUPPORTED, "%s=%s, NONE is known", types[i],
+                                 type);
     }
     if (esk_attr_int(c->node, "sliding_window_cache", 0))
         return esk_node_fail(c, ESK_UNSUPPORTED, "sliding_window_cache is not known");
@@ -456,20 +461,20 @@ static esk_status check_kept(const struct esk_ctx *c, const struct esk_facts *f,
     if (!a->kv_bits)
         return ESK_OK;
     if (!esk_kv_fits(a->kv_bits, a->dim))
-        return esk_node_fail(c, ESK_UNSUPPORTED,
-                             "kvCacheQuantizationBits=%d: heads of %lld elements, it must be "
-                             "%s",
-                             a->kv_bits, (long long)a->dim,
-                             a->kv_bits == 4 ? "a power of two, at least 8"
-                                             : "a multiple of 4");
+        return esk_node_fail(
+            c, ESK_UNSUPPORTED,
+            "kvCacheQuantizationBits=%d: heads of %lld elements, it must be "
+            "%s",
+            a->kv_bits, (long long)a->dim,
+            a->kv_bits == 4 ? "a power of two, at least 8" : "a multiple of 4");
     for (uint32_t i = 3; i < 5; i++)
         if (f->has[i] && f->dim[i][3] != width)
-            return esk_node_fail(c, ESK_INVALID_ARGUMENT,
-                                 "kvCacheQuantizationBits=%d: the last axis of past %s is "
-                                 "%lld, a kept row of %lld elements takes %lld of type %s",
-                                 a->kv_bits, i == 3 ? "keys" : "values",
-                                 (long long)f->dim[i][3], (long long)a->dim,
-                                 (long long)width, esk_dtype_name(f->dtype[0]));
+            return esk_node_fail(
+                c, ESK_INVALID_ARGUMENT,
+                "kvCacheQuantizationBits=%d: the last axis of past %s is "
+                "%lld, a kept row of %lld elements takes %lld of type %s",
+                a->kv_bits, i == 3 ? "keys" : "values", (long long)f->dim[i][3],
+                (long long)a->dim, (long long)width, esk_dtype_name(f->dtype[0]));
     return ESK_OK;
 }
 
@@ -511,7 +516,8 @@ static esk_status gpu(struct esk_ctx *c) {
     ESK_TRY(total_of(c, &total));
     describe(&f, total, c->graph->kv_bits, &a);
     a.rotary.split = c->graph->rotary_split;
-    /* one small upload serves all layers; words of each kernel's parameters need no binding */
+    /* one small upload serves all layers; words of each kernel's parameters need no
+     * binding */
     const struct esk_var *lengths = a.late ? esk_in(c, a.lengths) : NULL;
     a.lengths_late = lengths && f.has[10] && f.has[11] && a.batch <= ESK_LATE_LENGTHS &&
                      (lengths->data || lengths->flags & (ESK_VAR_INPUT | ESK_VAR_EARLY));

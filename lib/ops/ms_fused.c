@@ -279,7 +279,8 @@ static esk_status upgrade_linear_gate(struct esk_ctx *c) {
     return done(c, x);
 }
 
-/* The rows of as many elements as the scale has, normalised, times an activation of the gate. */
+/* The rows of as many elements as the scale has, normalised, times an activation of the
+ * gate. */
 static esk_status upgrade_gated_norm(struct esk_ctx *c) {
     const char *name = esk_attr_string(c->node, "activation", "silu");
     bool silu = strcmp(name, "silu") == 0 || strcmp(name, "swish") == 0;

@@ -77,7 +77,7 @@ static esk_status cpu(struct esk_cpu *c) {
         const float *from = (const float *)boxes->data + batch * n * 4;
         for (int64_t i = 0; i < n; i++)
             all[i] = box_of(from + i * 4, center);
-        for (int64_t class = 0; class < classes; class++) {
+        for (int64_t class = 0; class < classes; class ++) {
             float *score = (float *)scores->data + (batch * classes + class) * n;
             int64_t m = 0, n_kept = 0;
             for (int64_t i = 0; i < n; i++)

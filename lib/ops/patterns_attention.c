@@ -1,6 +1,6 @@
-/* Attention as exporters spell it, softmax(scale * Q K' (+ bias)) V, becomes one operator:
- * its scores have rows of whole vec4s, and its result is stored in the order that a
- * Transpose behind it asks for. */
+/* Attention as exporters spell it, softmax(scale * Q K' (+ bias)) V, becomes one
+ * operator: its scores have rows of whole vec4s, and its result is stored in the order
+ * that a Transpose behind it asks for. */
 #include "ir/pattern.h"
 
 #include <math.h>
@@ -22,11 +22,12 @@ static bool covers(const struct esk_var *v, const struct esk_var *scores) {
 static bool over_keys(const struct esk_match *m, int rank) {
     const struct esk_node *softmax = esk_match_node(m, 'f');
     int axis;
-    return esk_shape_axis(esk_attr_int(softmax, "axis", -1), rank, &axis) && axis == rank - 1;
+    return esk_shape_axis(esk_attr_int(softmax, "axis", -1), rank, &axis) &&
+           axis == rank - 1;
 }
 
-/* Where batch, head and row may go: the last axis stays, and what is not of size one keeps
- * its order, or heads and rows change places. */
+/* Where batch, head and row may go: the last axis stays, and what is not of size one
+ * keeps its order, or heads and rows change places. */
 static bool storable(int rank, const int64_t *dims, const int64_t *perm) {
     int order[ESK_MAX_RANK], n = 0;
     bool seen[ESK_MAX_RANK] = {false};
@@ -69,7 +70,8 @@ static bool keeps(const struct esk_match *m, char value, char node) {
     const struct esk_node *scaled = esk_match_node(m, node);
     if (!scaled)
         return true;
-    const struct esk_var *x = esk_match_var(m, value), *y = m->graph->vars[scaled->out[0]];
+    const struct esk_var *x = esk_match_var(m, value),
+                         *y = m->graph->vars[scaled->out[0]];
     return esk_shape_equal(x->rank, x->dim, y->rank, y->dim);
 }
 
@@ -108,14 +110,17 @@ static esk_status attention(struct esk_match *m, bool transposed, bool *done) {
         return ESK_OK;
     esk_id in[5] = {esk_match_id(m, 'q'), esk_match_id(m, 't'), esk_match_id(m, 'v'),
                     esk_match_id(m, 'k'), esk_match_id(m, 'w')};
-    struct esk_node *node =
-        esk_match_add(m, "esker", "ScaledDotProduct", mask ? 5 : bias ? 4 : 3, in, ESK_NONE);
+    struct esk_node *node = esk_match_add(m, "esker", "ScaledDotProduct",
+                                          mask   ? 5
+                                          : bias ? 4
+                                                 : 3,
+                                          in, ESK_NONE);
     if (!node || !esk_node_set_ints(m->graph, node, "perm", (size_t)rank, perm) ||
         !esk_node_set_float(m->graph, node, "scale", (float)scale) ||
         !esk_node_set_int(m->graph, node, "nan_zero", esk_match_node(m, 'z') != NULL) ||
         !esk_node_set_int(m->graph, node, "turned", esk_match_node(m, 'o') != NULL) ||
-        (mask && !esk_node_set_float(m->graph, node, "fill",
-                                     (float)esk_match_number(m, 'g'))))
+        (mask &&
+         !esk_node_set_float(m->graph, node, "fill", (float)esk_match_number(m, 'g'))))
         return esk_fail_memory(m->error, "fused attention");
     *done = true;
     return ESK_OK;
@@ -174,18 +179,18 @@ static esk_status half_turn(struct esk_match *m, bool *done) {
 }
 
 #define QUERIES "{m:Mul*(q,#a)/e:Div(q,#a)/q}"
-#define KEYS "{n:Mul*(t,#b)/i:Div(t,#b)/t}"
-#define PAIRS "MatMul(" QUERIES "," KEYS ")"
-#define SCALED "{Mul*(" PAIRS ",#s)/d:Div(" PAIRS ",#s)/" PAIRS "}"
-#define MASKED "{Where(w," SCALED ",#g)/o:Where(w,#g," SCALED ")/" SCALED "}"
-#define SCORES "{Add*(" MASKED ",k)/" MASKED "}"
+#define KEYS    "{n:Mul*(t,#b)/i:Div(t,#b)/t}"
+#define PAIRS   "MatMul(" QUERIES "," KEYS ")"
+#define SCALED  "{Mul*(" PAIRS ",#s)/d:Div(" PAIRS ",#s)/" PAIRS "}"
+#define MASKED  "{Where(w," SCALED ",#g)/o:Where(w,#g," SCALED ")/" SCALED "}"
+#define SCORES  "{Add*(" MASKED ",k)/" MASKED "}"
 #define WEIGHTS "f:Softmax(" SCORES ")"
 /* as PyTorch guards rows that see no key */
 #define GUARDED "z:Where(IsNaN(" WEIGHTS "),=0," WEIGHTS ")"
 
 const struct esk_pattern esk_patterns_attention[] = {
-    {"fuse_attention", "Add*(Mul*(j:Concat(Neg(h:Slice(x,..)),l:Slice(x,..)),s),Mul*(x,c))",
-     half_turn},
+    {"fuse_attention",
+     "Add*(Mul*(j:Concat(Neg(h:Slice(x,..)),l:Slice(x,..)),s),Mul*(x,c))", half_turn},
     {"fuse_attention", "Transpose(MatMul(" WEIGHTS ",v))", transposed},
     {"fuse_attention", "Transpose(MatMul(" GUARDED ",v))", transposed},
     {"fuse_attention", "MatMul(" WEIGHTS ",v)", plain},

@@ -1,15 +1,16 @@
-/* Concats that begin alike: the longer one begins with the shorter one. DenseNets hand all
- * that came before to each layer; so made, each result is the beginning of the next one and
- * can lie in its place (compile/parts). */
+/* Concats that begin alike: the longer one begins with the shorter one. DenseNets hand
+ * all that came before to each layer; so made, each result is the beginning of the next
+ * one and can lie in its place (compile/parts). */
 #include "ir/pattern.h"
 
 #include <string.h>
 
 /* How many inputs of `node` are the first ones of `whole`: all of its own, or 0. */
 static uint32_t begins(const struct esk_node *node, const struct esk_node *whole) {
-    const struct esk_attr *a = esk_node_attr(node, "axis"), *b = esk_node_attr(whole, "axis");
-    if (node->dead || node->op != whole->op || node->n_in < 2 || node->n_in >= whole->n_in ||
-        !a || !b || a->i != b->i ||
+    const struct esk_attr *a = esk_node_attr(node, "axis"),
+                          *b = esk_node_attr(whole, "axis");
+    if (node->dead || node->op != whole->op || node->n_in < 2 ||
+        node->n_in >= whole->n_in || !a || !b || a->i != b->i ||
         memcmp(node->in, whole->in, node->n_in * sizeof *node->in) != 0)
         return 0;
     return node->n_in;

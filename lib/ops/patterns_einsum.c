@@ -1,6 +1,6 @@
-/* An Einsum of two inputs whose labels do not lie as a product's: batches, rows and columns are
- * put there by moves, which are walks, and the product is a MatMul. Element by element it would
- * read both inputs anew for each output. */
+/* An Einsum of two inputs whose labels do not lie as a product's: batches, rows and
+ * columns are put there by moves, which are walks, and the product is a MatMul. Element
+ * by element it would read both inputs anew for each output. */
 #include "ir/pattern.h"
 #include "ops/einsum.h"
 
@@ -8,7 +8,8 @@ enum { LEAST_TERMS = 1 << 16 }; /* below it, one kernel beats a product and its 
 
 enum kind { BATCH, ROWS, COLUMNS, SUMS, KINDS };
 
-/* Labels of more than one item, sorted by kind; each kind in the order of the equation. */
+/* Labels of more than one item, sorted by kind; each kind in the order of the equation.
+ */
 struct product {
     struct esk_einsum e;
     int n[KINDS], label[KINDS][ESK_EINSUM_LABELS];
@@ -32,10 +33,10 @@ static bool sort_labels(struct product *p) {
     return p->n[SUMS] && p->n[ROWS] + p->n[COLUMNS] && p->n[BATCH] + 2 <= ESK_MAX_RANK;
 }
 
-/* Adds a Transpose, where it changes something, and a Reshape; `last`: that makes the root's
- * output. */
-static esk_id move(struct esk_match *m, esk_id x, int rank, const int64_t *perm, int n_dims,
-                   const int64_t *dims, bool last) {
+/* Adds a Transpose, where it changes something, and a Reshape; `last`: that makes the
+ * root's output. */
+static esk_id move(struct esk_match *m, esk_id x, int rank, const int64_t *perm,
+                   int n_dims, const int64_t *dims, bool last) {
     bool moves = false;
     for (int i = 0; i < rank; i++)
         moves |= perm[i] != i;
@@ -93,12 +94,14 @@ static esk_status product(struct esk_match *m, bool *done) {
         !sort_labels(&p) || !plain(&p, 0, a) || !plain(&p, 1, b) ||
         esk_einsum_is_product(&p.e) ||
         (double)p.size[BATCH] * (double)p.size[ROWS] * (double)p.size[COLUMNS] *
-                (double)p.size[SUMS] < LEAST_TERMS)
+                (double)p.size[SUMS] <
+            LEAST_TERMS)
         return ESK_OK;
     /* A's labels stand in front of B's, if the output has them so */
     bool swap = p.n[ROWS] && p.n[COLUMNS] && p.label[COLUMNS][0] < p.label[ROWS][0];
     enum kind rows = swap ? COLUMNS : ROWS, columns = swap ? ROWS : COLUMNS;
-    esk_id in[] = {arrange(m, &p, swap, rows, SUMS), arrange(m, &p, !swap, SUMS, columns)};
+    esk_id in[] = {arrange(m, &p, swap, rows, SUMS),
+                   arrange(m, &p, !swap, SUMS, columns)};
     esk_id y = esk_match_temp(m), parted = ESK_NONE;
     const enum kind kinds[] = {BATCH, rows, columns};
     int64_t dims[ESK_MAX_RANK], perm[ESK_MAX_RANK];

@@ -1,14 +1,16 @@
-/* YOLO's focus: Conv(Concat(x[::2, ::2], x[1::2, ::2], x[::2, 1::2], x[1::2, 1::2])), in any
- * order of the quarters, is a convolution of x with twice the kernel, stride and padding. */
+/* YOLO's focus: Conv(Concat(x[::2, ::2], x[1::2, ::2], x[::2, 1::2], x[1::2, 1::2])), in
+ * any order of the quarters, is a convolution of x with twice the kernel, stride and
+ * padding. */
 #include "ir/pattern.h"
 
 #include <string.h>
 
 enum { QUARTERS = 4, DEPTH = 3 };
 
-/* Follows Slices up to their source: every second place of the axes 2 and 3 from first[0] and
- * first[1] on. false: something else. */
-static bool quarter(const struct esk_match *m, esk_id id, esk_id *source, int64_t first[2]) {
+/* Follows Slices up to their source: every second place of the axes 2 and 3 from first[0]
+ * and first[1] on. false: something else. */
+static bool quarter(const struct esk_match *m, esk_id id, esk_id *source,
+                    int64_t first[2]) {
     bool seen[2] = {false, false};
     for (int depth = 0; depth < DEPTH; depth++) {
         const struct esk_var *var = m->graph->vars[id];
@@ -56,8 +58,9 @@ static esk_status focus(struct esk_match *m, bool *done) {
         concat->n_in != QUARTERS || esk_attr_int(concat, "axis", 0) != 1 ||
         esk_attr_int(conv, "group", 1) != 1 ||
         strcmp(esk_attr_string(conv, "auto_pad", "NOTSET"), "NOTSET") != 0 ||
-        !pair(conv, "strides", 1, stride, 2) || !pair(conv, "dilations", 1, dilation, 2) ||
-        !pair(conv, "pads", 0, pads, 4) || dilation[0] != 1 || dilation[1] != 1)
+        !pair(conv, "strides", 1, stride, 2) ||
+        !pair(conv, "dilations", 1, dilation, 2) || !pair(conv, "pads", 0, pads, 4) ||
+        dilation[0] != 1 || dilation[1] != 1)
         return ESK_OK;
     uint32_t mask = 0;
     for (uint32_t q = 0; q < QUARTERS; q++) {
@@ -70,8 +73,8 @@ static esk_status focus(struct esk_match *m, bool *done) {
     }
     if (mask != (1u << QUARTERS) - 1)
         return ESK_OK;
-    /* with more channels than an image has, an odd extent has kernels of its own: one more
-     * tap of zero */
+    /* with more channels than an image has, an odd extent has kernels of its own: one
+     * more tap of zero */
     int64_t oc = w->dim[0], ic = w->dim[1] / QUARTERS, kh = w->dim[2], kw = w->dim[3];
     int64_t odd = ic > 4;
     int64_t dims[4] = {oc, ic, 2 * kh + odd, 2 * kw + odd};

@@ -1,8 +1,9 @@
-/* Normalisations as exporters spell them: LayerNormalization and its relative without mean,
- * GroupNormalization, Softmax. */
+/* Normalisations as exporters spell them: LayerNormalization and its relative without
+ * mean, GroupNormalization, Softmax. */
 #include "ir/pattern.h"
 
-/* Whether both reductions run over the same last axes and keep them; *axis is the first. */
+/* Whether both reductions run over the same last axes and keep them; *axis is the first.
+ */
 static bool last_axes(const struct esk_match *m, const struct esk_node *node, int rank,
                       int *axis) {
     int64_t axes[ESK_MAX_RANK];
@@ -36,7 +37,8 @@ static bool along_row(const struct esk_var *v, const struct esk_var *x, int axis
 }
 
 /* The value with the dims of a row; constants of other ranks are the same bytes. */
-static esk_id as_row(struct esk_match *m, char letter, const struct esk_var *x, int axis) {
+static esk_id as_row(struct esk_match *m, char letter, const struct esk_var *x,
+                     int axis) {
     const struct esk_var *v = esk_match_var(m, letter);
     if (!v || v->rank == x->rank - axis)
         return esk_match_id(m, letter);
@@ -72,22 +74,23 @@ static esk_status norm(struct esk_match *m, bool rms, bool *done) {
         !last_axes(m, var, x->rank, &axis) ||
         (mean && (!last_axes(m, mean, x->rank, &other) || other != axis)) ||
         !along_row(s, x, axis) || !along_row(b, x, axis) ||
-        esk_shape_product(x->dim, axis, x->rank) < 1 ||
-        (s && s->dtype != x->dtype) || (b && b->dtype != x->dtype))
+        esk_shape_product(x->dim, axis, x->rank) < 1 || (s && s->dtype != x->dtype) ||
+        (b && b->dtype != x->dtype))
         return ESK_OK;
     if (!s && x->dtype != ESK_FLOAT) /* there is no scale of this type at hand */
         return ESK_OK;
     esk_id in[3] = {esk_match_id(m, 'x'), s ? as_row(m, 's', x, axis) : ones(m, x, axis),
                     b ? as_row(m, 'b', x, axis) : ESK_NONE};
     struct esk_node *node =
-        in[1] == ESK_NONE ? NULL
-                          : esk_match_add(m, "", rms ? "RMSNormalization" : "LayerNormalization",
-                                          b ? 3 : 2, in, ESK_NONE);
+        in[1] == ESK_NONE
+            ? NULL
+            : esk_match_add(m, "", rms ? "RMSNormalization" : "LayerNormalization",
+                            b ? 3 : 2, in, ESK_NONE);
     if (!node || (b && in[2] == ESK_NONE) ||
         !esk_node_set_int(m->graph, node, "axis", axis) ||
-        !esk_node_set_float(m->graph, node, "epsilon",
-                            esk_match_id(m, 'e') == ESK_NONE ? 0
-                                                             : (float)esk_match_number(m, 'e')))
+        !esk_node_set_float(
+            m->graph, node, "epsilon",
+            esk_match_id(m, 'e') == ESK_NONE ? 0 : (float)esk_match_number(m, 'e')))
         return esk_fail_memory(m->error, "a fused normalisation");
     *done = true;
     return ESK_OK;
@@ -122,7 +125,8 @@ static bool all_are(const struct esk_var *v, double value) {
 }
 
 /* Known values as a list of one a channel: those of a letter, or all `value`. */
-static esk_id as_list(struct esk_match *m, char letter, const struct esk_var *x, float value) {
+static esk_id as_list(struct esk_match *m, char letter, const struct esk_var *x,
+                      float value) {
     const struct esk_var *v = esk_match_var(m, letter);
     float *data = NULL;
     if (!v) {
@@ -143,15 +147,16 @@ static esk_id as_list(struct esk_match *m, char letter, const struct esk_var *x,
     return id;
 }
 
-/* Channels x as groups q, normalised as instances without scale (s) and bias (b), as channels
- * again, and their own scale g and bias h. */
+/* Channels x as groups q, normalised as instances without scale (s) and bias (b), as
+ * channels again, and their own scale g and bias h. */
 static esk_status group_norm(struct esk_match *m, bool *done) {
     const struct esk_var *x = esk_match_var(m, 'x'), *g = esk_match_var(m, 'g'),
                          *h = esk_match_var(m, 'h'),
                          *out = m->graph->vars[m->root->out[0]];
     const struct esk_node *instance = esk_match_node(m, 'n');
     const struct esk_var *q = m->graph->vars[instance->in[0]];
-    if (x->rank < 3 || q->rank < 3 || !esk_shape_equal(x->rank, x->dim, out->rank, out->dim) ||
+    if (x->rank < 3 || q->rank < 3 ||
+        !esk_shape_equal(x->rank, x->dim, out->rank, out->dim) ||
         x->dim[0] != q->dim[0] || q->dim[1] < 1 || x->dim[1] % q->dim[1] ||
         esk_var_count(x) < 1 || (!g && x->dtype != ESK_FLOAT) ||
         (g && (!along_channels(g, x) || !along_channels(h, x))) ||
@@ -192,14 +197,14 @@ static esk_status softmax(struct esk_match *m, bool *done) {
     return ESK_OK;
 }
 
-#define CENTRED "Sub(x,m:ReduceMean(x,..))"
-#define SQUARES(d) "{Pow(" d ",=2)/Mul(" d "," d ")}"
-#define VARIANCE "Add*(v:ReduceMean(" SQUARES(CENTRED) ",..),#e)"
+#define CENTRED      "Sub(x,m:ReduceMean(x,..))"
+#define SQUARES(d)   "{Pow(" d ",=2)/Mul(" d "," d ")}"
+#define VARIANCE     "Add*(v:ReduceMean(" SQUARES(CENTRED) ",..),#e)"
 #define DEVIATION(v) "{Sqrt(" v ")/Pow(" v ",=0.5)}"
 #define INVERSE(v) \
     "{Reciprocal(" DEVIATION(v) ")/Div(=1," DEVIATION(v) ")/Pow(" v ",=-0.5)}"
 #define QUOTIENT(d, v) "{Div(" d "," DEVIATION(v) ")/Mul*(" d "," INVERSE(v) ")}"
-#define LAYER QUOTIENT(CENTRED, VARIANCE)
+#define LAYER          QUOTIENT(CENTRED, VARIANCE)
 /* x - m written with the scale inside: d * (1 / sqrt(v + e) * s) */
 #define LAYER_SCALED \
     "{Mul*(" LAYER ",$s)/Mul*(" CENTRED ",Mul*(" INVERSE(VARIANCE) ",$s))}"
@@ -210,7 +215,7 @@ static esk_status softmax(struct esk_match *m, bool *done) {
 #define GROUPS "Reshape(n:InstanceNormalization(Reshape(x,_),$s,$b),_)"
 
 #define MEAN_SQUARE "Add*(v:ReduceMean(" SQUARES("x") ",..),#e)"
-#define RMS QUOTIENT("x", MEAN_SQUARE)
+#define RMS         QUOTIENT("x", MEAN_SQUARE)
 
 const struct esk_pattern esk_patterns_norms[] = {
     {"fuse_norms", FLOW, layer_norm},

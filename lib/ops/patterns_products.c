@@ -1,6 +1,6 @@
-/* Factors before a matrix product go behind it, where they ride in its kernel; a value for
- * each column of a product by known weights goes into their form; a factor of each channel
- * goes into the pointwise convolution behind it; a Pad into any convolution. */
+/* Factors before a matrix product go behind it, where they ride in its kernel; a value
+ * for each column of a product by known weights goes into their form; a factor of each
+ * channel goes into the pointwise convolution behind it; a Pad into any convolution. */
 #include "ir/pattern.h"
 
 #include <string.h>
@@ -10,7 +10,8 @@ static bool keeps(const struct esk_match *m, char value, char node) {
     const struct esk_node *factor = esk_match_node(m, node);
     if (!factor)
         return true;
-    const struct esk_var *x = esk_match_var(m, value), *y = m->graph->vars[factor->out[0]];
+    const struct esk_var *x = esk_match_var(m, value),
+                         *y = m->graph->vars[factor->out[0]];
     return esk_shape_equal(x->rank, x->dim, y->rank, y->dim);
 }
 
@@ -27,7 +28,8 @@ static esk_status product(struct esk_match *m, bool *done) {
     if (esk_match_id(m, 't') != ESK_NONE)
         factor *= esk_match_number(m, 't');
     float *data;
-    esk_id in[2] = {esk_match_id(m, 'a'), esk_match_id(m, 'b')}, middle = esk_match_temp(m);
+    esk_id in[2] = {esk_match_id(m, 'a'), esk_match_id(m, 'b')},
+           middle = esk_match_temp(m);
     if (middle == ESK_NONE || !esk_match_add(m, "", "MatMul", 2, in, middle))
         return esk_fail_memory(m->error, "a product");
     esk_id scaled[2] = {middle, esk_match_floats(m, 0, NULL, &data)};
@@ -44,8 +46,8 @@ static esk_status linear(struct esk_match *m, bool *done) {
                          *b = esk_match_var(m, 'b');
     bool is_float = a->dtype == ESK_FLOAT || a->dtype == ESK_FLOAT16;
     if (!is_float || w->rank != 2 || w->dtype != a->dtype || b->dtype != a->dtype ||
-        a->rank < 2 || b->rank < 1 || b->rank > a->rank || b->dim[b->rank - 1] != w->dim[1] ||
-        esk_var_count(b) != w->dim[1])
+        a->rank < 2 || b->rank < 1 || b->rank > a->rank ||
+        b->dim[b->rank - 1] != w->dim[1] || esk_var_count(b) != w->dim[1])
         return ESK_OK;
     esk_id in[3] = {esk_match_id(m, 'a'), esk_match_id(m, 'w'), esk_match_id(m, 'b')};
     if (!esk_match_add(m, "esker", "Linear", 3, in, ESK_NONE))
@@ -54,7 +56,8 @@ static esk_status linear(struct esk_match *m, bool *done) {
     return ESK_OK;
 }
 
-/* Conv(x * s, w, b), w of one item, s [1, C, 1…]: as squeeze-and-excitation blocks end. */
+/* Conv(x * s, w, b), w of one item, s [1, C, 1…]: as squeeze-and-excitation blocks end.
+ */
 static esk_status scaled(struct esk_match *m, bool *done) {
     const struct esk_var *x = esk_match_var(m, 'x'), *s = esk_match_var(m, 's');
     const struct esk_node *conv = m->root;
@@ -78,7 +81,8 @@ static esk_status scaled(struct esk_match *m, bool *done) {
     return ESK_OK;
 }
 
-/* The zeros that a Pad puts around a convolution's rows and columns; NULL: it does more. */
+/* The zeros that a Pad puts around a convolution's rows and columns; NULL: it does more.
+ */
 static const int64_t *zeros_around(const struct esk_match *m, const struct esk_node *pad,
                                    int64_t *around) {
     int64_t pads[2 * ESK_MAX_RANK], axes[ESK_MAX_RANK];

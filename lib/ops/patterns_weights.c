@@ -1,5 +1,5 @@
-/* What a channel is multiplied by and what is added to it goes into the weights and the bias of
- * the Conv, ConvTranspose or Gemm that makes it. */
+/* What a channel is multiplied by and what is added to it goes into the weights and the
+ * bias of the Conv, ConvTranspose or Gemm that makes it. */
 #include "ir/pattern.h"
 
 #include <math.h>
@@ -46,7 +46,8 @@ static bool find(const struct esk_match *m, enum kind kind, struct fold *f) {
 
 /* Element `c` of a value that is broadcast along the channels' axis of the output; *fits:
  * whether it is one. */
-static double channel(const struct fold *f, const struct esk_var *v, int64_t c, bool *fits) {
+static double channel(const struct fold *f, const struct esk_var *v, int64_t c,
+                      bool *fits) {
     int rank = f->kind == GEMM ? 2 : f->w->rank;
     int64_t count = esk_var_count(v);
     int axis = v->rank - (rank - 1); /* where v has the channels */
@@ -148,33 +149,34 @@ static esk_status fold(struct esk_match *m, enum kind kind, enum what what, bool
     return status;
 }
 
-#define FOLDS(kind, KIND)                                                    \
-    static esk_status kind##_norm(struct esk_match *m, bool *done) {         \
-        return fold(m, KIND, NORM, done);                                    \
-    }                                                                        \
-    static esk_status kind##_factor(struct esk_match *m, bool *done) {       \
-        return fold(m, KIND, FACTOR, done);                                  \
-    }                                                                        \
-    static esk_status kind##_quotient(struct esk_match *m, bool *done) {     \
-        return fold(m, KIND, QUOTIENT, done);                                \
-    }                                                                        \
-    static esk_status kind##_term(struct esk_match *m, bool *done) {         \
-        return fold(m, KIND, TERM, done);                                    \
-    }                                                                        \
+#define FOLDS(kind, KIND)                                                     \
+    static esk_status kind##_norm(struct esk_match *m, bool *done) {          \
+        return fold(m, KIND, NORM, done);                                     \
+    }                                                                         \
+    static esk_status kind##_factor(struct esk_match *m, bool *done) {        \
+        return fold(m, KIND, FACTOR, done);                                   \
+    }                                                                         \
+    static esk_status kind##_quotient(struct esk_match *m, bool *done) {      \
+        return fold(m, KIND, QUOTIENT, done);                                 \
+    }                                                                         \
+    static esk_status kind##_term(struct esk_match *m, bool *done) {          \
+        return fold(m, KIND, TERM, done);                                     \
+    }                                                                         \
     static esk_status kind##_negative_term(struct esk_match *m, bool *done) { \
-        return fold(m, KIND, NEGATIVE_TERM, done);                           \
+        return fold(m, KIND, NEGATIVE_TERM, done);                            \
     }
 FOLDS(conv, CONV)
 FOLDS(transposed, TRANSPOSED)
 FOLDS(gemm, GEMM)
 
-#define ROWS(kind, op)                                                              \
-    {"fold_weights", "BatchNormalization(n:" op "(x,$w,{$b/_}),$s,$t,$u,$v)",       \
-     kind##_norm},                                                                  \
-        {"fold_weights", "Mul*(n:" op "(x,$w,{$b/_}),$s)", kind##_factor},          \
-        {"fold_weights", "Div(n:" op "(x,$w,{$b/_}),$s)", kind##_quotient},         \
-        {"fold_weights", "Add*(n:" op "(x,$w,{$b/_}),$s)", kind##_term},            \
-        {"fold_weights", "Sub(n:" op "(x,$w,{$b/_}),$s)", kind##_negative_term}
+#define ROWS(kind, op)                                                        \
+    {"fold_weights", "BatchNormalization(n:" op "(x,$w,{$b/_}),$s,$t,$u,$v)", \
+     kind##_norm},                                                            \
+        {"fold_weights", "Mul*(n:" op "(x,$w,{$b/_}),$s)", kind##_factor},    \
+        {"fold_weights", "Div(n:" op "(x,$w,{$b/_}),$s)", kind##_quotient},   \
+        {"fold_weights", "Add*(n:" op "(x,$w,{$b/_}),$s)", kind##_term}, {    \
+        "fold_weights", "Sub(n:" op "(x,$w,{$b/_}),$s)", kind##_negative_term \
+    }
 
 const struct esk_pattern esk_patterns_weights[] = {
     ROWS(conv, "Conv"),

@@ -1,5 +1,5 @@
-/* RandomNormal, RandomUniform, their Like forms, Bernoulli, Multinomial: host only. With the
- * attribute `seed` every run gives the same values; without it each run others. */
+/* RandomNormal, RandomUniform, their Like forms, Bernoulli, Multinomial: host only. With
+ * the attribute `seed` every run gives the same values; without it each run others. */
 #include "ir/op.h"
 
 #include <math.h>
@@ -52,20 +52,22 @@ static bool is_numeric(int64_t dtype) {
 static esk_status infer(struct esk_ctx *c) {
     const struct esk_var *x = esk_in(c, 0);
     enum kind kind = kind_of(c->node);
-    int64_t dtype = esk_attr_int(
-        c->node, "dtype",
-        kind == MULTINOMIAL                        ? ESK_INT32
-        : x && (kind == BERNOULLI || is_numeric(x->dtype)) ? (int64_t)x->dtype
-                                                           : ESK_FLOAT);
+    int64_t dtype = esk_attr_int(c->node, "dtype",
+                                 kind == MULTINOMIAL ? ESK_INT32
+                                 : x && (kind == BERNOULLI || is_numeric(x->dtype))
+                                     ? (int64_t)x->dtype
+                                     : ESK_FLOAT);
     if (!is_numeric(dtype) || (kind < BERNOULLI && !esk_dtype_is_float((esk_dtype)dtype)))
         return esk_node_fail(c, ESK_UNSUPPORTED, "dtype %lld", (long long)dtype);
     if (kind == MULTINOMIAL) {
         int64_t dims[2] = {x->rank == 2 ? x->dim[0] : 0,
                            esk_attr_int(c->node, "sample_size", 1)};
         if (x->rank != 2 || dims[1] < 0 || !esk_dtype_is_float(x->dtype) || x->dim[1] < 1)
-            return esk_node_fail(c, ESK_INVALID_MODEL,
-                                 "sample_size %lld of an input of rank %d, which must be 2 "
-                                 "with at least one class", (long long)dims[1], x->rank);
+            return esk_node_fail(
+                c, ESK_INVALID_MODEL,
+                "sample_size %lld of an input of rank %d, which must be 2 "
+                "with at least one class",
+                (long long)dims[1], x->rank);
         return esk_set_out(c, 0, (esk_dtype)dtype, 2, dims);
     }
     if (x)

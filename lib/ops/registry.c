@@ -1,4 +1,5 @@
-/* The operators by name and the tables of patterns. In: ops.def, patterns.def; out: const tables. Nothing registers itself. */
+/* The operators by name and the tables of patterns. In: ops.def, patterns.def; out: const
+ * tables. Nothing registers itself. */
 #include "ir/pattern.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
-/* esker.Relayout: brings a var into a layout, inside choose. Output 0 is input 0 in another
- * layout, or walks it; c->from is the layout of input 0, c->to that of output 0. */
+/* esker.Relayout: brings a var into a layout, inside choose. Output 0 is input 0 in
+ * another layout, or walks it; c->from is the layout of input 0, c->to that of output 0.
+ */
 #include "recipes/walk.h"
 
 static esk_status gpu(struct esk_ctx *c) {
@@ -25,9 +26,9 @@ static esk_status gpu(struct esk_ctx *c) {
     if (esk_walk_range(c, &w, y, c->to, &r->alias_offset))
         r->alias = 0;
     else if (x != y && !to_c4 && c->from == ESK_LAYOUT_C4 &&
-               esk_walk_in_order(&w, x->rank, x->dim) &&
-               esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE) ==
-                   esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE)) {
+             esk_walk_in_order(&w, x->rank, x->dim) &&
+             esk_storage_of(x->dtype, x->rank, x->dim, ESK_LAYOUT_DENSE) ==
+                 esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE)) {
         r->in_layout[0] = ESK_LAYOUT_DENSE; /* others may share that */
         r->alias = 0;
     } else

@@ -43,10 +43,11 @@ static void define_taps(struct esk_kernel *k, const struct esk_resize *r,
 static void spatial(struct esk_ctx *c, const struct esk_resize *r,
                     enum resize_round round) {
     const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
-    /* planes stay as they are, images of one channel in elements; packed halves are none */
-    bool planes = c->limits->planes &&
-                  esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE) !=
-                      ESK_STORAGE_F16X2;
+    /* planes stay as they are, images of one channel in elements; packed halves are none
+     */
+    bool planes =
+        c->limits->planes &&
+        esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE) != ESK_STORAGE_F16X2;
     struct esk_recipe *recipe = esk_add_recipe(c, planes ? "resize planes" : "resize");
     if (!planes)
         recipe->in_layout[0] = recipe->out_layout[0] = ESK_LAYOUT_C4;
@@ -79,8 +80,8 @@ static void spatial(struct esk_ctx *c, const struct esk_resize *r,
     uint64_t wide = (uint64_t)esk_divide_up(c4, lo),
              across = (uint64_t)esk_divide_up(out[2], PX * (lanes / lo)),
              images = (uint64_t)(batch * out[0]);
-    /* A group of a software renderer costs more than a few outputs: long ones, but as many
-     * as a pool of threads shares evenly. A GPU wants many. */
+    /* A group of a software renderer costs more than a few outputs: long ones, but as
+     * many as a pool of threads shares evenly. A GPU wants many. */
     int64_t rows = c->limits->software ? 16 : 1;
     while (rows > 1 &&
            wide * across * images * (uint64_t)esk_divide_up(out[1], rows) < 64)

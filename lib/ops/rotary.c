@@ -1,5 +1,6 @@
-/* RotaryEmbedding of both domains and MRotaryEmbedding, whose tokens have three positions. In: X (3-D, heads side by side, or 4-D), caches of
- * cosines and sines, positions; out: X with pairs of elements turned. */
+/* RotaryEmbedding of both domains and MRotaryEmbedding, whose tokens have three
+ * positions. In: X (3-D, heads side by side, or 4-D), caches of cosines and sines,
+ * positions; out: X with pairs of elements turned. */
 #include "recipes/attention.h"
 #include "recipes/facts.h"
 

@@ -1,10 +1,10 @@
-/* esker.ScaledDotProduct: softmax(scale * Q K' (+ bias)) V as one operator, what a pattern
- * makes of attention spelled out (patterns_attention.c). In: Q [.., s, d], K' [.., d, t] (turned
- * already, as products have it), V [.., t, dv], one or two batch axes or none, equal in all;
- * bias, added to the scores, and mask (bool), both broadcast to them. Out: Y [.., s, dv],
- * permuted by `perm`.
- * fill: what scores become where the mask is false, or with `turned` where it is true, before
- * the bias is added. nan_zero: rows of NaN (all keys at -inf) become zeros. */
+/* esker.ScaledDotProduct: softmax(scale * Q K' (+ bias)) V as one operator, what a
+ * pattern makes of attention spelled out (patterns_attention.c). In: Q [.., s, d], K'
+ * [.., d, t] (turned already, as products have it), V [.., t, dv], one or two batch axes
+ * or none, equal in all; bias, added to the scores, and mask (bool), both broadcast to
+ * them. Out: Y [.., s, dv], permuted by `perm`. fill: what scores become where the mask
+ * is false, or with `turned` where it is true, before the bias is added. nan_zero: rows
+ * of NaN (all keys at -inf) become zeros. */
 #include "recipes/attention.h"
 #include "recipes/facts.h"
 #include "recipes/walk.h"
@@ -131,8 +131,9 @@ static esk_status infer(struct esk_ctx *c) {
     struct esk_attention a;
     int64_t dims[4];
     if (!describe(&f, &a, dims))
-        return esk_node_fail(c, ESK_INVALID_MODEL, "shapes of ranks %d, %d and %d do not fit",
-                             f.rank[Q], f.rank[K], f.rank[V]);
+        return esk_node_fail(c, ESK_INVALID_MODEL,
+                             "shapes of ranks %d, %d and %d do not fit", f.rank[Q],
+                             f.rank[K], f.rank[V]);
     return esk_set_out(c, 0, f.dtype[Q], f.rank[Q], dims);
 }
 

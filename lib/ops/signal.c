@@ -1,5 +1,6 @@
 /* DFT, STFT, HannWindow, HammingWindow, BlackmanWindow, MelWeightMatrix. Windows and
- * matrices depend on sizes alone: they are made on the host. Transforms are direct sums. */
+ * matrices depend on sizes alone: they are made on the host. Transforms are direct sums.
+ */
 #include "recipes/map.h"
 #include "recipes/rows.h"
 
@@ -107,7 +108,8 @@ struct transform {
 static esk_status dft_upgrade(struct esk_ctx *c) {
     if (c->node->since >= 20)
         return ESK_OK;
-    if (!esk_node_attr(c->node, "axis") && !esk_node_set_int(c->graph, c->node, "axis", 1))
+    if (!esk_node_attr(c->node, "axis") &&
+        !esk_node_set_int(c->graph, c->node, "axis", 1))
         return esk_fail_memory(c->error, c->node->name);
     return esk_upgrade_ints_to_input(c, "axis", 2);
 }
@@ -164,11 +166,12 @@ static esk_status describe_stft(const struct esk_node *node, esk_error *error, i
     t->parts_in = rank == 3 ? x[2] : 1;
     if (step < 1 || length < 1 || (window >= 0 && window != length) || length > x[1] ||
         (t->parts_in != 1 && t->parts_in != 2))
-        return esk_fail(error, ESK_INVALID_MODEL,
-                        "STFT '%s': frames of %lld by %lld, a window of %lld, a signal of "
-                        "%lld, %lld parts",
-                        node->name, (long long)length, (long long)step, (long long)window,
-                        (long long)x[1], (long long)t->parts_in);
+        return esk_fail(
+            error, ESK_INVALID_MODEL,
+            "STFT '%s': frames of %lld by %lld, a window of %lld, a signal of "
+            "%lld, %lld parts",
+            node->name, (long long)length, (long long)step, (long long)window,
+            (long long)x[1], (long long)t->parts_in);
     t->length = t->taps = length;
     t->a = x[0];
     t->mid = (x[1] - length) / step + 1;
@@ -231,7 +234,8 @@ static void sum_of(const struct transform *t, const double *x, const double *win
     for (int64_t i = 0; i < t->taps; i++, x += t->tap) {
         double w = window ? window[i] : 1;
         double re = x[0] * w, im = t->parts_in == 2 ? x[1] * w : 0;
-        double cs = cosine[phase], sn = t->inverse ? cosine[n + phase] : -cosine[n + phase];
+        double cs = cosine[phase],
+               sn = t->inverse ? cosine[n + phase] : -cosine[n + phase];
         double twice = t->real_out && i && 2 * i != n ? 2 : 1;
         v[0] += twice * (re * cs - im * sn);
         v[1] += re * sn + im * cs;
@@ -295,12 +299,14 @@ static esk_status stft_cpu(struct esk_cpu *c) {
     return transform_cpu(c, &t, w);
 }
 
-static esk_status transform_gpu(struct esk_ctx *c, const struct transform *t, bool window) {
+static esk_status transform_gpu(struct esk_ctx *c, const struct transform *t,
+                                bool window) {
     const struct esk_var *who;
     if (!esk_all_storable(c, &who))
         return esk_unsupported(c, "%s is not kept on the device",
                                esk_dtype_name(who->dtype));
-    if (esk_var_count(esk_in(c, 0)) > INT32_MAX || esk_var_count(esk_out(c, 0)) > INT32_MAX)
+    if (esk_var_count(esk_in(c, 0)) > INT32_MAX ||
+        esk_var_count(esk_out(c, 0)) > INT32_MAX)
         return esk_unsupported(c, "more than 2147483647 elements");
     uint64_t most = c->limits->max_iterations;
     if ((most && (uint64_t)t->taps * 4 > most) || t->length > 1 << 24)
@@ -350,17 +356,17 @@ static esk_status stft_gpu(struct esk_ctx *c) {
     return transform_gpu(c, &t, esk_in(c, 2));
 }
 
-#define WINDOW(title, kind)                      \
-    const struct esk_op esk_op_##title = {       \
-        .domain = "",                            \
-        .name = #title,                          \
-        .since = (const uint8_t[]){17, 0},       \
-        .min_in = 1,                             \
-        .min_out = 1,                            \
-        .host_in = all_on_host,                  \
-        .infer = window_infer,                   \
-        .cpu = window_cpu,                       \
-        .data = &(const enum window){kind},      \
+#define WINDOW(title, kind)                 \
+    const struct esk_op esk_op_##title = {  \
+        .domain = "",                       \
+        .name = #title,                     \
+        .since = (const uint8_t[]){17, 0},  \
+        .min_in = 1,                        \
+        .min_out = 1,                       \
+        .host_in = all_on_host,             \
+        .infer = window_infer,              \
+        .cpu = window_cpu,                  \
+        .data = &(const enum window){kind}, \
     }
 
 WINDOW(HannWindow, HANN);

@@ -1,5 +1,5 @@
-/* Split. Out: walks; and kernels of at most three outputs each where every part is made of
- * vec4s, for outputs that are needed in memory and are no ranges of the input. */
+/* Split. Out: walks; and kernels of at most three outputs each where every part is made
+ * of vec4s, for outputs that are needed in memory and are no ranges of the input. */
 #include "recipes/walk.h"
 
 #include <inttypes.h>
@@ -120,7 +120,8 @@ static void add_kernel(struct esk_ctx *c, struct esk_recipe *r, const struct par
     k->bytes = (double)(outer * len) * 32;
 }
 
-/* Says what the outputs walk. false: not all can. *ranges: all are ranges of the input. */
+/* Says what the outputs walk. false: not all can. *ranges: all are ranges of the input.
+ */
 static bool add_walks(struct esk_ctx *c, struct esk_recipe *r, const struct part *parts,
                       uint32_t n, int axis, bool *ranges) {
     *ranges = true;
@@ -132,8 +133,8 @@ static bool add_walks(struct esk_ctx *c, struct esk_recipe *r, const struct part
             !esk_walk_slice(&w, axis, parts[i].start, 1, y->dim[axis]))
             return false;
         esk_walk_take(c, r, parts[i].out, &w);
-        *ranges = *ranges && esk_walk_range(c, &w, y, r->walk[parts[i].out]->prefer,
-                                            &offset);
+        *ranges =
+            *ranges && esk_walk_range(c, &w, y, r->walk[parts[i].out]->prefer, &offset);
     }
     return true;
 }

@@ -1,6 +1,6 @@
-/* Elementwise operators of one input. A member is one row: the versions, the GLSL expression
- * (glsl/lib/math.glsl), whether f(0) is 0, and the CPU's expression over x (T is its type)
- * and p, the float attributes. */
+/* Elementwise operators of one input. A member is one row: the versions, the GLSL
+ * expression (glsl/lib/math.glsl), whether f(0) is 0, and the CPU's expression over x (T
+ * is its type) and p, the float attributes. */
 #include "recipes/elementwise.h"
 #include "recipes/rows.h"
 
@@ -8,38 +8,42 @@
 #include <string.h>
 #include <tgmath.h>
 
-#define UNARY_OP(Name, versions, upgrade_fn)                                                \
-    const struct esk_op esk_op_##Name = {                                                   \
-        .domain = "",                                                                       \
-        .name = #Name,                                                                      \
-        .since = versions,                                                                  \
-        .flags = ESK_OP_ELEMENTWISE,                                                        \
-        .min_in = 1,                                                                        \
-        .min_out = 1,                                                                       \
-        .upgrade = upgrade_fn,                                                              \
-        .infer = esk_rows_infer,                                                            \
-        .cpu = esk_rows_cpu,                                                                \
-        .gpu = esk_elementwise_gpu,                                                         \
-        .elementwise = &elementwise_##Name,                                                 \
-        .data = &rows_##Name,                                                               \
+#define UNARY_OP(Name, versions, upgrade_fn) \
+    const struct esk_op esk_op_##Name = {    \
+        .domain = "",                        \
+        .name = #Name,                       \
+        .since = versions,                   \
+        .flags = ESK_OP_ELEMENTWISE,         \
+        .min_in = 1,                         \
+        .min_out = 1,                        \
+        .upgrade = upgrade_fn,               \
+        .infer = esk_rows_infer,             \
+        .cpu = esk_rows_cpu,                 \
+        .gpu = esk_elementwise_gpu,          \
+        .elementwise = &elementwise_##Name,  \
+        .data = &rows_##Name,                \
     };
 
-#define NO_ATTRS {{NULL, 0}}
-#define ATTRS(...) {__VA_ARGS__}
+#define NO_ATTRS    \
+    {               \
+        { NULL, 0 } \
+    }
+#define ATTRS(...) \
+    { __VA_ARGS__ }
 
 /* Operators of float types only. */
-#define FLOAT_UNARY(Name, versions, upgrade_fn, attributes, zero, glsl, result, expr)       \
-    ESK_ROW1(Name, FLOAT, float, result, expr)                                              \
-    ESK_ROW1(Name, DOUBLE, double, result##_of_double, expr)                                \
-    static const struct esk_rows rows_##Name = {                                            \
-        .fn = {ESK_FLOAT_ROWS(Name)},                                                       \
-        .to_bool = sizeof(result) == 1,                                                     \
-    };                                                                                      \
-    static const struct esk_elementwise elementwise_##Name = {                              \
-        .exprs = {{ESK_CLASS_F, glsl}},                                                     \
-        .attrs = attributes,                                                                \
-        .pad_zero = zero,                                                                   \
-    };                                                                                      \
+#define FLOAT_UNARY(Name, versions, upgrade_fn, attributes, zero, glsl, result, expr) \
+    ESK_ROW1(Name, FLOAT, float, result, expr)                                        \
+    ESK_ROW1(Name, DOUBLE, double, result##_of_double, expr)                          \
+    static const struct esk_rows rows_##Name = {                                      \
+        .fn = {ESK_FLOAT_ROWS(Name)},                                                 \
+        .to_bool = sizeof(result) == 1,                                               \
+    };                                                                                \
+    static const struct esk_elementwise elementwise_##Name = {                        \
+        .exprs = {{ESK_CLASS_F, glsl}},                                               \
+        .attrs = attributes,                                                          \
+        .pad_zero = zero,                                                             \
+    };                                                                                \
     UNARY_OP(Name, versions, upgrade_fn)
 
 typedef float real;
@@ -47,13 +51,13 @@ typedef double real_of_double;
 typedef uint8_t truth, truth_of_double;
 
 /* float to float, without attributes */
-#define ROW(Name, versions, zero, glsl, expr)                                               \
+#define ROW(Name, versions, zero, glsl, expr) \
     FLOAT_UNARY(Name, versions, NULL, NO_ATTRS, zero, glsl, real, expr)
-#define ROW_P(Name, versions, attributes, zero, glsl, expr)                                 \
+#define ROW_P(Name, versions, attributes, zero, glsl, expr) \
     FLOAT_UNARY(Name, versions, NULL, ATTRS attributes, zero, glsl, real, expr)
 
 #define SIGMOID(v) (1 / (1 + exp(-(v))))
-#define HALF(v) ((v) * (T)0.5)
+#define HALF(v)    ((v) * (T)0.5)
 
 /* clang-format off */
 ROW(Acos, ESK_SINCE(7, 22), false, "acos_($a)", acos(x))
@@ -123,7 +127,7 @@ static esk_status upgrade_is_inf(struct esk_ctx *c) {
 }
 
 #define GELU_TANH (T)0.79788456080286535588 * (x + (T)0.044715 * x * x * x)
-#define GELU_ERF x * (T)0.70710678118654752440
+#define GELU_ERF  x *(T)0.70710678118654752440
 
 FLOAT_UNARY(Gelu, ESK_SINCE(20), upgrade_gelu, ATTRS({"esk_tanh", 0.0f}), true,
             "gelu($a, $esk_tanh)", real,
@@ -132,21 +136,23 @@ FLOAT_UNARY(IsInf, ESK_SINCE(10, 20), upgrade_is_inf,
             ATTRS({"esk_minus", 1.0f}, {"esk_plus", 1.0f}), true,
             "infinity_test($a, $esk_minus, $esk_plus)", truth,
             isinf(x) && (x < 0 ? p[0] : p[1]) != 0)
-FLOAT_UNARY(IsNaN, ESK_SINCE(9, 13, 20), NULL, NO_ATTRS, true, "nan_test($a)", truth, x != x)
+FLOAT_UNARY(IsNaN, ESK_SINCE(9, 13, 20), NULL, NO_ATTRS, true, "nan_test($a)", truth,
+            x != x)
 
 /* ---- operators of integer types besides ---- */
 
-#define PLAIN(x) (x)
-#define WRAP_NEG(U, x) (0 - (U)x)
+#define PLAIN(x)                    (x)
+#define WRAP_NEG(U, x)              (0 - (U)x)
 #define ABS_FLOAT(name, type, T, U) ESK_ROW1(name, type, T, T, fabs(x))
-#define ABS_SIGNED(name, type, T, U) ESK_ROW1(name, type, T, T, x < 0 ? WRAP_NEG(U, x) : (U)x)
-#define SAME(name, type, T, U) ESK_ROW1(name, type, T, T, x)
-#define NEG_FLOAT(name, type, T, U) ESK_ROW1(name, type, T, T, -x)
-#define NEG_SIGNED(name, type, T, U) ESK_ROW1(name, type, T, T, WRAP_NEG(U, x))
-#define RELU(name, type, T, U) ESK_ROW1(name, type, T, T, x < 0 ? 0 : x)
-#define SIGN(name, type, T, U) ESK_ROW1(name, type, T, T, x > 0 ? 1 : x < 0 ? -1 : x)
+#define ABS_SIGNED(name, type, T, U) \
+    ESK_ROW1(name, type, T, T, x < 0 ? WRAP_NEG(U, x) : (U)x)
+#define SAME(name, type, T, U)          ESK_ROW1(name, type, T, T, x)
+#define NEG_FLOAT(name, type, T, U)     ESK_ROW1(name, type, T, T, -x)
+#define NEG_SIGNED(name, type, T, U)    ESK_ROW1(name, type, T, T, WRAP_NEG(U, x))
+#define RELU(name, type, T, U)          ESK_ROW1(name, type, T, T, x < 0 ? 0 : x)
+#define SIGN(name, type, T, U)          ESK_ROW1(name, type, T, T, x > 0 ? 1 : x < 0 ? -1 : x)
 #define SIGN_UNSIGNED(name, type, T, U) ESK_ROW1(name, type, T, T, x > 0)
-#define COMPLEMENT(name, type, T, U) ESK_ROW1(name, type, T, T, ~(U)x)
+#define COMPLEMENT(name, type, T, U)    ESK_ROW1(name, type, T, T, ~(U)x)
 
 ESK_EACH_FLOAT(ABS_FLOAT, Abs)
 ESK_EACH_SIGNED(ABS_SIGNED, Abs)
@@ -164,7 +170,8 @@ UNARY_OP(Abs, ESK_SINCE(1, 6, 13), NULL)
 
 ESK_EACH_FLOAT(NEG_FLOAT, Neg)
 ESK_EACH_SIGNED(NEG_SIGNED, Neg)
-static const struct esk_rows rows_Neg = {.fn = {ESK_FLOAT_ROWS(Neg), ESK_SIGNED_ROWS(Neg)}};
+static const struct esk_rows rows_Neg = {
+    .fn = {ESK_FLOAT_ROWS(Neg), ESK_SIGNED_ROWS(Neg)}};
 static const struct esk_elementwise elementwise_Neg = {
     .exprs = {{ESK_CLASS_F, "(-$a)"}, {ESK_CLASS_I, "(-$a)"}, {ESK_CLASS_L, "neg64($a)"}},
     .pad_zero = true,
@@ -173,7 +180,8 @@ UNARY_OP(Neg, ESK_SINCE(1, 6, 13), NULL)
 
 ESK_EACH_FLOAT(RELU, Relu)
 ESK_EACH_SIGNED(RELU, Relu)
-static const struct esk_rows rows_Relu = {.fn = {ESK_FLOAT_ROWS(Relu), ESK_SIGNED_ROWS(Relu)}};
+static const struct esk_rows rows_Relu = {
+    .fn = {ESK_FLOAT_ROWS(Relu), ESK_SIGNED_ROWS(Relu)}};
 static const struct esk_elementwise elementwise_Relu = {
     .exprs = {{ESK_CLASS_F, "relu($a)"},
               {ESK_CLASS_I, "max($a, 0)"},
@@ -185,7 +193,8 @@ UNARY_OP(Relu, ESK_SINCE(1, 6, 13, 14), NULL)
 ESK_EACH_FLOAT(SIGN, Sign)
 ESK_EACH_SIGNED(SIGN, Sign)
 ESK_EACH_UNSIGNED(SIGN_UNSIGNED, Sign)
-static const struct esk_rows rows_Sign = {.fn = {ESK_FLOAT_ROWS(Sign), ESK_INT_ROWS(Sign)}};
+static const struct esk_rows rows_Sign = {
+    .fn = {ESK_FLOAT_ROWS(Sign), ESK_INT_ROWS(Sign)}};
 static const struct esk_elementwise elementwise_Sign = {
     .exprs = {{ESK_CLASS_F, "sign_($a)"},
               {ESK_CLASS_I, "sign($a)"},

@@ -1,6 +1,6 @@
 /* Reshape, Flatten, Squeeze, Unsqueeze, Identity, Dropout: output 0 is the bytes of input
- * 0 under another shape. Out: an alias, a walk, or a copy where the device keeps the two shapes
- * differently (halves with an odd innermost extent). */
+ * 0 under another shape. Out: an alias, a walk, or a copy where the device keeps the two
+ * shapes differently (halves with an odd innermost extent). */
 #include "recipes/map.h"
 #include "recipes/walk.h"
 

@@ -2,15 +2,15 @@
 #include "recipes/elementwise.h"
 #include "recipes/rows.h"
 
-#define WHERE(name, type, ctype)                                                            \
-    static void name##_##type(int64_t n, void *y, const void *const *in,                    \
-                              const int64_t *step, const float *p) {                        \
-        const uint8_t *condition = in[0];                                                   \
-        const ctype *a = in[1], *b = in[2];                                                 \
-        ctype *r = y;                                                                       \
-        (void)p;                                                                            \
-        for (int64_t i = 0; i < n; i++)                                                     \
-            r[i] = condition[i * step[0]] ? a[i * step[1]] : b[i * step[2]];                \
+#define WHERE(name, type, ctype)                                             \
+    static void name##_##type(int64_t n, void *y, const void *const *in,     \
+                              const int64_t *step, const float *p) {         \
+        const uint8_t *condition = in[0];                                    \
+        const ctype *a = in[1], *b = in[2];                                  \
+        ctype *r = y;                                                        \
+        (void)p;                                                             \
+        for (int64_t i = 0; i < n; i++)                                      \
+            r[i] = condition[i * step[0]] ? a[i * step[1]] : b[i * step[2]]; \
     }
 /* by size alone */
 WHERE(where, 8, uint8_t)

@@ -136,11 +136,11 @@ static esk_status turn(struct esk_cpu *c, const struct esk_attention *a, int64_t
         int64_t stream = esk_stream_of(r, j);
         at = esk_tensor_int(c->in[r->ids], (stream * a->batch + b) * a->length + s);
         if (at < 0 || at >= r->rows)
-            return esk_cpu_fail(c, ESK_INVALID_ARGUMENT,
-                                "position %lld (stream %lld) of token %lld, the caches have "
-                                "%lld rows",
-                                (long long)at, (long long)stream, (long long)s,
-                                (long long)r->rows);
+            return esk_cpu_fail(
+                c, ESK_INVALID_ARGUMENT,
+                "position %lld (stream %lld) of token %lld, the caches have "
+                "%lld rows",
+                (long long)at, (long long)stream, (long long)s, (long long)r->rows);
         esk_read_doubles(c->in[r->cos], at * half + j, 1, 1, cosine + j);
         esk_read_doubles(c->in[r->sin], at * half + j, 1, 1, sine + j);
     }
@@ -188,10 +188,12 @@ static esk_status gather_kept(struct esk_cpu *c, const struct esk_attention *a, 
                              rows + t * dim, spare));
             esk_kv_keep(a->kv_bits, dim, rows + t * dim, row);
         } else if (old && t < a->past && t < start) {
-            memcpy(row, (const char *)old->data + (size_t)(head * a->past + t) * bytes, bytes);
+            memcpy(row, (const char *)old->data + (size_t)(head * a->past + t) * bytes,
+                   bytes);
         }
         if (out)
-            memcpy((char *)out->data + (size_t)(head * a->present + t) * bytes, row, bytes);
+            memcpy((char *)out->data + (size_t)(head * a->present + t) * bytes, row,
+                   bytes);
         esk_kv_open(a->kv_bits, dim, row, rows + t * dim);
     }
     return ESK_OK;
@@ -227,7 +229,7 @@ static void fill_scores(const struct esk_attention *a, const struct esk_tensor *
     esk_read_doubles(mask, b * s[0] + h * s[1] + i * s[2], s[3], a->mask_width, spare);
     for (int64_t j = 0; j < a->total; j++)
         if (j >= a->mask_width || (spare[j] == 0) != a->mask_turned)
-            x[j] = a->fill_sets      ? (double)a->fill
+            x[j] = a->fill_sets     ? (double)a->fill
                    : isinf(a->fill) ? -INFINITY
                                     : x[j] + (double)a->fill;
 }

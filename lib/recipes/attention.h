@@ -32,21 +32,22 @@ enum esk_positions {
     ESK_POSITIONS_PLUS,    /* token s is at `first` + s */
     ESK_POSITIONS_LENGTHS, /* input [batch]: lengths; the last token is at length + plus -
                               1 */
-    ESK_POSITIONS_STREAMS, /* input [3, batch, length]: pair j goes by one of three, esk_stream_of */
+    ESK_POSITIONS_STREAMS, /* input [3, batch, length]: pair j goes by one of three,
+                              esk_stream_of */
 };
 struct esk_rotary {
     uint32_t cos, sin; /* inputs; rows of `half` values; ESK_NONE: no rotation */
     enum esk_positions positions;
     uint32_t ids;
     int64_t first, plus;
-    int64_t rows; /* of the caches */
-    int64_t split; /* rows of the caches for sequences of at most so many tokens, 0: all; for
-                      longer ones those behind them */
-    int64_t half; /* the first 2 * half elements of a head are turned */
+    int64_t rows;  /* of the caches */
+    int64_t split; /* rows of the caches for sequences of at most so many tokens, 0: all;
+                      for longer ones those behind them */
+    int64_t half;  /* the first 2 * half elements of a head are turned */
     bool interleaved;
     bool woven;         /* STREAMS: the sections are woven, not one behind the other */
     int64_t section[3]; /* and how many pairs each has */
-    float scale; /* 1; of what is turned */
+    float scale;        /* 1; of what is turned */
 };
 
 struct esk_attention {
@@ -56,35 +57,36 @@ struct esk_attention {
     struct esk_heads q, k, v, past_k, past_v; /* past: no bias */
     uint32_t present_k, present_v;            /* outputs; ESK_NONE: none */
     int64_t present;                          /* rows of present keys, at least total */
-    int kv_bits; /* how rows of past and present are kept (recipes/kv_cache.h); 0: as they are */
-    struct esk_rotary rotary;                 /* of q and k */
+    int kv_bits; /* how rows of past and present are kept (recipes/kv_cache.h); 0: as they
+                    are */
+    struct esk_rotary rotary; /* of q and k */
     bool y_major; /* Y is [batch, heads, length, v_dim], else [batch, length, heads *
                      v_dim] */
     float scale, softcap;
     bool causal;    /* query i sees keys up to i + offset */
     int64_t offset; /* without lengths */
     int64_t window; /* keys before the query's place that are seen, with it; 0: all */
-    uint32_t
-        lengths; /* input [batch]: lengths[b] + plus keys are there; ESK_NONE: total */
+    /* input [batch]: lengths[b] + plus keys are there; ESK_NONE: total */
+    uint32_t lengths;
     int64_t plus;
     bool lengths_late; /* on the device: the lengths are words that the host writes */
     bool zeros_behind; /* keys and values that lengths say are not there are zeros */
-    bool starts;   /* lengths[batch + b]: the first key that is seen */
-    bool late;     /* the queries are the last ones of these: offset is their number -
-                      length; and new keys are put there */
-    uint32_t mask; /* input of bool or int: 0 adds `fill`; ESK_NONE: none */
+    bool starts;       /* lengths[batch + b]: the first key that is seen */
+    bool late;         /* the queries are the last ones of these: offset is their number -
+                          length; and new keys are put there */
+    uint32_t mask;     /* input of bool or int: 0 adds `fill`; ESK_NONE: none */
     int64_t mask_stride[4], mask_width; /* over batch, heads, queries, keys */
     float fill;                         /* may be -infinity */
     bool fill_sets;   /* the fill stands for the score, before the bias */
     bool mask_turned; /* it is what is not 0 that is filled */
     bool empty_nan;   /* a row that sees no key gives NaN as Softmax does, not zeros; */
     bool nan_zero;    /* and with this a row of which the softmax is NaN gives zeros */
-    uint32_t bias; /* input of floats that are added; ESK_NONE: none */
+    uint32_t bias;    /* input of floats that are added; ESK_NONE: none */
     int64_t bias_stride[4], bias_width; /* keys from the width on are not seen */
-    uint32_t sink;   /* input [heads]: one more score that takes part; ESK_NONE: none */
-    bool smooth;     /* without a sink: a score of 0 takes part */
-    uint32_t scores; /* output for a stage of the scores; ESK_NONE: none */
-    int stage;       /* 0 products, 1 after softcap, 2 after masks, 3 after softmax */
+    uint32_t sink;    /* input [heads]: one more score that takes part; ESK_NONE: none */
+    bool smooth;      /* without a sink: a score of 0 takes part */
+    uint32_t scores;  /* output for a stage of the scores; ESK_NONE: none */
+    int stage;        /* 0 products, 1 after softcap, 2 after masks, 3 after softmax */
     bool unseen_zero; /* scores of keys that are not seen are shown as zeros */
 };
 

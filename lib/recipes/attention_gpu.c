@@ -80,7 +80,8 @@ static struct esk_ref_to map_scratch(struct builder *b, struct esk_kernel *k,
 }
 
 /* What lib/lengths.glsl reads. */
-static void lengths_at(struct builder *b, struct esk_kernel *k, uint32_t input, bool late) {
+static void lengths_at(struct builder *b, struct esk_kernel *k, uint32_t input,
+                       bool late) {
     const struct esk_var *var = esk_in(b->c, input);
     esk_kernel_define(k, "LENGTHS", late ? 2 : 1);
     if (late && var->data) {
@@ -267,8 +268,8 @@ static struct source opened(struct builder *b, const struct source *kept, int64_
     return y;
 }
 
-static struct esk_kernel *hadamard(struct builder *b, const struct source *x, int64_t heads,
-                                   int64_t length, int64_t dim) {
+static struct esk_kernel *hadamard(struct builder *b, const struct source *x,
+                                   int64_t heads, int64_t length, int64_t dim) {
     struct esk_kernel *k = esk_recipe_kernel(b->r, "hadamard");
     add_source(b, k, "X", "x", x, true);
     esk_kernel_int(k, "heads", heads);
@@ -561,8 +562,8 @@ static bool fits(const struct esk_attention *a) {
 
 esk_status esk_attention_gpu(struct esk_ctx *c, const struct esk_attention *a) {
     const struct esk_var *who;
-    int extra = (a->lengths != ESK_NONE && !a->lengths_late) + (a->mask != ESK_NONE) + (a->bias != ESK_NONE) +
-                (a->sink != ESK_NONE);
+    int extra = (a->lengths != ESK_NONE && !a->lengths_late) + (a->mask != ESK_NONE) +
+                (a->bias != ESK_NONE) + (a->sink != ESK_NONE);
     if (!esk_all_storable(c, &who))
         return esk_unsupported(c, "%s is not kept on the device",
                                esk_dtype_name(who->dtype));
@@ -580,17 +581,18 @@ esk_status esk_attention_gpu(struct esk_ctx *c, const struct esk_attention *a) {
                         .a = a,
                         .r = esk_add_recipe(c, "attention, scores kept"),
                         .table = {.id = ESK_NONE}};
-    /* zeros times NaN would show what lies behind the keys that `lengths` says are there; odd
-     * rows of packed halves are stored two by two */
+    /* zeros times NaN would show what lies behind the keys that `lengths` says are there;
+     * odd rows of packed halves are stored two by two */
     bool half = esk_out(c, 0)->dtype == ESK_FLOAT16;
-    b.tiled = (a->lengths == ESK_NONE || a->zeros_behind) && (c->limits->software || a->length >= 4) &&
-              (!half || a->v_dim % 4 == 0);
+    b.tiled = (a->lengths == ESK_NONE || a->zeros_behind) &&
+              (c->limits->software || a->length >= 4) && (!half || a->v_dim % 4 == 0);
     b.pitch = b.tiled ? (a->total + 3) / 4 * 4 : a->total;
     if (4 * a->batch * a->heads * a->length * b.pitch > (int64_t)c->limits->max_slab) {
         c->recipes->count--;
-        return esk_unsupported(c, "%lld bytes of scores, one binding of the device holds %llu",
-                               (long long)(4 * a->batch * a->heads * a->length * b.pitch),
-                               (unsigned long long)c->limits->max_slab);
+        return esk_unsupported(
+            c, "%lld bytes of scores, one binding of the device holds %llu",
+            (long long)(4 * a->batch * a->heads * a->length * b.pitch),
+            (unsigned long long)c->limits->max_slab);
     }
     if (a->rotary.cos != ESK_NONE)
         make_table(&b);
@@ -617,8 +619,9 @@ esk_status esk_attention_gpu(struct esk_ctx *c, const struct esk_attention *a) {
         v = opened(&b, &v, a->v_dim);
     struct esk_ref_to sums;
     if (turns)
-        sums = esk_recipe_scratch(b.r, (size_t)(4 * a->batch * a->heads * a->length * a->v_dim),
-                                  ESK_STORAGE_F32);
+        sums = esk_recipe_scratch(
+            b.r, (size_t)(4 * a->batch * a->heads * a->length * a->v_dim),
+            ESK_STORAGE_F32);
     values_of(&b, weights, &v, turns ? &sums : NULL);
     if (turns)
         turn_back(&b, sums);

@@ -10,21 +10,24 @@ enum {
     MOST_TURNS = 4096,
     MANY = 25, /* pixels for which tiles of 14 are taken */
     MOST_TILE = 14,
-    MOST_MERGED = 4, /* groups together cost as many times the products: up to three pay */
+    MOST_MERGED =
+        4, /* groups together cost as many times the products: up to three pay */
     LEAST_GROUP = 12, /* channels of them */
     FEW = 448 /* pixels that a group's tiles waste too many of, with one lane a tile */
 };
 
 /* What an invocation of a tile with nv vec4s of channels takes on llvmpipe, in loads of a
- * vec4: with what it carries over the loop's end, an input vec4 times four vec4s of weights
- * takes as much as one load; a store takes 9.5. Fits 12 tiles of two products to 4 %. */
+ * vec4: with what it carries over the loop's end, an input vec4 times four vec4s of
+ * weights takes as much as one load; a store takes 9.5. Fits 12 tiles of two products to
+ * 4 %. */
 static double cost(int64_t nv, int64_t steps) {
     int64_t cells = MOST_TILE * nv;
     return (double)(steps * (cells + MOST_TILE + 4 * nv)) + 9.5 * (double)cells + 15;
 }
 
 /* Vec4s of output channels in a block, nv of an invocation: what takes least. `least`
- * lanes along channels. The size of images decides no nv: another size compiles nothing. */
+ * lanes along channels. The size of images decides no nv: another size compiles nothing.
+ */
 static double block_of(int64_t oc4, int64_t steps, int64_t nv, int64_t least,
                        int64_t *block) {
     double best = 0;
@@ -78,9 +81,9 @@ static void product(struct esk_ctx *c, struct esk_recipe *r, const struct esk_wi
                     const struct esk_conv_form *f, int64_t batch, struct kind kind) {
     int64_t pixels = batch * esk_window_out(w), groups = kind.groups ? kind.groups : 1;
     int signal = kind.signal;
-    struct esk_ref_to weights =
-        kind.groups ? esk_conv_group_weights(c, r, f, groups, kind.merged)
-                    : esk_conv_weights(c, r, f, 1, 2);
+    struct esk_ref_to weights = kind.groups
+                                    ? esk_conv_group_weights(c, r, f, groups, kind.merged)
+                                    : esk_conv_weights(c, r, f, 1, 2);
     struct esk_conv_tiling t = esk_conv_tiling(c->limits, f, false, pixels);
     if (pixels < MANY && t.tile > 4)
         t.tile = 4;
@@ -90,8 +93,7 @@ static void product(struct esk_ctx *c, struct esk_recipe *r, const struct esk_wi
         t.lo = (uint32_t)f->block / t.nv;
     }
     /* deeper steps carry sums over fewer ends of the loop, but long bodies do not gain */
-    int64_t depth =
-        !signal && !kind.groups && f->ic4 > 1 && t.tile < MOST_TILE ? 2 : 1;
+    int64_t depth = !signal && !kind.groups && f->ic4 > 1 && t.tile < MOST_TILE ? 2 : 1;
     struct esk_kernel *k = esk_recipe_kernel(r, "conv_1x1");
     esk_kernel_define(k, "TILE", t.tile);
     esk_kernel_define(k, "NV", t.nv);
@@ -205,8 +207,8 @@ void esk_conv_1x1(struct esk_ctx *c, const struct esk_window *w,
 bool esk_conv_1x1_groups(struct esk_ctx *c, const struct esk_window *w, int64_t batch,
                          int64_t group) {
     int64_t ic = esk_in(c, 0)->dim[1], oc = esk_out(c, 0)->dim[1], merged = 1;
-    while (merged < MOST_MERGED && (group % merged || ic / group * merged % 4 ||
-                                    oc / group * merged % 4))
+    while (merged < MOST_MERGED &&
+           (group % merged || ic / group * merged % 4 || oc / group * merged % 4))
         merged++;
     int64_t groups = group / merged, icg = ic / group * merged, ocg = oc / group * merged;
     bool known = esk_is_known(c, 1) && (!esk_in(c, 2) || esk_is_known(c, 2));

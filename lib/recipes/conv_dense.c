@@ -55,7 +55,8 @@ static struct input input_of(const struct esk_ctx *c) {
 }
 
 /* Of an output vec4, in cycles of llvmpipe as in gemm.c, and what compiling weighs beside
- * them; sums that a loop carries take 10 a turn here. 0: the kernel is not to be had so. */
+ * them; sums that a loop carries take 10 a turn here. 0: the kernel is not to be had so.
+ */
 static double cost_of(const struct esk_window *w, const struct shape *s, int64_t ic,
                       bool software) {
     int64_t kw = w->kernel[2], kh = w->kernel[1];
@@ -68,7 +69,8 @@ static double cost_of(const struct esk_window *w, const struct shape *s, int64_t
     double code = loads * 47 + weights * 47 + taps * outputs * 11 + outputs * 75;
     if (software && code > MOST_CODE)
         return 0;
-    double each = loads * one + taps * outputs * 2.7, price = software ? code / FOR_ONE : 0;
+    double each = loads * one + taps * outputs * 2.7,
+           price = software ? code / FOR_ONE : 0;
     if (s->whole)
         return (each + weights * 11 / 8 + 60) / outputs + 45 + price;
     return steps * (each + weights * 11 + 20) / outputs + 10 * steps + 45 + price;

@@ -111,14 +111,14 @@ static void pack_depthwise(void *out, bool half, const struct esk_conv_form *f,
         }
 }
 
-/* The items of `vec4s` input vec4s from `first` on for output channel oc, `apart` from each
- * other, which go to `to` and on. */
+/* The items of `vec4s` input vec4s from `first` on for output channel oc, `apart` from
+ * each other, which go to `to` and on. */
 static void pack_channel(void *out, bool half, const struct esk_conv_form *f,
                          const struct esk_tensor *w, int64_t oc, int64_t first,
                          int64_t vec4s, int64_t to, int64_t apart) {
     int64_t group = oc / f->ocg, start = esk_conv_start(f, oc / 4) * 4 - group * f->icg;
-    int64_t channel = f->transposed ? group * f->icg * f->ocg + oc - group * f->ocg
-                                    : oc * f->icg;
+    int64_t channel =
+        f->transposed ? group * f->icg * f->ocg + oc - group * f->ocg : oc * f->icg;
     int64_t step = f->transposed ? f->ocg * f->taps : f->taps; /* to the next input's */
     bool plain = !half && w->dtype == ESK_FLOAT;
     for (int64_t row = 0; row < f->rows; row++) {
@@ -126,7 +126,8 @@ static void pack_channel(void *out, bool half, const struct esk_conv_form *f,
         for (int64_t s = first; s < first + vec4s; s++)
             for (int64_t kx = 0; kx < f->kw; kx++, at += 4 * apart) {
                 int64_t ic = start + s * 4; /* in its group */
-                int64_t from = channel * f->taps + ic * step + f->tap + row * f->pitch + kx;
+                int64_t from =
+                    channel * f->taps + ic * step + f->tap + row * f->pitch + kx;
                 if (plain && ic >= 0 && ic + 4 <= f->icg) {
                     const float *items = (const float *)w->data + from;
                     float *place = (float *)out + at;
@@ -143,9 +144,9 @@ static void pack_channel(void *out, bool half, const struct esk_conv_form *f,
     }
 }
 
-/* A few input vec4s at a time for a block of output channels, which lie between each other
- * there: what is written together stays in the first cache, and what is read are a few lines
- * of each channel. What pads is zero already. */
+/* A few input vec4s at a time for a block of output channels, which lie between each
+ * other there: what is written together stays in the first cache, and what is read are a
+ * few lines of each channel. What pads is zero already. */
 static void pack_blocks(void *out, bool half, const struct esk_conv_form *f,
                         const struct esk_tensor *w) {
     enum { TAPS = 16 }; /* and vec4s */
@@ -252,14 +253,16 @@ enum { G_GROUPS, G_MERGED, G_ICG, G_OCG, G_BLOCK, G_BLOCKS, G_HALF, G_COUNT };
 
 static void pack_groups(void *dst, size_t bytes, const struct esk_tensor *const *src,
                         const int64_t *p) {
-    int64_t channels = p[G_BLOCKS] * p[G_BLOCK] * 4; /* of a group, with what pads blocks */
+    int64_t channels =
+        p[G_BLOCKS] * p[G_BLOCK] * 4; /* of a group, with what pads blocks */
     int64_t ic = p[G_ICG] * p[G_MERGED], oc = p[G_OCG] * p[G_MERGED];
     int64_t bias = p[G_GROUPS] * channels * ic;
     (void)bytes;
     for (int64_t g = 0; g < p[G_GROUPS]; g++)
         for (int64_t o = 0; o < oc; o++) {
             int64_t from = g * oc + o, lane = o / 4 % p[G_BLOCK] * 4 + o % 4;
-            int64_t to = (g * p[G_BLOCKS] + o / 4 / p[G_BLOCK]) * p[G_BLOCK] * 4 * ic + lane;
+            int64_t to =
+                (g * p[G_BLOCKS] + o / 4 / p[G_BLOCK]) * p[G_BLOCK] * 4 * ic + lane;
             to += o / p[G_OCG] * p[G_ICG] * 4 * p[G_BLOCK];
             for (int64_t i = 0; i < p[G_ICG]; i++, to += 4 * p[G_BLOCK])
                 put(dst, p[G_HALF], to, item(src[0], from * p[G_ICG] + i));
@@ -274,7 +277,7 @@ struct esk_ref_to esk_conv_group_weights(struct esk_ctx *c, struct esk_recipe *r
     esk_id src[2] = {esk_in_id(c, 1), esk_in(c, 2) ? esk_in_id(c, 2) : ESK_NONE};
     bool half = esk_in(c, 1)->dtype == ESK_FLOAT16 && !c->limits->software;
     int64_t params[G_COUNT] = {
-        [G_GROUPS] = groups,      [G_MERGED] = merged,    [G_ICG] = f->icg / merged,
+        [G_GROUPS] = groups,       [G_MERGED] = merged,  [G_ICG] = f->icg / merged,
         [G_OCG] = f->ocg / merged, [G_BLOCK] = f->block, [G_BLOCKS] = f->blocks,
         [G_HALF] = half,
     };

@@ -40,17 +40,19 @@ void esk_conv_1x1(struct esk_ctx *c, const struct esk_window *w,
  * transform of frames is: windows are rows of a matrix. false: it is none. */
 bool esk_conv_signal(struct esk_ctx *c, const struct esk_window *w, int64_t oc,
                      int64_t batch);
-/* An input of few channels that lies in memory as in the model, one group. false: no kernel
- * for this, or the input is in C4. */
+/* An input of few channels that lies in memory as in the model, one group. false: no
+ * kernel for this, or the input is in C4. */
 bool esk_conv_dense(struct esk_ctx *c, const struct esk_window *w,
                     const struct esk_conv_form *f, int64_t batch);
 /* Windows of a dense input that never meet padding and whose rows are whole vec4s, as a
- * vision transformer's patches are: rows of a matrix. false: others, or an input in C4. */
+ * vision transformer's patches are: rows of a matrix. false: others, or an input in C4.
+ */
 bool esk_conv_patches(struct esk_ctx *c, const struct esk_window *w, int64_t oc,
                       int64_t batch);
 void esk_conv_depthwise(struct esk_ctx *c, const struct esk_window *w,
                         const struct esk_conv_form *f, int64_t batch);
-/* From planes to planes, as both lie in the model: for limits->planes. false: no kernel. */
+/* From planes to planes, as both lie in the model: for limits->planes. false: no kernel.
+ */
 bool esk_conv_planes(struct esk_ctx *c, const struct esk_window *w,
                      const struct esk_conv_form *f, int64_t batch, int64_t group);
 bool esk_conv_planes_depthwise(struct esk_ctx *c, const struct esk_window *w,

@@ -1,5 +1,5 @@
-/* Convolution between dense tensors: nothing changes its layout. In: a window, a form; out: a
- * recipe. Must not know devices by name. */
+/* Convolution between dense tensors: nothing changes its layout. In: a window, a form;
+ * out: a recipe. Must not know devices by name. */
 #include "recipes/conv_kernels.h"
 #include "recipes/elementwise.h"
 #include "recipes/lanes.h"
@@ -22,7 +22,8 @@ enum unit { UNIT_VEC4, UNIT_PAIR, UNIT_ELEMENT };
 static struct esk_window in_one_row(const struct esk_window *window) {
     struct esk_window w = *window;
     for (int i = 0; i < 3; i++)
-        if (w.kernel[i] != 1 || w.stride[i] != 1 || w.begin[i] != 0 || w.in[i] != w.out[i])
+        if (w.kernel[i] != 1 || w.stride[i] != 1 || w.begin[i] != 0 ||
+            w.in[i] != w.out[i])
             return w;
     w.in[2] = w.out[2] = esk_window_in(window);
     w.in[0] = w.in[1] = w.out[0] = w.out[1] = 1;
@@ -32,12 +33,14 @@ static struct esk_window in_one_row(const struct esk_window *window) {
 static enum unit unit_of(const struct esk_var *y, int64_t wide) {
     if (wide % 4 == 0)
         return UNIT_VEC4;
-    return esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE) == ESK_STORAGE_F16X2
+    return esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE) ==
+                   ESK_STORAGE_F16X2
                ? UNIT_PAIR
                : UNIT_ELEMENT;
 }
 
-/* Cycles of an output vec4 and a step, as in conv_dense.c; 0: the kernel is not to be had. */
+/* Cycles of an output vec4 and a step, as in conv_dense.c; 0: the kernel is not to be
+ * had. */
 static double cost_of(const struct esk_window *w, const struct shape *s, enum unit unit,
                       int64_t wide, bool software) {
     double outputs = (double)(s->tx * s->nv);
@@ -48,8 +51,8 @@ static double cost_of(const struct esk_window *w, const struct shape *s, enum un
     double code = (loads + weights) * 47 + taps * outputs * 11 + 16 * (double)s->nv * 75;
     if (software && code > MOST_CODE)
         return 0;
-    double step = loads * (s->element ? 6 : 11) + weights * 11 + 20 +
-                  outputs * (taps * 2.7 + 10);
+    double step =
+        loads * (s->element ? 6 : 11) + weights * 11 + 20 + outputs * (taps * 2.7 + 10);
     /* a store for every few steps; what lies behind a row is computed in vain */
     double idle = (double)(esk_divide_up(wide, s->tx) * s->tx) / (double)wide;
     return (step / outputs + (unit == UNIT_VEC4 ? 5 : 8)) * idle;
@@ -190,7 +193,8 @@ bool esk_conv_planes(struct esk_ctx *c, const struct esk_window *window,
 }
 
 /* Outputs of a row: as many as fit it without waste, of few lengths. */
-static struct shape depthwise_shape(const struct esk_window *w, enum unit unit, bool software) {
+static struct shape depthwise_shape(const struct esk_window *w, enum unit unit,
+                                    bool software) {
     enum { MOST_TAPS = 7 };
     static const int64_t lengths[] = {16, 8, 4, 2, 1};
     int64_t kw = w->kernel[2], wide = w->out[2];
@@ -233,12 +237,14 @@ bool esk_conv_planes_depthwise(struct esk_ctx *c, const struct esk_window *w,
     int64_t wide = esk_divide_up(w->out[2], s.tx), rows = 1;
     if (c->limits->software)
         for (rows = 16; rows > 1; rows /= 2)
-            if (rows <= w->out[1] && batch * f->oc * wide * esk_divide_up(w->out[1], rows) >=
-                                         (int64_t)lanes * ENOUGH)
+            if (rows <= w->out[1] &&
+                batch * f->oc * wide * esk_divide_up(w->out[1], rows) >=
+                    (int64_t)lanes * ENOUGH)
                 break;
     int64_t down = esk_divide_up(w->out[1], rows), count = batch * f->oc * wide * down;
     int64_t steps = rows * (1 + (s.unrolled ? 0 : w->kernel[1] * (1 + w->kernel[2])));
-    if (count > INT32_MAX || (c->limits->max_iterations && steps > c->limits->max_iterations))
+    if (count > INT32_MAX ||
+        (c->limits->max_iterations && steps > c->limits->max_iterations))
         return false;
     struct esk_recipe *r = esk_add_recipe(c, s.unrolled ? "conv planes depthwise"
                                                         : "conv planes depthwise loop");

@@ -66,7 +66,8 @@ static float item(const struct esk_tensor *t, int64_t i) {
 
 enum { LANES = 4 }; /* output channels of a vec4 */
 
-/* The kernels of LANES output channels, w[9][LANES], at the 36 points, `apart` in `out`. */
+/* The kernels of LANES output channels, w[9][LANES], at the 36 points, `apart` in `out`.
+ */
 static void transform(const double *w, float *out, int64_t apart) {
     double half[SIDE * 3 * LANES], u[POINTS * LANES];
     for (int x = 0; x < 3; x++) /* half[i][x] */
@@ -110,8 +111,8 @@ static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
 static bool pays(const struct esk_limits *limits, const struct esk_window *w,
                  const struct form *f, const struct pieces *p, int64_t batch) {
     enum { IN = 900, OUT = 530, WEIGHT = 12 }; /* of a piece and channel; of a weight */
-    /* worth: less than this of the direct time, or it does not repay the memory, the two more
-     * commands and the rounding */
+    /* worth: less than this of the direct time, or it does not repay the memory, the two
+     * more commands and the rounding */
     const double dispatches = 1e6, rate = 1.33, worth = 0.85;
     if (limits->winograd != ESK_WHEN_AUTO)
         return limits->winograd == ESK_WHEN_ALWAYS;

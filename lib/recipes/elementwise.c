@@ -1,6 +1,6 @@
-/* Elementwise nodes as kernels over glsl/elementwise.glsl: one node, or a group of them over
- * up to four operands. In: expressions of op records, shapes, layouts; out: recipes. Must
- * not know operators by name. */
+/* Elementwise nodes as kernels over glsl/elementwise.glsl: one node, or a group of them
+ * over up to four operands. In: expressions of op records, shapes, layouts; out: recipes.
+ * Must not know operators by name. */
 #include "recipes/elementwise.h"
 
 #include "base/mem.h"
@@ -235,13 +235,16 @@ static void emit_kernel(struct esk_ctx *c, struct esk_recipe *r, const struct sp
                  esk_storage_of(s->out->dtype, s->out->rank, s->out->dim, s->layout) ==
                      ESK_STORAGE_F16X2;
     int64_t step = (int64_t)c->limits->group_1d * REPEAT *
-                   (s->view == ESK_VEC4 ? 4 : pairs ? 2 : 1); /* elements of a group */
+                   (s->view == ESK_VEC4 ? 4
+                    : pairs             ? 2
+                                        : 1); /* elements of a group */
     double bytes = 0;
     for (uint32_t i = 0; i < s->n_sources; i++) {
         const struct source *source = &s->sources[i];
         esk_kernel_define(k, kind[i], source->kind);
-        esk_kernel_define_text(k, type[i], esk_class_text(esk_class_of(source->var->dtype),
-                                                     s->view == ESK_VEC4));
+        esk_kernel_define_text(
+            k, type[i],
+            esk_class_text(esk_class_of(source->var->dtype), s->view == ESK_VEC4));
         esk_kernel_var(k, operand[i], c->graph, source->id, source->layout, ESK_READ,
                        source->view);
         k->operands[i].in_place = source->kind == KIND_FLAT && source->view == s->view;
@@ -288,9 +291,10 @@ static bool add_sources(struct esk_ctx *c, struct space *s, const struct esk_nod
                         uint32_t n_in, uint32_t late, uint32_t n_before) {
     for (uint32_t i = 0; i < n_in && i < node->n_in; i++) {
         esk_id id = node->in[i];
-        bool inside = id == ESK_NONE || late >> i & 1 ||
-                      (c->graph->vars[id]->data && esk_var_count(c->graph->vars[id]) == 1) ||
-                      (n_before && id == c->node->out[0]);
+        bool inside =
+            id == ESK_NONE || late >> i & 1 ||
+            (c->graph->vars[id]->data && esk_var_count(c->graph->vars[id]) == 1) ||
+            (n_before && id == c->node->out[0]);
         for (uint32_t m = 0; m + 1 < n_before && !inside; m++)
             inside = c->graph->nodes[c->group->members[m]]->out[0] == id;
         if (!inside && add_source(c, s, id) == SOURCES)
@@ -331,7 +335,8 @@ esk_status esk_elementwise_expr(struct esk_ctx *c, const char *glsl, uint32_t n_
     uint32_t late = node->op->host_late ? node->op->host_late(c->graph, node) : 0;
     uint32_t members = c->group ? c->group->n_members : 0;
     const struct esk_var *first = esk_in(c, 0);
-    bool int64 = wide(s.out), float_params = first && esk_class_of(first->dtype) == ESK_CLASS_F;
+    bool int64 = wide(s.out),
+         float_params = first && esk_class_of(first->dtype) == ESK_CLASS_F;
     if (n_in > 3 || !first)
         return esk_unsupported(c, "%u inputs", n_in);
     for (uint32_t i = 0; i <= n_in; i++) {
@@ -364,7 +369,7 @@ esk_status esk_elementwise_expr(struct esk_ctx *c, const char *glsl, uint32_t n_
         .c = c, .vec4 = s.view == ESK_VEC4, .read = read_source, .user = &s};
     struct esk_text expr = {0};
     if (write_body(c, &body, glsl, n_in, late, &expr)) {
-        struct esk_recipe *r = esk_add_recipe(c, c4         ? "elementwise c4"
+        struct esk_recipe *r = esk_add_recipe(c, c4          ? "elementwise c4"
                                                  : body.vec4 ? "elementwise vec4"
                                                              : "elementwise");
         r->out_layout[0] = s.layout;
@@ -387,7 +392,7 @@ esk_status esk_elementwise_gpu(struct esk_ctx *c) {
     const struct esk_var *typed = esk_in(c, 0);
     const char *glsl = typed ? esk_node_glsl(c->graph, c->node) : NULL;
     if (!glsl)
-        return esk_unsupported(c, "type %s",
-                               esk_dtype_name(typed ? typed->dtype : ESK_DTYPE_UNDEFINED));
+        return esk_unsupported(
+            c, "type %s", esk_dtype_name(typed ? typed->dtype : ESK_DTYPE_UNDEFINED));
     return esk_elementwise_expr(c, glsl, esk_glsl_inputs(glsl), record->pad_zero);
 }

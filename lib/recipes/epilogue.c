@@ -1,6 +1,6 @@
-/* Groups as epilogues of other kernels: their statements behind a value that is about to be
- * stored. In: a group, a kernel; out: defines, parameters and operands of that kernel. Must
- * not know operators by name. */
+/* Groups as epilogues of other kernels: their statements behind a value that is about to
+ * be stored. In: a group, a kernel; out: defines, parameters and operands of that kernel.
+ * Must not know operators by name. */
 #include "recipes/elementwise.h"
 #include "recipes/expression.h"
 
@@ -15,7 +15,8 @@ struct extra {
     enum esk_layout layout;
     enum esk_view view;
     int rank;
-    int64_t dim[ESK_MAX_RANK], stride[ESK_MAX_RANK]; /* of Y's units; in units of `view` */
+    int64_t dim[ESK_MAX_RANK],
+        stride[ESK_MAX_RANK]; /* of Y's units; in units of `view` */
 };
 
 struct emitter {
@@ -42,9 +43,10 @@ static void pack_channels(void *dst, size_t bytes, const struct esk_tensor *cons
         for (int64_t p = 0; p < inner; p++)
             for (int64_t k = 0; k < c4 * 4; k++) {
                 int64_t channel = size[1] == 1 ? 0 : k;
-                *out++ = channel < size[1] ? (float)esk_tensor_double(
-                                                 src[0], (n * size[1] + channel) * inner + p)
-                                           : 0.0f;
+                *out++ = channel < size[1]
+                             ? (float)esk_tensor_double(
+                                   src[0], (n * size[1] + channel) * inner + p)
+                             : 0.0f;
             }
 }
 
@@ -69,7 +71,8 @@ static bool locate_dense(const struct esk_var *out, enum esk_view view, struct e
     e->layout = ESK_LAYOUT_DENSE;
     e->rank = out->rank;
     memcpy(e->dim, out->dim, sizeof e->dim);
-    esk_shape_broadcast_strides(e->var->rank, e->var->dim, out->rank, out->dim, e->stride);
+    esk_shape_broadcast_strides(e->var->rank, e->var->dim, out->rank, out->dim,
+                                e->stride);
     e->view = view;
     if (view != ESK_VEC4 || out->rank == 0)
         return true;
@@ -204,9 +207,9 @@ static void add_extra(struct emitter *m, struct esk_recipe *r, struct esk_kernel
     int64_t vec4s = (size[1] + 3) / 4;
     for (int i = 0; i < out->rank; i++)
         vec4s *= i == 1 ? 1 : size[i];
-    struct esk_ref_to to = esk_recipe_form(
-        r, "channels", pack_channels, 1, &id, (uint32_t)out->rank + 1, params,
-        (size_t)vec4s * 16, ESK_STORAGE_F32, ESK_FLOAT);
+    struct esk_ref_to to =
+        esk_recipe_form(r, "channels", pack_channels, 1, &id, (uint32_t)out->rank + 1,
+                        params, (size_t)vec4s * 16, ESK_STORAGE_F32, ESK_FLOAT);
     esk_kernel_ref(k, names[x], r, to, ESK_READ, ESK_VEC4);
 }
 
@@ -240,7 +243,8 @@ void esk_epilogue_emit(struct esk_ctx *c, struct esk_recipe *r, struct esk_kerne
         esk_scalars_emit(&m.body.scalars, k);
         for (uint32_t x = 0; x < group->n_extra; x++)
             add_extra(&m, r, k, x);
-        k->flops += (double)esk_var_count(c->graph->vars[group->output]) * group->n_members;
+        k->flops +=
+            (double)esk_var_count(c->graph->vars[group->output]) * group->n_members;
         c->group_taken = true;
     }
     esk_body_finish(&m.body);

@@ -1,4 +1,5 @@
-/* Nodes become GLSL: names, casts, parameters. In: expressions of op records; out: text. */
+/* Nodes become GLSL: names, casts, parameters. In: expressions of op records; out: text.
+ */
 #include "recipes/expression.h"
 
 #include <ctype.h>
@@ -7,10 +8,12 @@
 
 /* ---- scalars ---- */
 
-#define NAMES8(n) "e" #n "0", "e" #n "1", "e" #n "2", "e" #n "3", "e" #n "4", "e" #n "5", \
-                  "e" #n "6", "e" #n "7"
+#define NAMES8(n)                                                                       \
+    "e" #n "0", "e" #n "1", "e" #n "2", "e" #n "3", "e" #n "4", "e" #n "5", "e" #n "6", \
+        "e" #n "7"
 static const char *const scalar_names[ESK_SCALARS] = {
-    NAMES8(0), NAMES8(1), NAMES8(2), NAMES8(3), NAMES8(4), NAMES8(5), NAMES8(6), NAMES8(7),
+    NAMES8(0), NAMES8(1), NAMES8(2), NAMES8(3),
+    NAMES8(4), NAMES8(5), NAMES8(6), NAMES8(7),
 };
 
 void esk_scalars_start(struct esk_scalars *scalars, const struct esk_kernel *k) {
@@ -86,7 +89,8 @@ const char *esk_class_text(enum esk_class class, bool vec4) {
     }
 }
 
-static void write_words(struct esk_text *text, struct esk_scalars *scalars, uint64_t bits) {
+static void write_words(struct esk_text *text, struct esk_scalars *scalars,
+                        uint64_t bits) {
     const char *low = add_bits(scalars, (uint32_t)bits);
     const char *high = add_bits(scalars, (uint32_t)(bits >> 32));
     esk_text_add(text, "uvec2(p_%s, p_%s)", low, high);
@@ -115,7 +119,8 @@ static void write_late(struct esk_text *text, struct esk_scalars *scalars,
     struct esk_scalar scalar = {.kind = class == ESK_CLASS_F ? ESK_SCALAR_HOST_FLOAT
                                                              : ESK_SCALAR_HOST_INT,
                                 .var = id};
-    esk_text_add(text, "%s(p_%s)", esk_class_text(class, vec4), add_scalar(scalars, scalar));
+    esk_text_add(text, "%s(p_%s)", esk_class_text(class, vec4),
+                 add_scalar(scalars, scalar));
 }
 
 /* The least or the greatest value of a class. */
@@ -144,8 +149,9 @@ static void write_limit(struct esk_text *text, struct esk_scalars *scalars,
 /* ---- expressions ---- */
 
 /* Copies `glsl` with $a, $b, $c replaced by args and $name by a parameter. */
-static void substitute(struct esk_text *text, struct esk_scalars *scalars, const char *glsl,
-                       const struct esk_text *args, const struct esk_node *node) {
+static void substitute(struct esk_text *text, struct esk_scalars *scalars,
+                       const char *glsl, const struct esk_text *args,
+                       const struct esk_node *node) {
     const struct esk_elementwise *record = node->op->elementwise;
     for (const char *at = glsl; *at;) {
         size_t plain = strcspn(at, "$"), length = 0;
@@ -163,10 +169,10 @@ static void substitute(struct esk_text *text, struct esk_scalars *scalars, const
             for (size_t i = 0; record && i < 3 && record->attrs[i].name; i++) {
                 const char *name = record->attrs[i].name;
                 if (strlen(name) == length && memcmp(name, at, length) == 0)
-                    esk_text_add(text, "p_%s",
-                                 add_float(scalars,
-                                           esk_attr_float(node, name,
-                                                          record->attrs[i].fallback)));
+                    esk_text_add(
+                        text, "p_%s",
+                        add_float(scalars,
+                                  esk_attr_float(node, name, record->attrs[i].fallback)));
             }
         at += length;
     }
@@ -175,8 +181,8 @@ static void substitute(struct esk_text *text, struct esk_scalars *scalars, const
 uint32_t esk_glsl_inputs(const char *glsl) {
     uint32_t n = 0;
     for (const char *at = strchr(glsl, '$'); at; at = strchr(at + 1, '$'))
-        if (at[1] >= 'a' && at[1] <= 'c' && !isalnum((unsigned char)at[2]) && at[2] != '_' &&
-            n < (uint32_t)(at[1] - 'a') + 1)
+        if (at[1] >= 'a' && at[1] <= 'c' && !isalnum((unsigned char)at[2]) &&
+            at[2] != '_' && n < (uint32_t)(at[1] - 'a') + 1)
             n = (uint32_t)(at[1] - 'a') + 1;
     return n;
 }
@@ -222,8 +228,8 @@ void esk_body_given(struct esk_body *b, esk_id id, const char *name) {
     b->names[b->n++] = name;
 }
 
-static bool write_arg(struct esk_body *b, const struct esk_node *node, uint32_t i, bool late,
-                      struct esk_text *arg) {
+static bool write_arg(struct esk_body *b, const struct esk_node *node, uint32_t i,
+                      bool late, struct esk_text *arg) {
     const struct esk_graph *graph = b->c->graph;
     const struct esk_var *first = graph->vars[node->in[0]];
     enum esk_class class = esk_class_of(first->dtype);
@@ -258,7 +264,8 @@ static bool is_own(const struct esk_body *b, const struct esk_text *arg) {
 
 /* Sums and products begin with what the body has made: which side of its Add a graph has
  * the residual on makes no other program. */
-static void order_args(const struct esk_body *b, const char *glsl, struct esk_text *args) {
+static void order_args(const struct esk_body *b, const char *glsl,
+                       struct esk_text *args) {
     bool either = strcmp(glsl, "($a + $b)") == 0 || strcmp(glsl, "($a * $b)") == 0;
     if (either && !is_own(b, &args[0]) && is_own(b, &args[1])) {
         struct esk_text first = args[0];
@@ -286,9 +293,10 @@ bool esk_body_expr(struct esk_body *b, const struct esk_node *node, const char *
 
 bool esk_body_add(struct esk_body *b, const struct esk_node *node, const char *glsl,
                   uint32_t n_in, uint32_t late) {
-    static const char *const names[] = {
-        "t0",  "t1",  "t2",  "t3",  "t4",  "t5",  "t6",  "t7",  "t8",  "t9",  "t10", "t11",
-        "t12", "t13", "t14", "t15", "t16", "t17", "t18", "t19", "t20", "t21", "t22", "t23"};
+    static const char *const names[] = {"t0",  "t1",  "t2",  "t3",  "t4",  "t5",
+                                        "t6",  "t7",  "t8",  "t9",  "t10", "t11",
+                                        "t12", "t13", "t14", "t15", "t16", "t17",
+                                        "t18", "t19", "t20", "t21", "t22", "t23"};
     if (!glsl) {
         glsl = esk_node_glsl(b->c->graph, node);
         n_in = glsl ? esk_glsl_inputs(glsl) : 0;

@@ -44,15 +44,15 @@ struct esk_body {
     struct esk_text text;
     struct esk_scalars scalars;
     uint32_t n;
-    esk_id made[24];      /* what the statements make */
+    esk_id made[24]; /* what the statements make */
     const char *names[24];
 };
 
 /* A value that stands already under a name that outlives the body. */
 void esk_body_given(struct esk_body *b, esk_id id, const char *name);
-/* A statement; `glsl` NULL: what the node's record says. Inputs of one known element become
- * parameters, those in `late` late ones; an absent input 1 is the least value of input 0's
- * class, an absent input 2 the greatest. false: it cannot be written. */
+/* A statement; `glsl` NULL: what the node's record says. Inputs of one known element
+ * become parameters, those in `late` late ones; an absent input 1 is the least value of
+ * input 0's class, an absent input 2 the greatest. false: it cannot be written. */
 bool esk_body_add(struct esk_body *b, const struct esk_node *node, const char *glsl,
                   uint32_t n_in, uint32_t late);
 /* The same as a bare expression. */

@@ -82,7 +82,8 @@ static void pack_row(void *dst, int64_t at, const struct esk_tensor *b, int64_t 
 }
 
 /* Panels of B, [matrices][panels][k][width vec4s], then beta * C as a row of vec4s. Where
- * columns are side by side, a few rows of all panels at a time: memory is read in order. */
+ * columns are side by side, a few rows of all panels at a time: memory is read in order.
+ */
 static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
                  const int64_t *p) {
     enum { ROWS = 16 };
@@ -99,8 +100,8 @@ static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
                 int64_t many = p[PACK_N] - n < columns ? p[PACK_N] - n : columns;
                 for (int64_t k = first; k < end && k < rows; k++)
                     pack_row(dst, ((z * panels + panel) * rows + k) * columns, src[0],
-                             z * rows * p[PACK_N] + k * p[PACK_ROW] + n * p[PACK_COL], many,
-                             p);
+                             z * rows * p[PACK_N] + k * p[PACK_ROW] + n * p[PACK_COL],
+                             many, p);
             }
     int64_t at = p[PACK_MATRICES] * panels * rows * columns;
     for (int64_t n = 0; c && n < p[PACK_N]; n++)
@@ -113,7 +114,7 @@ static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
 struct plan {
     bool a_element, b_element, y_element, form, packed, bias, scaled;
     bool along_k; /* B's vec4s: columns lie apart, rows side by side */
-    int width; /* vec4s of a panel of the form */
+    int width;    /* vec4s of a panel of the form */
     int64_t n4, batches;
     int64_t a_row, a_col, b_row, b_col, panel, bias_at; /* in units of the views */
     int64_t a_batch[ESK_GEMM_BATCH], b_batch[ESK_GEMM_BATCH];
@@ -190,19 +191,19 @@ static void add_form(struct esk_ctx *c, struct esk_recipe *r, const struct esk_g
                             half ? ESK_FLOAT16 : ESK_FLOAT);
 }
 
-/* Does it pay to bring a B that is no constant into panels first? Its rows are far apart, or
- * no vec4s; each panel is read once for every 16 rows of A. */
+/* Does it pay to bring a B that is no constant into panels first? Its rows are far apart,
+ * or no vec4s; each panel is read once for every 16 rows of A. */
 static bool worth_packing(const struct esk_ctx *c, const struct esk_gemm *g,
                           const struct plan *p) {
     double bytes = (double)p->batches * (double)g->k * (double)(p->n4 + 7) * 16;
     return c->limits->software && !p->form && !p->along_k && g->m >= 64 && p->n4 > 16 &&
-           g->k >= 16 &&
-           (p->b_element || g->k * g->n >= 1 << 17) && bytes <= (double)c->limits->max_slab;
+           g->k >= 16 && (p->b_element || g->k * g->n >= 1 << 17) &&
+           bytes <= (double)c->limits->max_slab;
 }
 
-static void add_operand(const struct esk_ctx *c, struct esk_recipe *r, struct esk_kernel *k,
-                        const char *name, uint32_t input, const struct esk_gemm_at *at,
-                        bool element) {
+static void add_operand(const struct esk_ctx *c, struct esk_recipe *r,
+                        struct esk_kernel *k, const char *name, uint32_t input,
+                        const struct esk_gemm_at *at, bool element) {
     enum esk_view view = element ? ESK_ELEMENT : ESK_VEC4;
     if (!at->given) {
         esk_kernel_in(c, r, k, name, input, view);
@@ -213,12 +214,13 @@ static void add_operand(const struct esk_ctx *c, struct esk_recipe *r, struct es
     else
         esk_kernel_ref(k, name, r, at->ref, ESK_READ, view);
     if (at->offset)
-        esk_kernel_offset(k, (uint64_t)(at->offset *
-                                        esk_move_unit(k->operands[k->n_operands - 1].storage)));
+        esk_kernel_offset(
+            k, (uint64_t)(at->offset *
+                          esk_move_unit(k->operands[k->n_operands - 1].storage)));
 }
 
-/* A kernel that does it; the plan's B is what it makes. Matrices that are repeated are made
- * once. */
+/* A kernel that does it; the plan's B is what it makes. Matrices that are repeated are
+ * made once. */
 static void add_packing(struct esk_ctx *c, struct esk_recipe *r, const struct esk_gemm *g,
                         struct plan *p) {
     int64_t batch[ESK_GEMM_BATCH], from[ESK_GEMM_BATCH], matrices = 1;
@@ -279,8 +281,8 @@ static void add_rows(const struct esk_ctx *c, struct esk_recipe *r, struct esk_k
         esk_kernel_ints(k, "y_batch", (uint32_t)g->n_batch, batch);
 }
 
-/* What a group computes: vec4s of columns, rows. `down`: the next group is that of the next
- * rows, not columns. */
+/* What a group computes: vec4s of columns, rows. `down`: the next group is that of the
+ * next rows, not columns. */
 struct block {
     int64_t columns, rows;
     bool down;
@@ -292,7 +294,7 @@ static void add_common(struct esk_ctx *c, struct esk_recipe *r, struct esk_kerne
                        struct block block) {
     enum esk_view view = p->y_element ? ESK_ELEMENT : ESK_VEC4;
     bool add = g->c != ESK_NONE && !p->bias;
-    bool steps = g->n_batch <= 1; /* else strides of batches are mixed */
+    bool steps = g->n_batch <= 1;            /* else strides of batches are mixed */
     int across = block.down, down = !across; /* axes of groups */
     add_operand(c, r, k, "A", g->a, &g->a_at, p->a_element);
     if (steps && g->a_col == 1 && !g->a_at.given) {
@@ -377,24 +379,24 @@ struct tile {
 /* The tile of least cost on llvmpipe, in cycles as measured there with vectors of 256
  * bits: a load of a vec4 takes 11, of four elements 24, a multiply-add of vec4s 2.7, the
  * blend that carries an accumulator over the loop's end 4, a store 45. Rows and columns
- * beyond the edge cost as others; lanes lie along rows too, where that leaves fewer (panels
- * of a form want all lanes along columns). Bodies of more than some 70 accumulators times ku
- * leave the caches of instructions and lose, and so do 20 rows (20 x 3 takes 1.15 times what
- * this says). They compile for 0.45 s where 8 x 4 takes 0.25, so only large products have
- * more than that. */
+ * beyond the edge cost as others; lanes lie along rows too, where that leaves fewer
+ * (panels of a form want all lanes along columns). Bodies of more than some 70
+ * accumulators times ku leave the caches of instructions and lose, and so do 20 rows (20
+ * x 3 takes 1.15 times what this says). They compile for 0.45 s where 8 x 4 takes 0.25,
+ * so only large products have more than that. */
 static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
                            const struct plan *p) {
     static const int soft[][3] = {
-        {1, 1, 2}, {1, 2, 2}, {2, 2, 2}, {4, 2, 2}, {4, 4, 1},  {8, 2, 1},  {8, 3, 1},
-        {8, 4, 1}, {4, 6, 1}, {16, 2, 1}, {16, 3, 1}, {10, 4, 1}, {10, 5, 1}, {14, 4, 1},
-        {10, 6, 1}, {16, 4, 1}, {12, 6, 1},
+        {1, 1, 2},  {1, 2, 2},  {2, 2, 2},  {4, 2, 2},  {4, 4, 1},  {8, 2, 1},
+        {8, 3, 1},  {8, 4, 1},  {4, 6, 1},  {16, 2, 1}, {16, 3, 1}, {10, 4, 1},
+        {10, 5, 1}, {14, 4, 1}, {10, 6, 1}, {16, 4, 1}, {12, 6, 1},
     };
     struct tile best = {4, 1, 1, p->width};
     double least = 0;
     if (!c->limits->software)
         return g->m < 4 ? (struct tile){1, 1, 1, p->width} : best;
-    /* sizes that change from run to run count by class, so that a new one compiles nothing:
-     * rows always, columns where B is no constant */
+    /* sizes that change from run to run count by class, so that a new one compiles
+     * nothing: rows always, columns where B is no constant */
     bool open = c->graph->open_shapes;
     int64_t m = !open || g->m < 4 ? g->m : g->m < 16 ? 8 : 64;
     int64_t n4 = !open || p->form || p->n4 <= 4 ? p->n4 : 16;
@@ -415,9 +417,9 @@ static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
         double rows = (double)ceil_div(m, t.tm * (8 / t.lo));
         double columns = (double)ceil_div(n4, t.lo * t.nv);
         double tiles = rows * columns * (open ? 1 : (double)p->batches);
-        double cost = k / 4 * (t.tm * load_a + 4 * t.nv * load_b +
-                               vec4s * (4 * 2.7 + 4.0 / t.ku)) +
-                      (p->y_element ? 70.0 : 45.0) * vec4s + 100;
+        double cost =
+            k / 4 * (t.tm * load_a + 4 * t.nv * load_b + vec4s * (4 * 2.7 + 4.0 / t.ku)) +
+            (p->y_element ? 70.0 : 45.0) * vec4s + 100;
         if (tiles < 64) /* an odd group out is waited for */
             tiles = 2.0 * (double)ceil_div((int64_t)tiles, 2);
         cost *= tiles;
@@ -427,8 +429,8 @@ static struct tile tile_of(const struct esk_ctx *c, const struct esk_gemm *g,
     return best;
 }
 
-/* Groups run one after the other. What is larger than half of an L2 cache (2 MiB) comes from
- * memory again for every group of the other axis, if that is the outer one. */
+/* Groups run one after the other. What is larger than half of an L2 cache (2 MiB) comes
+ * from memory again for every group of the other axis, if that is the outer one. */
 static bool goes_down(const struct esk_gemm *g, const struct plan *p, int64_t across,
                       int64_t down) {
     double k = (double)g->k * 4, a = (double)g->m * k, b = (double)p->n4 * 4 * k;
@@ -472,8 +474,8 @@ void esk_gemm_kernels(struct esk_ctx *c, struct esk_recipe *r, const struct esk_
     add_tiles(c, r, g, plan_of(c, g));
 }
 
-/* Tiles of 64 x 64 that a group brings to shared memory: where that is nearer than the rest,
- * and where there are enough of them. */
+/* Tiles of 64 x 64 that a group brings to shared memory: where that is nearer than the
+ * rest, and where there are enough of them. */
 static bool worth_sharing(const struct esk_ctx *c, const struct esk_gemm *g,
                           const struct plan *p) {
     enum esk_when when = c->limits->shared_tiles;

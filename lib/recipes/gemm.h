@@ -6,8 +6,8 @@
 
 enum { ESK_GEMM_BATCH = ESK_MAX_RANK };
 
-/* Where an operand lies that is no input or output of the node, dense: a var that a walk goes
- * over, scratch, or an output with rows apart. */
+/* Where an operand lies that is no input or output of the node, dense: a var that a walk
+ * goes over, scratch, or an output with rows apart. */
 struct esk_gemm_at {
     bool given;
     struct esk_ref_to ref;  /* ESK_REF_VAR: its id */
@@ -29,8 +29,9 @@ struct esk_gemm {
     /* On the device alone: */
     struct esk_gemm_at a_at, b_at, y_at;
     bool a_whole; /* A's rows end with whole vec4s, whatever k is */
-    int64_t y_row, y_batch[ESK_GEMM_BATCH]; /* if y_at is given, which has no offset; scratch
-                                               has whole vec4s at the rows' ends */
+    int64_t y_row,
+        y_batch[ESK_GEMM_BATCH]; /* if y_at is given, which has no offset; scratch
+                                    has whole vec4s at the rows' ends */
 };
 
 /* Appends an axis of batches inside those there are; joined with the last where all lie
@@ -49,7 +50,8 @@ bool esk_gemm_of_shapes(int rank_a, const int64_t *a, int rank_b, const int64_t 
 esk_status esk_gemm_gpu(struct esk_ctx *c, const struct esk_gemm *gemm);
 
 /* The tiled kernels in a recipe of the caller's, between any operands; no epilogue. */
-void esk_gemm_kernels(struct esk_ctx *c, struct esk_recipe *r, const struct esk_gemm *gemm);
+void esk_gemm_kernels(struct esk_ctx *c, struct esk_recipe *r,
+                      const struct esk_gemm *gemm);
 
 /* For `gpu`: operands a and b of rank 2 or more, where they lie as walks (recipes/walk):
  * strides of what they walk instead of their own, where that costs less than making them;

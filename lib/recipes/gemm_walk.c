@@ -1,5 +1,5 @@
-/* Products of operands that walk. In: a product of inputs as they are in ONNX's order; out:
- * the same over what the inputs walk, with its strides. Must not know operators. */
+/* Products of operands that walk. In: a product of inputs as they are in ONNX's order;
+ * out: the same over what the inputs walk, with its strides. Must not know operators. */
 #include "recipes/gemm.h"
 #include "recipes/walk.h"
 
@@ -45,15 +45,15 @@ static bool in_fours(const struct side *s, int64_t stride) {
     return bits % 4 == 0;
 }
 
-/* What a copy first would save: each load of four elements takes 13 cycles more than one of
- * a vec4 (recipes/gemm); `times` loads of each vec4, eight lanes at once where they differ. A
- * dispatch is worth 200,000 cycles. */
+/* What a copy first would save: each load of four elements takes 13 cycles more than one
+ * of a vec4 (recipes/gemm); `times` loads of each vec4, eight lanes at once where they
+ * differ. A dispatch is worth 200,000 cycles. */
 static bool dearer(const struct esk_var *v, double times) {
     return (double)esk_var_count(v) / 4 * 13 * times > 2e5;
 }
 
-/* Input i as it lies: over what it walks, or as a dense var. `last`: reads of it along its
- * last axis are vec4s, and along the one before, too, if `both`. */
+/* Input i as it lies: over what it walks, or as a dense var. `last`: reads of it along
+ * its last axis are vec4s, and along the one before, too, if `both`. */
 static void side_of(const struct esk_ctx *c, uint32_t i, bool both, double times,
                     struct side *s) {
     const struct esk_var *v = esk_in(c, i);
@@ -69,7 +69,8 @@ static void side_of(const struct esk_ctx *c, uint32_t i, bool both, double times
     take(&dense, v->rank, s);
 }
 
-void esk_gemm_push_batch(struct esk_gemm *g, int64_t size, int64_t a, int64_t b, int64_t y) {
+void esk_gemm_push_batch(struct esk_gemm *g, int64_t size, int64_t a, int64_t b,
+                         int64_t y) {
     int last = g->n_batch - 1;
     if (size == 1)
         return;

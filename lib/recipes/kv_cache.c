@@ -57,8 +57,9 @@ void esk_kv_keep(int bits, int64_t dim, double *row, uint32_t *kept) {
         turn(dim, row);
     for (int64_t i = 0; i < dim; i++) {
         double x = row[i] / (double)scale;
-        uint32_t code = bits == 8 ? (uint32_t)(int)nearbyint(fmin(fmax(x, -127), 127)) & 255
-                                  : (uint32_t)nearest_level(x);
+        uint32_t code = bits == 8
+                            ? (uint32_t)(int)nearbyint(fmin(fmax(x, -127), 127)) & 255
+                            : (uint32_t)nearest_level(x);
         kept[1 + i * bits / 32] |= code << (i * bits % 32);
     }
 }

@@ -1,10 +1,10 @@
-/* Rows of keys and values kept quantised (option kvCacheQuantizationBits): of each head and
- * position a float scale, then its elements, 8 or 4 bits each, the first in the low bits of
- * a word; the caches' tensors keep their type, which means nothing then. 8 bits: x is scale *
- * int8. 4 bits: the row, turned by the orthonormal Hadamard matrix, which spreads outliers
- * and leaves products of two turned rows as they were, is scale * one of 16 levels, those of
- * least error for normally distributed values. glsl/kv_keep.glsl and kv_open.glsl do the
- * same. */
+/* Rows of keys and values kept quantised (option kvCacheQuantizationBits): of each head
+ * and position a float scale, then its elements, 8 or 4 bits each, the first in the low
+ * bits of a word; the caches' tensors keep their type, which means nothing then. 8 bits:
+ * x is scale * int8. 4 bits: the row, turned by the orthonormal Hadamard matrix, which
+ * spreads outliers and leaves products of two turned rows as they were, is scale * one of
+ * 16 levels, those of least error for normally distributed values. glsl/kv_keep.glsl and
+ * kv_open.glsl do the same. */
 #ifndef ESK_RECIPES_KV_CACHE_H
 #define ESK_RECIPES_KV_CACHE_H
 

@@ -1,8 +1,8 @@
 /* In: a kernel whose inputs are set; out: its output, count and groups. */
 #include "recipes/map.h"
 
-void esk_kernel_map(const struct esk_ctx *c, const struct esk_recipe *r, struct esk_kernel *k,
-                    uint32_t i, bool vec4) {
+void esk_kernel_map(const struct esk_ctx *c, const struct esk_recipe *r,
+                    struct esk_kernel *k, uint32_t i, bool vec4) {
     const struct esk_var *y = esk_out(c, i);
     enum esk_storage storage =
         esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE);

@@ -321,22 +321,25 @@ static void add_copy(const struct ends *e, struct esk_move *m) {
 /* More bindings than the device has: the plain copy writes piece by piece. */
 static bool large(const struct ends *e) {
     const struct esk_limits *l = e->c->limits;
-    const struct esk_var *y = esk_out(e->c, e->out), *x = e->from ? y : esk_in(e->c, e->in);
+    const struct esk_var *y = esk_out(e->c, e->out),
+                         *x = e->from ? y : esk_in(e->c, e->in);
     uint64_t bytes = 0, segment = esk_segment_bytes(l);
     uint32_t most = l->max_ssbos < l->max_outputs ? l->max_ssbos : l->max_outputs;
     const struct esk_var *ends[] = {x, y};
     const enum esk_storage storage[] = {e->x, e->y};
     for (int i = 0; i < 2; i++)
-        bytes += (esk_storage_bytes(storage[i], ESK_LAYOUT_C4, ends[i]->rank, ends[i]->dim) +
-                  segment - 1) / segment * segment;
+        bytes +=
+            (esk_storage_bytes(storage[i], ESK_LAYOUT_C4, ends[i]->rank, ends[i]->dim) +
+             segment - 1) /
+            segment * segment;
     return bytes > most * segment;
 }
 
 static void add_kernel(const struct ends *e, const struct esk_move *move) {
     struct esk_move m = *move;
     esk_move_collapse(&m);
-    if (e->x == ESK_STORAGE_I64X2 || m.rank < 2 || m.stride[m.rank - 1] == 1 || large(e) ||
-        (!add_interleave(e, &m) && !add_transpose(e, &m)))
+    if (e->x == ESK_STORAGE_I64X2 || m.rank < 2 || m.stride[m.rank - 1] == 1 ||
+        large(e) || (!add_interleave(e, &m) && !add_transpose(e, &m)))
         add_copy(e, &m);
 }
 

@@ -6,12 +6,13 @@
 #include "recipes/map.h"
 #include "recipes/reduce.h"
 
-/* Planes stay as they are: each is an image of one channel, in elements. Packed halves are no
- * elements. */
+/* Planes stay as they are: each is an image of one channel, in elements. Packed halves
+ * are no elements. */
 static bool in_planes(const struct esk_ctx *c) {
     const struct esk_var *x = esk_in(c, 0), *y = esk_out(c, 0);
     return c->limits->planes && esk_var_count(x) < 1 << 28 && esk_element_indices(y) &&
-           esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE) != ESK_STORAGE_F16X2;
+           esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_DENSE) !=
+               ESK_STORAGE_F16X2;
 }
 
 static struct esk_recipe *c4_recipe(struct esk_ctx *c, const char *label) {

@@ -61,13 +61,15 @@ static esk_status read_activations(const struct esk_node *node, esk_error *error
 }
 
 esk_status esk_recurrent_read(const struct esk_node *node, esk_error *error,
-                              enum esk_cell cell, int x_rank, const int64_t *x, int r_rank,
-                              const int64_t *r, struct esk_recurrent *a) {
+                              enum esk_cell cell, int x_rank, const int64_t *x,
+                              int r_rank, const int64_t *r, struct esk_recurrent *a) {
     const char *direction = esk_attr_string(node, "direction", "forward");
     bool both = strcasecmp(direction, "bidirectional") == 0;
     *a = (struct esk_recurrent){
         .cell = cell,
-        .gates = cell == ESK_CELL_RNN ? 1 : cell == ESK_CELL_GRU ? 3 : 4,
+        .gates = cell == ESK_CELL_RNN   ? 1
+                 : cell == ESK_CELL_GRU ? 3
+                                        : 4,
         .directions = both ? 2 : 1,
         .reverse = strcasecmp(direction, "reverse") == 0,
         .batch_first = esk_attr_int(node, "layout", 0) != 0,

@@ -26,12 +26,12 @@ struct esk_activation {
 
 struct esk_recurrent {
     enum esk_cell cell;
-    int gates;               /* 1, 3 (z, r, h) or 4 (i, o, f, c) */
-    int directions;          /* 1 or 2 */
-    bool reverse;            /* the only direction is from the end */
-    bool batch_first;        /* layout 1 */
-    bool linear, coupled;    /* linear_before_reset; input_forget */
-    float clip;              /* infinity: none */
+    int gates;            /* 1, 3 (z, r, h) or 4 (i, o, f, c) */
+    int directions;       /* 1 or 2 */
+    bool reverse;         /* the only direction is from the end */
+    bool batch_first;     /* layout 1 */
+    bool linear, coupled; /* linear_before_reset; input_forget */
+    float clip;           /* infinity: none */
     int64_t steps, batch, input, hidden;
     /* elements from one step, batch, direction to the next */
     int64_t x_step, x_batch; /* in rows of X */
@@ -42,8 +42,8 @@ struct esk_recurrent {
 
 /* Reads the node; x and r are the shapes of inputs 0 and 2. */
 esk_status esk_recurrent_read(const struct esk_node *node, esk_error *error,
-                              enum esk_cell cell, int x_rank, const int64_t *x, int r_rank,
-                              const int64_t *r, struct esk_recurrent *a);
+                              enum esk_cell cell, int x_rank, const int64_t *x,
+                              int r_rank, const int64_t *r, struct esk_recurrent *a);
 
 /* Recipes: the product of all inputs and W, then groups that walk through time. */
 esk_status esk_recurrent_gpu(struct esk_ctx *c, const struct esk_recurrent *a);

@@ -1,7 +1,7 @@
 /* LSTM, GRU, RNN as kernels. In: a node and its attributes; out: one recipe: the weights
  * packed (a form when they are known), the product of all inputs and W, then groups that
- * walk through time, one for each direction and item of the batch, with the hidden state in
- * shared memory. Between kernels the state lies in scratch. */
+ * walk through time, one for each direction and item of the batch, with the hidden state
+ * in shared memory. Between kernels the state lies in scratch. */
 #include "recipes/recurrent.h"
 
 #include "base/half.h"
@@ -65,8 +65,8 @@ static void pack(void *dst, size_t bytes, const struct esk_tensor *const *src,
 
 static struct esk_ref_to add_weights(struct esk_ctx *c, struct esk_recipe *r, uint32_t w,
                                      uint32_t other, const int64_t *params) {
-    int64_t count = params[PACK_DIRECTIONS] * (params[PACK_ROWS] + 1) * params[PACK_GATES] *
-                    ceil4(params[PACK_HIDDEN]);
+    int64_t count = params[PACK_DIRECTIONS] * (params[PACK_ROWS] + 1) *
+                    params[PACK_GATES] * ceil4(params[PACK_HIDDEN]);
     if (esk_is_known(c, w) && (other == ESK_NONE || esk_is_known(c, other))) {
         const esk_id src[2] = {esk_in_id(c, w),
                                other == ESK_NONE ? ESK_NONE : esk_in_id(c, other)};
@@ -139,8 +139,8 @@ struct plan {
     const struct esk_recurrent *a;
     int64_t hidden4, gates4, rows; /* vec4s; rows of X */
     struct esk_ref_to w, r, products, state;
-    bool fed;          /* the state does not start from zeros */
-    int64_t cells;     /* vec4s of a state: [direction][batch][hidden4]; h, c, lengths */
+    bool fed;      /* the state does not start from zeros */
+    int64_t cells; /* vec4s of a state: [direction][batch][hidden4]; h, c, lengths */
 };
 
 static void add_products(struct esk_ctx *c, struct esk_recipe *r, const struct plan *p) {
@@ -297,10 +297,11 @@ esk_status esk_recurrent_gpu(struct esk_ctx *c, const struct esk_recurrent *a) {
 
     struct esk_recipe *r = esk_add_recipe(c, "recurrent, group a sequence");
     int64_t h = a->hidden, gh = a->gates * h;
-    int64_t in[PACK_PARAMS] = {a->directions, a->gates, h, a->input, k_in, 2 * gh,
-                               0, h, 2 * h, 3 * h, gh, gh + h, gh + 2 * h, gh + 3 * h};
-    int64_t back[PACK_PARAMS] = {a->directions, a->gates, h, h, k_hidden, 2 * gh,
-                                 -1, -1, -1, -1, -1, -1, -1, -1};
+    int64_t in[PACK_PARAMS] = {
+        a->directions, a->gates, h,  a->input, k_in,       2 * gh,    0, h,
+        2 * h,         3 * h,    gh, gh + h,   gh + 2 * h, gh + 3 * h};
+    int64_t back[PACK_PARAMS] = {
+        a->directions, a->gates, h, h, k_hidden, 2 * gh, -1, -1, -1, -1, -1, -1, -1, -1};
     uint32_t other = ESK_NONE;
     if (a->cell == ESK_CELL_GRU && a->linear && has(c, B)) {
         in[PACK_SECOND + 2] = -1; /* within r * (…) */
@@ -315,8 +316,8 @@ esk_status esk_recurrent_gpu(struct esk_ctx *c, const struct esk_recurrent *a) {
     p.w = add_weights(c, r, W, has(c, B) ? B : ESK_NONE, in);
     p.r = add_weights(c, r, R, other, back);
     p.products = esk_recipe_scratch(r, (size_t)products * 16, ESK_STORAGE_F32);
-    p.state = esk_recipe_scratch(r, (size_t)(2 * p.cells + a->batch) * 16,
-                                 ESK_STORAGE_F32);
+    p.state =
+        esk_recipe_scratch(r, (size_t)(2 * p.cells + a->batch) * 16, ESK_STORAGE_F32);
     add_products(c, r, &p);
     if (p.fed)
         add_start(c, r, &p);

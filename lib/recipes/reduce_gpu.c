@@ -62,8 +62,8 @@ static void cut(struct step *s, const struct esk_limits *limits, bool vec4, bool
     s->chunks = ceil_div(s->size, s->chunk);
 }
 
-/* Lines that lie side by side and are long: a group joins one. However many there are: a new
- * shape must compile nothing. */
+/* Lines that lie side by side and are long: a group joins one. However many there are: a
+ * new shape must compile nothing. */
 static bool by_group(const struct step *s) {
     return s->inner == 1 && s->size > SHORT;
 }

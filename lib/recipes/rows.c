@@ -1,5 +1,5 @@
-/* In: a node with a table of row functions, host tensors; out: types, shapes, elements. Must
- * not know operators by name. */
+/* In: a node with a table of row functions, host tensors; out: types, shapes, elements.
+ * Must not know operators by name. */
 #include "recipes/rows.h"
 
 #include "base/half.h"
@@ -39,11 +39,12 @@ esk_status esk_rows_infer(struct esk_ctx *c) {
         if (!var)
             continue;
         if (i >= rows->typed_by && var->dtype != typed->dtype)
-            return esk_node_fail(c, ESK_INVALID_MODEL, "input %u is %s, input %u is %s", i,
-                                 esk_dtype_name(var->dtype), rows->typed_by,
+            return esk_node_fail(c, ESK_INVALID_MODEL, "input %u is %s, input %u is %s",
+                                 i, esk_dtype_name(var->dtype), rows->typed_by,
                                  esk_dtype_name(typed->dtype));
         if (!esk_shape_broadcast(rank, dims, var->rank, var->dim, &rank, dims) ||
-            (rows->keeps_shape && !esk_shape_equal(rank, dims, first->rank, first->dim))) {
+            (rows->keeps_shape &&
+             !esk_shape_equal(rank, dims, first->rank, first->dim))) {
             struct esk_text text = {0};
             esk_shape_print(&text, first->dtype, first->rank, first->dim);
             esk_text_add(&text, " and ");
@@ -57,7 +58,8 @@ esk_status esk_rows_infer(struct esk_ctx *c) {
     return esk_set_out(c, 0, rows->to_bool ? ESK_BOOL : typed->dtype, rank, dims);
 }
 
-void esk_rows_each(const struct esk_cpu *c, uint32_t n_in, esk_rows_visit visit, void *user) {
+void esk_rows_each(const struct esk_cpu *c, uint32_t n_in, esk_rows_visit visit,
+                   void *user) {
     const struct esk_tensor *y = c->out[0];
     int64_t dim[ESK_MAX_RANK + 1] = {1}, stride[INPUTS][ESK_MAX_RANK + 1] = {{0}};
     int rank = 0; /* dims kept; neighbours that every input walks as one become one */
@@ -167,7 +169,8 @@ esk_status esk_rows_cpu(struct esk_cpu *c) {
         return esk_cpu_fail(c, ESK_UNSUPPORTED, "type %s is not supported",
                             esk_dtype_name(c->in[rows->typed_by]->dtype));
     for (size_t i = 0; record && i < 3 && record->attrs[i].name; i++)
-        w.p[i] = esk_attr_float(c->node, record->attrs[i].name, record->attrs[i].fallback);
+        w.p[i] =
+            esk_attr_float(c->node, record->attrs[i].name, record->attrs[i].fallback);
     for (uint32_t i = 0; i < w.n_in; i++)
         if (c->in[i]) {
             w.size[i] = esk_dtype_bits(c->in[i]->dtype) / 8;

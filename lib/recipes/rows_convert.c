@@ -1,31 +1,31 @@
-/* Conversions between host element types, a row at a time. In: elements of one type; out: of
- * another. Must not know nodes. */
+/* Conversions between host element types, a row at a time. In: elements of one type; out:
+ * of another. Must not know nodes. */
 #include "base/half.h"
 #include "recipes/rows.h"
 
-#define INT_TYPES(X)                                                                        \
-    X(INT8, int8_t)                                                                         \
-    X(INT16, int16_t)                                                                       \
-    X(INT32, int32_t)                                                                       \
-    X(INT64, int64_t)                                                                       \
-    X(UINT8, uint8_t)                                                                       \
-    X(UINT16, uint16_t)                                                                     \
-    X(UINT32, uint32_t)                                                                     \
+#define INT_TYPES(X)    \
+    X(INT8, int8_t)     \
+    X(INT16, int16_t)   \
+    X(INT32, int32_t)   \
+    X(INT64, int64_t)   \
+    X(UINT8, uint8_t)   \
+    X(UINT16, uint16_t) \
+    X(UINT32, uint32_t) \
     X(UINT64, uint64_t)
 
 bool esk_rows_has_type(esk_dtype dtype) {
     return esk_dtype_is_float(dtype) || esk_dtype_is_int(dtype) || dtype == ESK_BOOL;
 }
 
-void esk_rows_load_doubles(const struct esk_tensor *x, int64_t from, int64_t step, int64_t n,
-                           double *to) {
+void esk_rows_load_doubles(const struct esk_tensor *x, int64_t from, int64_t step,
+                           int64_t n, double *to) {
     switch (x->dtype) {
-#define ROW(name, type)                                                                     \
-    case ESK_##name: {                                                                      \
-        const type *a = (const type *)x->data + from;                                       \
-        for (int64_t i = 0; i < n; i++)                                                     \
-            to[i] = (double)a[i * step];                                                    \
-        break;                                                                              \
+#define ROW(name, type)                               \
+    case ESK_##name: {                                \
+        const type *a = (const type *)x->data + from; \
+        for (int64_t i = 0; i < n; i++)               \
+            to[i] = (double)a[i * step];              \
+        break;                                        \
     }
         INT_TYPES(ROW)
         ROW(BOOL, uint8_t)
@@ -49,12 +49,12 @@ void esk_rows_load_doubles(const struct esk_tensor *x, int64_t from, int64_t ste
 void esk_rows_load_ints(const struct esk_tensor *x, int64_t from, int64_t step, int64_t n,
                         int64_t *to) {
     switch (x->dtype) {
-#define ROW(name, type)                                                                     \
-    case ESK_##name: {                                                                      \
-        const type *a = (const type *)x->data + from;                                       \
-        for (int64_t i = 0; i < n; i++)                                                     \
-            to[i] = (int64_t)a[i * step];                                                   \
-        break;                                                                              \
+#define ROW(name, type)                               \
+    case ESK_##name: {                                \
+        const type *a = (const type *)x->data + from; \
+        for (int64_t i = 0; i < n; i++)               \
+            to[i] = (int64_t)a[i * step];             \
+        break;                                        \
     }
         INT_TYPES(ROW)
         ROW(BOOL, uint8_t)
@@ -66,11 +66,17 @@ void esk_rows_load_ints(const struct esk_tensor *x, int64_t from, int64_t step, 
 }
 
 static int32_t to_int32(double v) {
-    return v >= 0x1p31 ? INT32_MAX : v > -0x1p31 ? (int32_t)v : v <= -0x1p31 ? INT32_MIN : 0;
+    return v >= 0x1p31    ? INT32_MAX
+           : v > -0x1p31  ? (int32_t)v
+           : v <= -0x1p31 ? INT32_MIN
+                          : 0;
 }
 
 static int64_t to_int64(double v) {
-    return v >= 0x1p63 ? INT64_MAX : v > -0x1p63 ? (int64_t)v : v <= -0x1p63 ? INT64_MIN : 0;
+    return v >= 0x1p63    ? INT64_MAX
+           : v > -0x1p63  ? (int64_t)v
+           : v <= -0x1p63 ? INT64_MIN
+                          : 0;
 }
 
 static uint32_t to_uint32(double v) {
@@ -81,12 +87,13 @@ static uint64_t to_uint64(double v) {
     return v >= 0x1p64 ? UINT64_MAX : v >= 0 ? (uint64_t)v : (uint64_t)to_int64(v);
 }
 
-void esk_rows_store_doubles(struct esk_tensor *y, int64_t at, int64_t n, const double *from) {
+void esk_rows_store_doubles(struct esk_tensor *y, int64_t at, int64_t n,
+                            const double *from) {
     switch (y->dtype) {
-#define ROW(name, type, value)                                                              \
-    case ESK_##name:                                                                        \
-        for (int64_t i = 0; i < n; i++)                                                     \
-            ((type *)y->data)[at + i] = (type)(value);                                      \
+#define ROW(name, type, value)                         \
+    case ESK_##name:                                   \
+        for (int64_t i = 0; i < n; i++)                \
+            ((type *)y->data)[at + i] = (type)(value); \
         break;
         ROW(FLOAT, float, from[i])
         ROW(DOUBLE, double, from[i])
@@ -110,16 +117,16 @@ void esk_rows_store_doubles(struct esk_tensor *y, int64_t at, int64_t n, const d
 void esk_rows_store_ints(struct esk_tensor *y, int64_t at, int64_t n, const int64_t *from,
                          bool is_unsigned) {
     switch (y->dtype) {
-#define ROW(name, type)                                                                     \
-    case ESK_##name:                                                                        \
-        for (int64_t i = 0; i < n; i++)                                                     \
-            ((type *)y->data)[at + i] = (type)from[i];                                      \
+#define ROW(name, type)                                \
+    case ESK_##name:                                   \
+        for (int64_t i = 0; i < n; i++)                \
+            ((type *)y->data)[at + i] = (type)from[i]; \
         break;
-#define ROW_FLOAT(name, type, convert, wide)                                                \
-    case ESK_##name:                                                                        \
-        for (int64_t i = 0; i < n; i++)                                                     \
-            ((type *)y->data)[at + i] =                                                     \
-                convert(is_unsigned ? (wide)(uint64_t)from[i] : (wide)from[i]);             \
+#define ROW_FLOAT(name, type, convert, wide)                                    \
+    case ESK_##name:                                                            \
+        for (int64_t i = 0; i < n; i++)                                         \
+            ((type *)y->data)[at + i] =                                         \
+                convert(is_unsigned ? (wide)(uint64_t)from[i] : (wide)from[i]); \
         break;
         INT_TYPES(ROW)
         ROW_FLOAT(FLOAT, float, , float)

@@ -1,5 +1,5 @@
-/* Walks composed of the steps of shape operators, and brought into moves. In: a walk and a
- * step; out: the walk behind it. Must not know which operator asks. */
+/* Walks composed of the steps of shape operators, and brought into moves. In: a walk and
+ * a step; out: the walk behind it. Must not know which operator asks. */
 #include "recipes/walk.h"
 
 #include <string.h>
@@ -157,9 +157,9 @@ static enum esk_layout cheap_layout(const struct esk_walk *w, const struct esk_v
     for (int i = 0; i < w->n; i++)
         if (w->stride[i] && (inner < 0 || w->stride[i] < w->stride[inner]))
             inner = i;
-    bool c4 = y->rank >= 3 && inner >= 0 && w->axis[inner] == 1 && w->stride[inner] == 1 &&
-              esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_C4) !=
-                  ESK_STORAGE_I64X2;
+    bool c4 =
+        y->rank >= 3 && inner >= 0 && w->axis[inner] == 1 && w->stride[inner] == 1 &&
+        esk_storage_of(y->dtype, y->rank, y->dim, ESK_LAYOUT_C4) != ESK_STORAGE_I64X2;
     struct esk_move m;
     return c4 && esk_walk_move(w, ESK_LAYOUT_C4, y->rank, y->dim, &m) ? ESK_LAYOUT_C4
                                                                       : ESK_LAYOUT_DENSE;
@@ -173,8 +173,7 @@ void esk_walk_take(struct esk_ctx *c, struct esk_recipe *r, uint32_t i,
         return;
     }
     *copy = *w;
-    copy->prefer =
-        c->limits->planes ? ESK_LAYOUT_DENSE : cheap_layout(w, esk_out(c, i));
+    copy->prefer = c->limits->planes ? ESK_LAYOUT_DENSE : cheap_layout(w, esk_out(c, i));
     r->walk[i] = copy;
 }
 

@@ -1,5 +1,5 @@
-/* Runs by the queue: handles to wait for, callbacks. In: requests; out: the same results as
- * runs at once. Must not know plans, GL or EGL. */
+/* Runs by the queue: handles to wait for, callbacks. In: requests; out: the same results
+ * as runs at once. Must not know plans, GL or EGL. */
 #include "run/async.h"
 
 #include "base/mem.h"
@@ -91,10 +91,10 @@ esk_status esk_async_wait(esk_async *async, int64_t timeout_ms, esk_error *error
         waited = timeout_ms < 0
                      ? pthread_cond_wait(&async->ended, &async->lock)
                      : pthread_cond_timedwait(&async->ended, &async->lock, &until);
-    esk_status status =
-        async->done ? async->status
-                    : esk_fail(error, ESK_TIMEOUT, "not ended within %lld ms",
-                               (long long)timeout_ms);
+    esk_status status = async->done
+                            ? async->status
+                            : esk_fail(error, ESK_TIMEOUT, "not ended within %lld ms",
+                                       (long long)timeout_ms);
     if (async->done && status != ESK_OK)
         esk_fail(error, status, "%s", esk_error_message(&async->report));
     pthread_mutex_unlock(&async->lock);
@@ -121,7 +121,8 @@ static void work(struct esk_job *job, bool drop) {
     const char *tag = run->request.call.tag;
     esk_error report = ESK_ERROR_INIT;
     esk_status status =
-        drop ? esk_fail(&report, ESK_CANCELLED, "%s%s%sthe session was destroyed before the run",
+        drop ? esk_fail(&report, ESK_CANCELLED,
+                        "%s%s%sthe session was destroyed before the run",
                         tag ? "run '" : "", tag ? tag : "", tag ? "': " : "")
              : esk_request_run(&run->request, &report);
     if (run->fn)
@@ -143,8 +144,8 @@ static esk_status session_queue(esk_session *session, struct esk_queue **queue,
 }
 
 /* `handle` is the job's; the caller gets a reference to it too, if it wants one. */
-static esk_status push(struct esk_queue *queue, struct esk_job *job, struct esk_async *handle,
-                       esk_async **async, esk_error *error) {
+static esk_status push(struct esk_queue *queue, struct esk_job *job,
+                       struct esk_async *handle, esk_async **async, esk_error *error) {
     if (async)
         share(handle);
     esk_status status = esk_queue_push(queue, job, error);
@@ -204,9 +205,9 @@ struct copy_job {
 static void work_copy(struct esk_job *job, bool drop) {
     struct copy_job *copy = (struct copy_job *)job;
     esk_error report = ESK_ERROR_INIT;
-    esk_status status =
-        drop ? esk_fail(&report, ESK_CANCELLED, "the session was destroyed before the copy")
-             : esk_value_copy(copy->from, copy->to, &report);
+    esk_status status = drop ? esk_fail(&report, ESK_CANCELLED,
+                                        "the session was destroyed before the copy")
+                             : esk_value_copy(copy->from, copy->to, &report);
     if (copy->fn)
         copy->fn(copy->user, status, &report, &copy->to, 1);
     esk_async_end(copy->async, status, &report);
@@ -214,9 +215,9 @@ static void work_copy(struct esk_job *job, bool drop) {
     esk_free(copy);
 }
 
-esk_status esk_value_copy_async(esk_session *session, const esk_value *from, esk_value *to,
-                                esk_run_fn fn, void *user, esk_async **async,
-                                esk_error *error) {
+esk_status esk_value_copy_async(esk_session *session, const esk_value *from,
+                                esk_value *to, esk_run_fn fn, void *user,
+                                esk_async **async, esk_error *error) {
     if (!session || !from || !to)
         return esk_fail(error, ESK_INVALID_ARGUMENT,
                         "esk_value_copy_async: session or a value is NULL");

@@ -14,8 +14,8 @@
 static esk_status check_shape(esk_dtype dtype, int rank, const int64_t *dims,
                               struct esk_tensor *shape, esk_error *error) {
     if (rank < 0 || rank > ESK_MAX_RANK || (rank && !dims))
-        return esk_fail(error, ESK_INVALID_ARGUMENT, "rank %d is not in 0..%d, or no dims",
-                        rank, ESK_MAX_RANK);
+        return esk_fail(error, ESK_INVALID_ARGUMENT,
+                        "rank %d is not in 0..%d, or no dims", rank, ESK_MAX_RANK);
     *shape = (struct esk_tensor){.dtype = dtype, .rank = rank};
     if (rank)
         memcpy(shape->dim, dims, (size_t)rank * sizeof *dims);
@@ -45,16 +45,17 @@ esk_status esk_value_from_gl_buffer(esk_session *session, esk_dtype dtype, int r
                                     esk_error *error) {
     struct esk_tensor shape;
     if (!session || !value || !gl_buffer)
-        return esk_fail(error, ESK_INVALID_ARGUMENT,
-                        "esk_value_from_gl_buffer: session or value is NULL, or buffer 0");
+        return esk_fail(
+            error, ESK_INVALID_ARGUMENT,
+            "esk_value_from_gl_buffer: session or value is NULL, or buffer 0");
     if (!session->device || !session->settings.number[ESK_OPTION_EGL_CONTEXT])
         return esk_fail(error, ESK_INVALID_ARGUMENT,
                         "GL buffer %u: the session has no context that shares with the "
                         "caller's; give eglDisplay and eglContext",
                         gl_buffer);
     ESK_TRY(check_shape(dtype, rank, dims, &shape, error));
-    ESK_TRY(esk_value_make_on(session->env, session->device, &shape, gl_buffer, size, value,
-                              error));
+    ESK_TRY(esk_value_make_on(session->env, session->device, &shape, gl_buffer, size,
+                              value, error));
     (*value)->release = release;
     (*value)->user = user;
     return ESK_OK;
@@ -90,7 +91,8 @@ esk_status esk_binding_create(esk_session *session, esk_binding **binding,
         return esk_fail_memory(error, "a binding");
     made->session = session;
     made->inputs = esk_calloc(session->exec->graph->n_inputs + 1u, sizeof *made->inputs);
-    made->outputs = esk_calloc(session->exec->graph->n_outputs + 1u, sizeof *made->outputs);
+    made->outputs =
+        esk_calloc(session->exec->graph->n_outputs + 1u, sizeof *made->outputs);
     if (!made->inputs || !made->outputs) {
         esk_binding_destroy(made);
         return esk_fail_memory(error, "a binding");
@@ -130,7 +132,8 @@ esk_status esk_binding_input(esk_binding *binding, const char *name, esk_value *
     uint32_t at;
     ESK_TRY(esk_request_find_input(binding->session, name, &at, error));
     if (!value)
-        return esk_fail(error, ESK_INVALID_ARGUMENT, "input '%s': its value is NULL", name);
+        return esk_fail(error, ESK_INVALID_ARGUMENT, "input '%s': its value is NULL",
+                        name);
     ESK_TRY(esk_request_check_input(binding->session, at, &value->tensor, error));
     binding->inputs[at] = value;
     return ESK_OK;
@@ -151,8 +154,8 @@ esk_status esk_binding_output(esk_binding *binding, const char *name, esk_value 
     if (!value)
         return esk_fail(error, ESK_INVALID_ARGUMENT, "output '%s': its value is NULL",
                         name ? name : "NULL");
-    return bind_output(binding, name, (struct bound_output){.kind = TO_VALUE, .value = value},
-                       error);
+    return bind_output(binding, name,
+                       (struct bound_output){.kind = TO_VALUE, .value = value}, error);
 }
 
 esk_status esk_binding_output_at(esk_binding *binding, const char *name,
@@ -171,13 +174,14 @@ esk_status esk_binding_output_fn(esk_binding *binding, const char *name, esk_out
         return esk_fail(error, ESK_INVALID_ARGUMENT, "output '%s': its function is NULL",
                         name ? name : "NULL");
     return bind_output(binding, name,
-                       (struct bound_output){.kind = TO_FN, .fn = fn, .user = user}, error);
+                       (struct bound_output){.kind = TO_FN, .fn = fn, .user = user},
+                       error);
 }
 
 static esk_value *ask(void *user, const struct esk_tensor *shape) {
     struct bound_output *output = user;
-    output->value = output->fn(output->user, output->name, shape->dtype, shape->rank,
-                               shape->dim);
+    output->value =
+        output->fn(output->user, output->name, shape->dtype, shape->rank, shape->dim);
     return output->value;
 }
 

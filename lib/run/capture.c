@@ -18,8 +18,8 @@ struct face {
 struct esk_captured {
     struct esk_captured *next;
     int id;
-    bool lost; /* with its device: no entry, no state */
-    struct esk_entry *entry; /* a reference: it stays in the cache */
+    bool lost;                   /* with its device: no entry, no state */
+    struct esk_entry *entry;     /* a reference: it stays in the cache */
     struct esk_run_state *state; /* with its lease */
     struct face *inputs, *outputs;
 };
@@ -44,14 +44,16 @@ static void check_plan(const struct esk_plan *plan, struct esk_text *why, uint32
     for (uint32_t i = 0; i < plan->cut.n_between; i++) {
         const struct esk_node *node = graph->nodes[plan->cut.between[i]];
         add(why, n, "%s '%s': %s", node->op_type, node->name,
-            node->op->control ? "control flow" : "the sizes of its outputs depend on data");
+            node->op->control ? "control flow"
+                              : "the sizes of its outputs depend on data");
     }
     if (plan->cut.rest && !plan->cut.n_between)
-        add(why, n, "%s%s%s", plan->cut.why ? plan->cut.why : "a value of the run is needed",
-            "", "");
+        add(why, n, "%s%s%s",
+            plan->cut.why ? plan->cut.why : "a value of the run is needed", "", "");
 }
 
-static void check_graph(const struct esk_graph *graph, struct esk_text *why, uint32_t *n) {
+static void check_graph(const struct esk_graph *graph, struct esk_text *why,
+                        uint32_t *n) {
     for (uint32_t i = 0; i < graph->n_order; i++) {
         const struct esk_node *node = graph->nodes[graph->order[i]];
         if (!node->dead && node->op && node->op->control)
@@ -65,10 +67,11 @@ static void check_graph(const struct esk_graph *graph, struct esk_text *why, uin
 static esk_status refuse(struct esk_text *why, uint32_t n, esk_error *error) {
     esk_status status = ESK_OK;
     if (n)
-        status = esk_fail(error, ESK_UNSUPPORTED,
-                          "This session cannot use the graph capture feature as requested "
-                          "by the user: %s",
-                          esk_text_str(why));
+        status =
+            esk_fail(error, ESK_UNSUPPORTED,
+                     "This session cannot use the graph capture feature as requested "
+                     "by the user: %s",
+                     esk_text_str(why));
     esk_text_finish(why);
     return status;
 }
@@ -161,11 +164,14 @@ static struct face output_face(const struct esk_result *result) {
 }
 
 static const char *where(const struct face *face) {
-    return !face->given ? "not there" : face->serial ? "a value on the device" : "on the host";
+    return !face->given   ? "not there"
+           : face->serial ? "a value on the device"
+                          : "on the host";
 }
 
-static esk_status changed(int id, const char *kind, const char *name, const struct face *then,
-                          const struct face *now, esk_error *error) {
+static esk_status changed(int id, const char *kind, const char *name,
+                          const struct face *then, const struct face *now,
+                          esk_error *error) {
     struct esk_text text = {0};
     if (then->given && now->given && then->serial && now->serial &&
         then->serial != now->serial)
@@ -179,10 +185,11 @@ static esk_status changed(int id, const char *kind, const char *name, const stru
         esk_shape_print(&text, now->shape.dtype, now->shape.rank, now->shape.dim);
         esk_text_add(&text, ")");
     }
-    esk_fail(error, ESK_INVALID_ARGUMENT,
-             "graph %d was captured with another %s '%s': %s; release the graph or run with "
-             "another gpu_graph_id",
-             id, kind, name, esk_text_str(&text));
+    esk_fail(
+        error, ESK_INVALID_ARGUMENT,
+        "graph %d was captured with another %s '%s': %s; release the graph or run with "
+        "another gpu_graph_id",
+        id, kind, name, esk_text_str(&text));
     esk_text_finish(&text);
     return ESK_INVALID_ARGUMENT;
 }
@@ -235,8 +242,8 @@ static esk_status capture(struct esk_request *r, struct esk_captured **captured,
     c->id = r->call.graph_id;
     c->inputs = esk_calloc(n_in + 1u, sizeof *c->inputs);
     c->outputs = esk_calloc(n_out + 1u, sizeof *c->outputs);
-    esk_status status = c->inputs && c->outputs ? ESK_OK
-                                                : esk_fail_memory(error, "a captured graph");
+    esk_status status =
+        c->inputs && c->outputs ? ESK_OK : esk_fail_memory(error, "a captured graph");
     if (status == ESK_OK)
         status = esk_exec_entry(exec, r->in, false, &c->entry, error);
     struct esk_text why = {0};
@@ -268,18 +275,19 @@ esk_status esk_capture_run(struct esk_request *r, esk_error *error) {
     bool fresh = !c;
     if (c && c->lost) {
         pthread_mutex_unlock(&session->capture_lock);
-        return esk_fail(error, ESK_DEVICE_LOST,
-                        "graph %d was captured on a device that was lost; release the graph "
-                        "or run with another gpu_graph_id",
-                        r->call.graph_id);
+        return esk_fail(
+            error, ESK_DEVICE_LOST,
+            "graph %d was captured on a device that was lost; release the graph "
+            "or run with another gpu_graph_id",
+            r->call.graph_id);
     }
     /* values of an earlier run that are filled again have to be known for the check */
     for (uint32_t i = 0; c && i < graph->n_outputs; i++) {
         struct esk_result *result = &r->results[i];
         if (result->ask && !result->must_give) {
             const struct esk_plan *plan = c->entry->plan;
-            result->value = result->ask(result->user,
-                                        &c->state->host[plan->outputs[i].var]);
+            result->value =
+                result->ask(result->user, &c->state->host[plan->outputs[i].var]);
             result->ask = NULL;
         }
     }
@@ -289,12 +297,12 @@ esk_status esk_capture_run(struct esk_request *r, esk_error *error) {
                                     &r->call, error);
         for (uint32_t i = 0; status == ESK_OK && i < graph->n_outputs; i++) {
             const struct esk_result *result = &r->results[i];
-            if (!fresh && !result->made) /* where a made one lies, the next run may fill it */
+            if (!fresh &&
+                !result->made) /* where a made one lies, the next run may fill it */
                 continue;
             c->outputs[i].given = result->wanted;
-            c->outputs[i].serial = result->value && result->value->on
-                                       ? result->value->on->serial
-                                       : 0;
+            c->outputs[i].serial =
+                result->value && result->value->on ? result->value->on->serial : 0;
         }
         if (status == ESK_OK && fresh)
             *at = c;

@@ -1,6 +1,6 @@
-/* Constants that loading and passes made: sessions of an env that came to the same ones share
- * their bytes, and so devices hold their forms once. In: a session's graph; out: the graph
- * over bytes that others may have. Must not know devices. */
+/* Constants that loading and passes made: sessions of an env that came to the same ones
+ * share their bytes, and so devices hold their forms once. In: a session's graph; out:
+ * the graph over bytes that others may have. Must not know devices. */
 #include "run/env.h"
 
 #include "base/mem.h"
@@ -13,7 +13,8 @@ struct esk_constant {
     struct esk_constant *next;
 };
 
-/* Not of all bytes: equal ones are compared whole, and a first session pays for nothing. */
+/* Not of all bytes: equal ones are compared whole, and a first session pays for nothing.
+ */
 static uint64_t sample_of(const struct esk_blob *blob) {
     enum { PIECES = 16, PIECE = 32 };
     const char *data = blob->data;
@@ -34,7 +35,8 @@ static bool is_of_vars(const struct esk_graph *graph, const struct esk_blob *blo
     for (uint32_t i = 0; i < graph->n_nodes && found; i++)
         for (size_t a = 0; a < graph->nodes[i]->n_attrs; a++) {
             const struct esk_attr *attr = &graph->nodes[i]->attrs[a];
-            bool tensors = attr->kind == ESK_ATTR_TENSOR || attr->kind == ESK_ATTR_TENSORS;
+            bool tensors =
+                attr->kind == ESK_ATTR_TENSOR || attr->kind == ESK_ATTR_TENSORS;
             for (size_t t = 0; tensors && attr->tensors && t < attr->count; t++)
                 found &= (uintptr_t)attr->tensors[t].data - from >= blob->size;
         }

@@ -1,6 +1,7 @@
 /* The end of a plan that is cut: the nodes between run on the host (data-sized operators,
- * control flow through their state machines), then the rest runs with what they made. In: a
- * run's host tensors; out: the results that come later. Must not know operators by name. */
+ * control flow through their state machines), then the rest runs with what they made. In:
+ * a run's host tensors; out: the results that come later. Must not know operators by
+ * name. */
 #include "run/exec.h"
 #include "run/trace.h"
 
@@ -48,8 +49,8 @@ static esk_status run_sized(const struct esk_plan *plan, const struct esk_node *
                             const struct esk_tensor *in, struct esk_tensor *out,
                             struct bag *bag, esk_error *error) {
     struct esk_arena scratch = {0};
-    esk_status status = esk_cpu_run(plan->graph, node, in, out, make_in_bag, bag, &scratch,
-                                    error);
+    esk_status status =
+        esk_cpu_run(plan->graph, node, in, out, make_in_bag, bag, &scratch, error);
     esk_arena_finish(&scratch);
     return status;
 }
@@ -112,8 +113,8 @@ static esk_status scalar(struct machine *m, const struct esk_control_in *from,
     return ESK_OK;
 }
 
-/* Copies [outer][count][inner] items between an array with `count` on its axis and one run
- * after run; sizes in bytes. */
+/* Copies [outer][count][inner] items between an array with `count` on its axis and one
+ * run after run; sizes in bytes. */
 static void copy_slices(char *to, size_t to_step, const char *from, size_t from_step,
                         int64_t outer, size_t inner) {
     for (int64_t o = 0; o < outer; o++)
@@ -131,29 +132,31 @@ static esk_status slice(struct machine *m, const struct esk_control_in *from,
     if (!tensor->bytes || !outer || size < 1)
         return ESK_OK;
     size_t inner = tensor->bytes / (size_t)outer;
-    copy_slices(tensor->data, inner,
-                (const char *)x->data + (size_t)from->value * inner, inner * (size_t)size,
-                outer, inner);
+    copy_slices(tensor->data, inner, (const char *)x->data + (size_t)from->value * inner,
+                inner * (size_t)size, outer, inner);
     return ESK_OK;
 }
 
 /* A body's output joins those of the runs before. */
 static esk_status gather(struct machine *m, uint32_t i) {
     struct gathered *g = &m->gathered[i];
-    const struct esk_tensor *x = i < m->n_last && m->last[i].value
-                                     ? &m->last[i].value->tensor
-                                     : NULL;
+    const struct esk_tensor *x =
+        i < m->n_last && m->last[i].value ? &m->last[i].value->tensor : NULL;
     if (!x || x->dtype == ESK_STRING)
-        return esk_fail(m->error, ESK_UNSUPPORTED, "%s '%s': output %u of its body has no "
-                        "plain bytes", m->node->op_type, m->node->name, i);
+        return esk_fail(m->error, ESK_UNSUPPORTED,
+                        "%s '%s': output %u of its body has no "
+                        "plain bytes",
+                        m->node->op_type, m->node->name, i);
     if (!g->runs)
         g->one = *x;
     if (x->dtype != g->one.dtype ||
         !esk_shape_equal(x->rank, x->dim, g->one.rank, g->one.dim))
-        return esk_fail(m->error, ESK_INVALID_MODEL,
-                        "%s '%s': output %u of its body changes its shape from run to run",
-                        m->node->op_type, m->node->name, i);
-    if (!esk_grow((void **)&g->bytes, &g->capacity, ((size_t)g->runs + 1) * x->bytes + 1, 1))
+        return esk_fail(
+            m->error, ESK_INVALID_MODEL,
+            "%s '%s': output %u of its body changes its shape from run to run",
+            m->node->op_type, m->node->name, i);
+    if (!esk_grow((void **)&g->bytes, &g->capacity, ((size_t)g->runs + 1) * x->bytes + 1,
+                  1))
         return esk_fail_memory(m->error, m->node->name);
     if (x->bytes)
         memcpy(g->bytes + (size_t)g->runs * x->bytes, x->data, x->bytes);
@@ -357,15 +360,20 @@ static esk_status run_between(struct esk_exec *exec, const struct esk_plan *plan
     struct esk_arena scratch = {0};
     struct esk_tensor *in = ESK_ARENA_ARRAY(&scratch, struct esk_tensor, node->n_in);
     struct esk_tensor *out = ESK_ARENA_ARRAY(&scratch, struct esk_tensor, node->n_out);
-    esk_status status = in && out ? esk_run_stopped(call, error)
-                                  : esk_fail_memory(error, node->name);
+    esk_status status =
+        in && out ? esk_run_stopped(call, error) : esk_fail_memory(error, node->name);
     uint64_t start = call->profile ? esk_trace_now() : 0;
     for (uint32_t i = 0; status == ESK_OK && i < node->n_in; i++)
         if (node->in[i] != ESK_NONE)
             in[i] = state->host[node->in[i]];
     if (status == ESK_OK && node->op->control) {
-        struct machine m = {.exec = exec, .plan = plan, .node = node, .in = in, .bag = bag,
-                            .call = call, .error = error};
+        struct machine m = {.exec = exec,
+                            .plan = plan,
+                            .node = node,
+                            .in = in,
+                            .bag = bag,
+                            .call = call,
+                            .error = error};
         status = run_machine(&m, state->host, out);
     } else if (status == ESK_OK) {
         status = run_sized(plan, node, in, out, bag, error);

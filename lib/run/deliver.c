@@ -1,6 +1,6 @@
-/* Where the inputs of a run come from and its outputs go to: host memory, device tensors in
- * the place of the plan's own memory, or memory in between. In: a plan, values; out: host
- * tensors and bindings of a run. Must not know operators by name, GL or EGL. */
+/* Where the inputs of a run come from and its outputs go to: host memory, device tensors
+ * in the place of the plan's own memory, or memory in between. In: a plan, values; out:
+ * host tensors and bindings of a run. Must not know operators by name, GL or EGL. */
 #include "esker/binding.h"
 #include "run/exec.h"
 
@@ -72,8 +72,8 @@ static bool can_bind(const struct esk_plan_output *output) {
 }
 
 static esk_status check_shape(const struct esk_plan *plan, esk_id var,
-                              const struct esk_tensor *given, const struct esk_tensor *host,
-                              esk_error *error) {
+                              const struct esk_tensor *given,
+                              const struct esk_tensor *host, esk_error *error) {
     if (given->dtype == host->dtype &&
         esk_shape_equal(given->rank, given->dim, host->rank, host->dim))
         return ESK_OK;
@@ -88,19 +88,21 @@ static esk_status check_shape(const struct esk_plan *plan, esk_id var,
 }
 
 /* The value that an output goes to. */
-static esk_status find_value(const struct esk_exec_shared *shared, const struct esk_plan *plan,
-                             esk_id var, const struct esk_tensor *host,
-                             struct esk_result *result, esk_error *error) {
+static esk_status find_value(const struct esk_exec_shared *shared,
+                             const struct esk_plan *plan, esk_id var,
+                             const struct esk_tensor *host, struct esk_result *result,
+                             esk_error *error) {
     if (result->ask) {
         result->value = result->ask(result->user, host);
         if (!result->value && result->must_give)
-            return esk_fail(error, ESK_CANCELLED, "output '%s': its callback gave no value",
+            return esk_fail(error, ESK_CANCELLED,
+                            "output '%s': its callback gave no value",
                             plan->graph->vars[var]->name);
     }
     if (!result->value) {
         if (result->on_device && shared->open)
-            ESK_TRY(esk_value_make_on(shared->env, shared->open, host, 0, 0, &result->value,
-                                      error));
+            ESK_TRY(esk_value_make_on(shared->env, shared->open, host, 0, 0,
+                                      &result->value, error));
         else
             ESK_TRY(esk_value_create(host->dtype, host->rank, host->dim, &result->value,
                                      error));
@@ -125,7 +127,8 @@ static esk_status begin_output(const struct esk_exec *exec, const struct esk_pla
         return ESK_OK;
     }
     if (to->on) {
-        ESK_TRY(esk_value_create(host->dtype, host->rank, host->dim, &result->staged, error));
+        ESK_TRY(
+            esk_value_create(host->dtype, host->rank, host->dim, &result->staged, error));
         to = result->staged;
     }
     bool written = output->from == ESK_OUTPUT_DEVICE || state->home[output->var];
@@ -135,8 +138,9 @@ static esk_status begin_output(const struct esk_exec *exec, const struct esk_pla
 }
 
 static esk_status begin_input(const struct esk_entry *entry, uint32_t i,
-                              struct esk_run_state *state, const struct esk_bind_input *input,
-                              uint32_t *n_bindings, esk_error *error) {
+                              struct esk_run_state *state,
+                              const struct esk_bind_input *input, uint32_t *n_bindings,
+                              esk_error *error) {
     esk_id id = entry->plan->graph->inputs[i];
     struct esk_tensor *host = &state->host[id];
     struct esk_device_tensor *tensor = esk_input_tensor(input);

@@ -15,7 +15,8 @@ static const char *copy(struct esk_device_list *list, const char *text) {
     return esk_arena_strdup(&list->arena, text ? text : "");
 }
 
-static bool add(struct esk_device_list *list, const struct esk_device_facts *facts, int id) {
+static bool add(struct esk_device_list *list, const struct esk_device_facts *facts,
+                int id) {
     esk_device_info *info = &list->infos[list->count++];
     struct esk_text limits = {0};
     if (facts->has_limits)

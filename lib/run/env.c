@@ -1,17 +1,20 @@
-/* The environment. In: options; out: devices that sessions share. Must not know models. */
+/* The environment. In: options; out: devices that sessions share. Must not know models.
+ */
 #include "run/env.h"
 
 #include "base/mem.h"
 #include "esker/version.h"
 
 #define TEXT_(x) #x
-#define TEXT(x) TEXT_(x)
+#define TEXT(x)  TEXT_(x)
 
 const char *esk_version(void) {
-    return TEXT(ESK_VERSION_MAJOR) "." TEXT(ESK_VERSION_MINOR) "." TEXT(ESK_VERSION_PATCH);
+    return TEXT(ESK_VERSION_MAJOR) "." TEXT(ESK_VERSION_MINOR) "." TEXT(
+        ESK_VERSION_PATCH);
 }
 
-esk_status esk_env_create(const esk_env_options *options, esk_env **env, esk_error *error) {
+esk_status esk_env_create(const esk_env_options *options, esk_env **env,
+                          esk_error *error) {
     if (!env)
         return esk_fail(error, ESK_INVALID_ARGUMENT, "esk_env_create: env is NULL");
     esk_env_options none = {.struct_size = sizeof none};
@@ -111,9 +114,10 @@ static esk_status find_device(struct esk_env *env, const struct esk_provider *pr
             provider->lost(d->device))
             continue;
         if (!esk_settings_same_device(&d->settings, settings, &what))
-            return esk_fail(error, ESK_INVALID_ARGUMENT,
-                            "device %lld is open with another '%s' than this session asks for",
-                            (long long)id, what);
+            return esk_fail(
+                error, ESK_INVALID_ARGUMENT,
+                "device %lld is open with another '%s' than this session asks for",
+                (long long)id, what);
         *device = d;
         return ESK_OK;
     }

@@ -24,7 +24,8 @@ struct esk_env {
     struct esk_open_device *devices;
     struct esk_open_file *files;
     struct esk_constant *constants;
-    uint32_t leaving; /* sessions whose destruction has begun, here or in their own thread */
+    /* sessions whose destruction has begun, here or in their own thread */
+    uint32_t leaving;
     uint64_t serial; /* the last that a value on a device was given */
 };
 
@@ -41,17 +42,18 @@ esk_status esk_env_device(struct esk_env *env, const struct esk_provider *provid
 uint64_t esk_env_share(struct esk_env *env, struct esk_open_device *device);
 void esk_env_release(struct esk_env *env, struct esk_open_device *device);
 
-/* A model for a session to change; what is given of initializers is not put in yet. *file:
- * what is kept of it while a session has a reference, NULL if nothing: sessions of the same
- * files, unchanged on the disk, or of the same borrowed bytes, share these. Errors: of
- * esk_model_load. */
+/* A model for a session to change; what is given of initializers is not put in yet.
+ * *file: what is kept of it while a session has a reference, NULL if nothing: sessions of
+ * the same files, unchanged on the disk, or of the same borrowed bytes, share these.
+ * Errors: of esk_model_load. */
 esk_status esk_env_load(struct esk_env *env, const struct esk_source *source,
                         const struct esk_given *given, struct esk_open_file **file,
                         struct esk_model **model, esk_error *error);
-void esk_env_release_file(struct esk_env *env, struct esk_open_file *file); /* NULL: none */
+void esk_env_release_file(struct esk_env *env,
+                          struct esk_open_file *file); /* NULL: none */
 
-/* Constants that only this graph has, its bodies' too, become those of other sessions where
- * the bytes are the same. */
+/* Constants that only this graph has, its bodies' too, become those of other sessions
+ * where the bytes are the same. */
 void esk_env_share_constants(struct esk_env *env, struct esk_graph *graph);
 /* Lets go of those that no session has any more. */
 void esk_env_drop_constants(struct esk_env *env);

@@ -156,8 +156,8 @@ static esk_status find_entry(struct esk_exec *exec, const struct esk_bind_input 
         }
     make_room(exec);
     struct esk_entry *made = esk_calloc(1, sizeof *made);
-    if (!made || !esk_grow((void **)&exec->entries, &exec->cap_entries, exec->n_entries + 1u,
-                           sizeof *exec->entries)) {
+    if (!made || !esk_grow((void **)&exec->entries, &exec->cap_entries,
+                           exec->n_entries + 1u, sizeof *exec->entries)) {
         esk_free(made);
         return esk_fail_memory(error, "a plan");
     }
@@ -231,8 +231,8 @@ static esk_status run_host_nodes(const struct esk_exec_shared *shared,
         uint64_t start = call->profile ? esk_trace_now() : 0;
         ESK_TRY(esk_run_stopped(call, error));
         ESK_TRY(run_host_node(shared, plan, state, nodes[i], error));
-        esk_trace_host(call->profile, call->run, plan->graph, plan->graph->nodes[nodes[i]],
-                       start);
+        esk_trace_host(call->profile, call->run, plan->graph,
+                       plan->graph->nodes[nodes[i]], start);
     }
     return ESK_OK;
 }
@@ -259,8 +259,8 @@ static esk_status run_stages(struct esk_exec *exec, struct esk_entry *entry,
 }
 
 static esk_status run_profiled(struct esk_exec *exec, struct esk_entry *entry,
-                               struct esk_run_state *state, const struct esk_run_call *call,
-                               esk_error *error) {
+                               struct esk_run_state *state,
+                               const struct esk_run_call *call, esk_error *error) {
     const struct esk_provider *provider = exec->shared->provider;
     struct esk_times times;
     if (!state->lease)

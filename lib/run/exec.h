@@ -12,38 +12,39 @@
 /* What all graphs of a session share. Const once the session stands. */
 struct esk_exec_shared {
     struct esk_compile_options options;
-    struct esk_limits limits;            /* the device's, as the session wants them */
+    struct esk_limits limits; /* the device's, as the session wants them */
     struct esk_env *env;
-    struct esk_open_device *open;        /* NULL: host only, as the next two */
+    struct esk_open_device *open; /* NULL: host only, as the next two */
     const struct esk_provider *provider;
     struct esk_device *device;
     uint32_t most_plans;
-    bool validate; /* values are looked at as they are made */
+    bool validate;                 /* values are looked at as they are made */
     struct esk_run_tuning *tuning; /* owned by the session; NULL: off */
 };
 
-/* What one run holds of an entry: host tensors by var, memory for what crosses the host. */
+/* What one run holds of an entry: host tensors by var, memory for what crosses the host.
+ */
 struct esk_run_state {
     struct esk_run_state *next;
-    struct esk_lease *lease;  /* NULL without device work */
-    struct esk_tensor *host;  /* one a var */
-    struct esk_arena memory;  /* host tensors of this plan, made once */
-    void **home;              /* one a var: its memory in `memory`; NULL: none needed */
+    struct esk_lease *lease; /* NULL without device work */
+    struct esk_tensor *host; /* one a var */
+    struct esk_arena memory; /* host tensors of this plan, made once */
+    void **home;             /* one a var: its memory in `memory`; NULL: none needed */
     struct esk_device_binding *bindings; /* room for all inputs and outputs */
-    struct esk_arena scratch; /* of host nodes; emptied after each */
+    struct esk_arena scratch;            /* of host nodes; emptied after each */
 };
 
 /* A plan with its key. Refcounted under the exec's lock; immutable once it stands but for
  * the pool. */
 struct esk_entry {
     uint32_t refs;
-    uint64_t stamp; /* of its last use */
+    uint64_t stamp;         /* of its last use */
     struct esk_tensor *key; /* one an input; data: the bytes that bind read, or NULL */
-    struct esk_plan *plan;          /* owned */
+    struct esk_plan *plan;  /* owned */
     bool *needed; /* one a var: a run needs its bytes on the host, wanted or not */
-    struct esk_prepared *prepared;  /* owned; NULL without device work */
-    struct esk_exec *rest;          /* owned; NULL unless the plan ends in a cut */
-    struct esk_run_state *idle;     /* states that wait for a run */
+    struct esk_prepared *prepared; /* owned; NULL without device work */
+    struct esk_exec *rest;         /* owned; NULL unless the plan ends in a cut */
+    struct esk_run_state *idle;    /* states that wait for a run */
 };
 
 struct esk_exec {
@@ -58,7 +59,7 @@ struct esk_exec {
     struct esk_exec_body {
         const struct esk_graph *graph;
         struct esk_exec *exec; /* owned */
-    } *bodies;
+    } * bodies;
     uint32_t n_bodies;
     size_t cap_bodies;
 };
@@ -70,8 +71,8 @@ void esk_exec_destroy(struct esk_exec *exec); /* no run may be in flight */
 void esk_exec_forget(struct esk_exec *exec);  /* all plans, of bodies too; nor here */
 
 /* The entry for these inputs, bound if there is none, with a reference. `ahead`: no run
- * stands behind it and inputs have no bytes, so a plan that a cut ends says nothing of real
- * runs: it is dropped and *entry is NULL. */
+ * stands behind it and inputs have no bytes, so a plan that a cut ends says nothing of
+ * real runs: it is dropped and *entry is NULL. */
 esk_status esk_exec_entry(struct esk_exec *exec, const struct esk_bind_input *inputs,
                           bool ahead, struct esk_entry **entry, esk_error *error);
 void esk_exec_release(struct esk_exec *exec, struct esk_entry *entry);
@@ -79,19 +80,19 @@ void esk_exec_release(struct esk_exec *exec, struct esk_entry *entry);
 /* One output of a run. */
 struct esk_result {
     bool wanted;
-    bool on_device;    /* where a value that the run makes is to lie, if there is a device */
-    bool made;         /* `value` was made by the run */
+    bool on_device; /* where a value that the run makes is to lie, if there is a device */
+    bool made;      /* `value` was made by the run */
     esk_value *value;  /* filled; NULL: made */
     esk_value *staged; /* the run's own, for a value that commands do not write */
-    /* Gives `value` once the shape is known; NULL: no one to ask. If it gives none the run
-     * makes one, or with must_give ends. */
+    /* Gives `value` once the shape is known; NULL: no one to ask. If it gives none the
+     * run makes one, or with must_give ends. */
     esk_value *(*ask)(void *user, const struct esk_tensor *shape);
     void *user;
     bool must_give;
 };
 
-/* Runs the graph. results[n_outputs]: values that the run made are the caller's, on failure
- * too. */
+/* Runs the graph. results[n_outputs]: values that the run made are the caller's, on
+ * failure too. */
 esk_status esk_exec_run(struct esk_exec *exec, const struct esk_bind_input *inputs,
                         struct esk_result *results, const struct esk_run_call *call,
                         esk_error *error);

@@ -1,6 +1,6 @@
-/* Models that sessions of an env loaded from one source: loaded once, so that weights are the
- * same bytes and devices hold their forms once. In: a source, and what is given in place of
- * parts of it; out: a copy for the session. Must not know devices. */
+/* Models that sessions of an env loaded from one source: loaded once, so that weights are
+ * the same bytes and devices hold their forms once. In: a source, and what is given in
+ * place of parts of it; out: a copy for the session. Must not know devices. */
 #include "run/env.h"
 
 #include "base/mem.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 
 struct esk_open_file {
-    struct esk_text key; /* of the source, but for files on the disk */
+    struct esk_text key;     /* of the source, but for files on the disk */
     struct esk_model *model; /* owned; nobody changes it */
     uint32_t refs;           /* guarded by the env's lock */
     struct esk_open_file *next;
@@ -27,8 +27,8 @@ static void add_range(struct esk_text *key, const void *bytes, size_t size) {
     esk_text_append(key, (const char *)&size, sizeof size);
 }
 
-/* The folder as the system knows it, and the name in it, which may be a link: external data
- * are looked for beside the link. */
+/* The folder as the system knows it, and the name in it, which may be a link: external
+ * data are looked for beside the link. */
 static void add_path(struct esk_text *key, const char *path) {
     const char *slash = strrchr(path, '/');
     struct esk_text folder = {0};
@@ -75,9 +75,10 @@ static bool is_unchanged(const struct esk_model *model) {
 static struct esk_open_file *find_file(struct esk_env *env, const struct esk_text *key) {
     pthread_mutex_lock(&env->lock);
     struct esk_open_file *file = env->files;
-    while (file && !(file->key.length == key->length &&
-                     memcmp(esk_text_str(&file->key), esk_text_str(key), key->length) == 0 &&
-                     is_unchanged(file->model)))
+    while (file &&
+           !(file->key.length == key->length &&
+             memcmp(esk_text_str(&file->key), esk_text_str(key), key->length) == 0 &&
+             is_unchanged(file->model)))
         file = file->next;
     if (file)
         file->refs++;
@@ -137,8 +138,8 @@ esk_status esk_env_load(struct esk_env *env, const struct esk_source *source,
     *file = NULL;
     if (!source->path && !source->borrow) /* bytes of its own: nobody can have them too */
         return esk_model_load_with(source, given, model, error);
-    esk_status status = make_key(source, given, &key) ? ESK_OK
-                                                      : esk_fail_memory(error, "a model");
+    esk_status status =
+        make_key(source, given, &key) ? ESK_OK : esk_fail_memory(error, "a model");
     struct esk_open_file *found = status == ESK_OK ? find_file(env, &key) : NULL;
     if (status == ESK_OK && !found)
         status = open_file(env, source, given, &key, &found, error);

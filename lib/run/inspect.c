@@ -1,5 +1,5 @@
-/* Looking inside a session: placement, counts, dumps of the newest plan. In: a session; out:
- * copies that outlive the plan. */
+/* Looking inside a session: placement, counts, dumps of the newest plan. In: a session;
+ * out: copies that outlive the plan. */
 #include "run/session.h"
 
 #include "run/recover.h"
@@ -15,7 +15,8 @@ struct esk_placement {
 };
 
 /* The newest entry with a reference, or NOT_FOUND. */
-static esk_status newest(esk_session *session, struct esk_entry **entry, esk_error *error) {
+static esk_status newest(esk_session *session, struct esk_entry **entry,
+                         esk_error *error) {
     struct esk_exec *exec = session->exec;
     pthread_mutex_lock(&exec->lock);
     *entry = exec->newest;
@@ -39,7 +40,8 @@ static const struct esk_node *heir_of(const struct esk_graph *graph,
 /* The model's nodes that the plan knows about, not those of the plans before a cut; with
  * `later` those behind it too. What a pattern made of a node has the node's name, or is
  * asked about besides. */
-static bool is_listed(const struct esk_graph *graph, const struct esk_node *node, bool later) {
+static bool is_listed(const struct esk_graph *graph, const struct esk_node *node,
+                      bool later) {
     const struct esk_node *heir = heir_of(graph, node);
     if (heir != node && strcmp(heir->name, node->name) == 0)
         return false;
@@ -65,9 +67,11 @@ static size_t count_nodes(const struct esk_graph *graph, bool heirs_alone, bool 
 /* `later`: nobody planned yet what is behind the plan's cut. */
 static bool add_nodes(struct esk_placement *placement, const struct esk_plan *plan,
                       bool later) {
-    static const char *const homes[] = {
-        [ESK_HOME_NONE] = "none",   [ESK_HOME_DEVICE] = "GLCompute", [ESK_HOME_HOST] = "CPU",
-        [ESK_HOME_KNOWN] = "known", [ESK_HOME_LATER] = "later"};
+    static const char *const homes[] = {[ESK_HOME_NONE] = "none",
+                                        [ESK_HOME_DEVICE] = "GLCompute",
+                                        [ESK_HOME_HOST] = "CPU",
+                                        [ESK_HOME_KNOWN] = "known",
+                                        [ESK_HOME_LATER] = "later"};
     const struct esk_graph *graph = plan->graph;
     size_t most = placement->count + count_nodes(graph, false, later);
     esk_node_placement *list =
@@ -83,7 +87,8 @@ static bool add_nodes(struct esk_placement *placement, const struct esk_plan *pl
             continue;
         esk_node_placement *p = &list[n++];
         struct esk_arena *arena = &placement->arena;
-        const char *recipe = heir->home == ESK_HOME_DEVICE && heir->label ? heir->label : "";
+        const char *recipe =
+            heir->home == ESK_HOME_DEVICE && heir->label ? heir->label : "";
         p->name = esk_arena_strdup(arena, node->name);
         p->op_type = esk_arena_strdup(arena, node->op_type);
         p->domain = esk_arena_strdup(arena, node->domain);
@@ -136,7 +141,8 @@ size_t esk_placement_count(const esk_placement *placement) {
     return placement->count;
 }
 
-const esk_node_placement *esk_placement_get(const esk_placement *placement, size_t index) {
+const esk_node_placement *esk_placement_get(const esk_placement *placement,
+                                            size_t index) {
     return index < placement->count ? &placement->nodes[index] : NULL;
 }
 
@@ -207,8 +213,8 @@ esk_status esk_session_get_stats(esk_session *session, esk_session_stats *stats,
     return ESK_OK;
 }
 
-static esk_status dump(esk_session *session, const struct esk_entry *entry, const char *what,
-                       struct esk_text *text, esk_error *error) {
+static esk_status dump(esk_session *session, const struct esk_entry *entry,
+                       const char *what, struct esk_text *text, esk_error *error) {
     const struct esk_provider *provider = session->shared.provider;
     long long index;
     if (strcmp(what, "graph") == 0)
@@ -222,8 +228,8 @@ static esk_status dump(esk_session *session, const struct esk_entry *entry, cons
         esk_limits_text(&session->shared.provider->facts(session->shared.device)->limits,
                         text);
     else if (strcmp(what, "tuning") == 0 && session->shared.tuning)
-        esk_tuning_write(&session->shared.tuning->tuning, session->shared.tuning->driver, NULL,
-                         text);
+        esk_tuning_write(&session->shared.tuning->tuning, session->shared.tuning->driver,
+                         NULL, text);
     else if (strcmp(what, "commands") == 0 && entry->prepared)
         provider->dump(entry->prepared, text);
     else if (strncmp(what, "source:", 7) == 0 && entry->prepared &&

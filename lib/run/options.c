@@ -17,21 +17,21 @@ static const struct row {
     enum scope scope;
     const char *doc;
 } rows[ESK_OPTION_COUNT] = {
-#define ROW(id, key, type, values, fallback, scope, doc)                                    \
+#define ROW(id, key, type, values, fallback, scope, doc) \
     [ESK_OPTION_##id] = {key, TYPE_##type, values, fallback, SCOPE_##scope, doc},
     ESK_OPTION_LIST(ROW)
 #undef ROW
 };
 
 static const esk_option_info infos[ESK_OPTION_COUNT] = {
-#define KIND_BOOL "bool"
-#define KIND_INT "int"
-#define KIND_ENUM "enum"
-#define KIND_TEXT "string"
-#define REACH_DEVICE "device"
+#define KIND_BOOL     "bool"
+#define KIND_INT      "int"
+#define KIND_ENUM     "enum"
+#define KIND_TEXT     "string"
+#define REACH_DEVICE  "device"
 #define REACH_SESSION "session"
-#define REACH_NONE "accepted"
-#define ROW(id, key, type, values, fallback, scope, doc)                                    \
+#define REACH_NONE    "accepted"
+#define ROW(id, key, type, values, fallback, scope, doc) \
     [ESK_OPTION_##id] = {key, KIND_##type, values, fallback, REACH_##scope, doc},
     ESK_OPTION_LIST(ROW)
 #undef ROW
@@ -104,8 +104,9 @@ bool esk_settings_copy(struct esk_settings *to, const struct esk_settings *from)
 /* How far what was given is from a word; the beginning of one is that word. */
 static size_t distance(const char *given, const char *word) {
     size_t length = strlen(given);
-    return length && strncasecmp(given, word, length) == 0 ? 0
-                                                           : esk_text_distance(given, word);
+    return length && strncasecmp(given, word, length) == 0
+               ? 0
+               : esk_text_distance(given, word);
 }
 
 static const char *nearest_key(const char *key) {
@@ -116,9 +117,10 @@ static const char *nearest_key(const char *key) {
     return best;
 }
 
-/* Copies the valid value that is nearest to `value`, if one is near: of a range its end, of
- * words the one that is written alike. */
-static void nearest_value(const struct row *row, const char *value, char *best, size_t size) {
+/* Copies the valid value that is nearest to `value`, if one is near: of a range its end,
+ * of words the one that is written alike. */
+static void nearest_value(const struct row *row, const char *value, char *best,
+                          size_t size) {
     bool flag = row->type == TYPE_BOOL;
     long long number, low = 0, high = 1;
     size_t least = flag ? 3 : SIZE_MAX; /* "yes" is neither */
@@ -142,8 +144,8 @@ static void nearest_value(const struct row *row, const char *value, char *best, 
     }
 }
 
-esk_status esk_settings_set(struct esk_settings *settings, const char *key, const char *value,
-                            esk_error *error) {
+esk_status esk_settings_set(struct esk_settings *settings, const char *key,
+                            const char *value, esk_error *error) {
     static const char prefix[] = "ep.webgpuexecutionprovider.";
     if (!key || !value)
         return esk_fail(error, ESK_INVALID_ARGUMENT, "an option's key or value is NULL");
@@ -154,7 +156,8 @@ esk_status esk_settings_set(struct esk_settings *settings, const char *key, cons
         i++;
     if (i == ESK_OPTION_COUNT)
         return esk_fail(error, ESK_INVALID_ARGUMENT,
-                        "unknown option '%s'; the nearest is '%s'", key, nearest_key(key));
+                        "unknown option '%s'; the nearest is '%s'", key,
+                        nearest_key(key));
     if (rows[i].type == TYPE_TEXT) {
         char *copy = esk_strdup(value);
         if (!copy)
@@ -164,27 +167,31 @@ esk_status esk_settings_set(struct esk_settings *settings, const char *key, cons
     } else if (!parse(&rows[i], value, &settings->number[i])) {
         char best[64];
         nearest_value(&rows[i], value, best, sizeof best);
-        return esk_fail(error, ESK_INVALID_ARGUMENT, "option '%s': '%s' is %s %s%s%s%s", key,
-                        value, rows[i].type == TYPE_INT ? "not in" : "none of",
-                        rows[i].values, *best ? "; the nearest is '" : "", best, *best ? "'" : "");
+        return esk_fail(error, ESK_INVALID_ARGUMENT, "option '%s': '%s' is %s %s%s%s%s",
+                        key, value, rows[i].type == TYPE_INT ? "not in" : "none of",
+                        rows[i].values, *best ? "; the nearest is '" : "", best,
+                        *best ? "'" : "");
     }
     settings->given[i] = true;
     return ESK_OK;
 }
 
 esk_status esk_settings_check(const struct esk_settings *settings, esk_error *error) {
-    if (settings->number[ESK_OPTION_EGL_CONTEXT] && !settings->number[ESK_OPTION_EGL_DISPLAY])
-        return esk_fail(error, ESK_INVALID_ARGUMENT,
-                        "option 'eglContext' is given without 'eglDisplay', the display that "
-                        "it belongs to");
+    if (settings->number[ESK_OPTION_EGL_CONTEXT] &&
+        !settings->number[ESK_OPTION_EGL_DISPLAY])
+        return esk_fail(
+            error, ESK_INVALID_ARGUMENT,
+            "option 'eglContext' is given without 'eglDisplay', the display that "
+            "it belongs to");
     return ESK_OK;
 }
 
-void esk_settings_warn(const struct esk_settings *settings, const struct esk_logger *log) {
+void esk_settings_warn(const struct esk_settings *settings,
+                       const struct esk_logger *log) {
     for (int i = 0; i < ESK_OPTION_COUNT; i++)
         if (settings->given[i] && rows[i].scope == SCOPE_NONE)
-            esk_log(log, ESK_LOG_WARNING, "option '%s' has no meaning here (%s)", rows[i].key,
-                    rows[i].doc);
+            esk_log(log, ESK_LOG_WARNING, "option '%s' has no meaning here (%s)",
+                    rows[i].key, rows[i].doc);
 }
 
 struct esk_limits esk_settings_limits(const struct esk_settings *settings,

@@ -1,6 +1,6 @@
 /* The ceilings of a device: multiply-adds, copies, the price of a dispatch. In: session
- * options; out: figures. Goes the way of any plan: kernels, a plan, a prepared record; so what
- * a model pays is what is measured. Must not know GL. */
+ * options; out: figures. Goes the way of any plan: kernels, a plan, a prepared record; so
+ * what a model pays is what is measured. Must not know GL. */
 #include "base/mem.h"
 #include "esker/profile.h"
 #include "glcompute/glcompute.h"
@@ -158,14 +158,14 @@ static esk_status madd_rate(struct trial *t, int accumulators, int steps, bool w
 }
 
 static esk_status measure_madd(struct trial *t, esk_device_peak *peak, esk_error *error) {
-    /* few accumulators wait for their own results, many spill: which is best is a property
-     * of the compiler as much as of the chip */
+    /* few accumulators wait for their own results, many spill: which is best is a
+     * property of the compiler as much as of the chip */
     static const struct {
         int accumulators, steps;
         bool wide;
-    } shapes[] = {{1, 16, false}, {2, 8, false}, {2, 32, true},  {3, 4, false}, {3, 8, false},
-                {3, 16, false},
-                  {4, 4, false},  {6, 4, false}, {8, 16, true}, {16, 8, true}, {32, 4, true}};
+    } shapes[] = {{1, 16, false}, {2, 8, false},  {2, 32, true}, {3, 4, false},
+                  {3, 8, false},  {3, 16, false}, {4, 4, false}, {6, 4, false},
+                  {8, 16, true},  {16, 8, true},  {32, 4, true}};
     const size_t count = sizeof shapes / sizeof shapes[0];
     size_t best = 0;
     for (size_t i = 0; i <= count; i++) { /* at last the best one again, longer */
@@ -214,8 +214,8 @@ static esk_status measure_copy(struct trial *t, esk_device_peak *peak, esk_error
 /* What one more dispatch of a few groups, behind a barrier, costs a stage; *inlined: the
  * calling thread computed it. `work`: what the plan pretends to do, by which a provider
  * that can do both chooses. */
-static esk_status dispatch_price(struct trial *t, double work, double *us, double *stage_us,
-                                 bool *inlined, esk_error *error) {
+static esk_status dispatch_price(struct trial *t, double work, double *us,
+                                 double *stage_us, bool *inlined, esk_error *error) {
     double ns[2] = {0, 0};
     struct esk_counters before, after;
     t->provider->counters(t->device, &before);
@@ -242,7 +242,8 @@ static esk_status measure_dispatch(struct trial *t, esk_device_peak *peak,
                                    esk_error *error) {
     double us, stage_us;
     bool inlined;
-    ESK_TRY(dispatch_price(t, 1e12, &peak->dispatch_us, &peak->stage_us, &inlined, error));
+    ESK_TRY(
+        dispatch_price(t, 1e12, &peak->dispatch_us, &peak->stage_us, &inlined, error));
     ESK_TRY(dispatch_price(t, 0, &us, &stage_us, &inlined, error));
     if (inlined)
         peak->inline_dispatch_us = us;
@@ -252,9 +253,10 @@ static esk_status measure_dispatch(struct trial *t, esk_device_peak *peak,
 esk_status esk_device_measure(esk_env *env, const esk_session_options *options,
                               esk_device_peak *peak, esk_error *error) {
     if (!env || !peak || peak->struct_size != sizeof *peak)
-        return esk_fail(error, ESK_INVALID_ARGUMENT,
-                        "esk_device_measure: env or peak is NULL, or struct_size is not %zu",
-                        sizeof *peak);
+        return esk_fail(
+            error, ESK_INVALID_ARGUMENT,
+            "esk_device_measure: env or peak is NULL, or struct_size is not %zu",
+            sizeof *peak);
     struct esk_settings plain;
     const struct esk_settings *settings = &plain;
     esk_settings_init(&plain);

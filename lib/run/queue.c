@@ -1,5 +1,5 @@
-/* A queue of jobs with one thread. A forked child has the queue, but not its thread: what stands
- * in it there is dropped, the next push starts a thread of the child's own. */
+/* A queue of jobs with one thread. A forked child has the queue, but not its thread: what
+ * stands in it there is dropped, the next push starts a thread of the child's own. */
 #include "run/queue.h"
 
 #include "base/mem.h"
@@ -13,7 +13,8 @@ struct esk_queue {
     pthread_cond_t more;
     struct esk_job *first, **last;
     pthread_t thread;
-    _Atomic pid_t pid; /* whose thread it is; 0: there is none. Also looked at without the lock */
+    _Atomic pid_t
+        pid; /* whose thread it is; 0: there is none. Also looked at without the lock */
     bool started, ending;
     void (*after)(void *user); /* set when a job itself ended the queue */
     void *user;
@@ -67,8 +68,8 @@ static void finish(struct esk_queue *queue) {
     esk_free(queue);
 }
 
-/* In a forked child: a queue without a thread. A condition that a thread waits for, which is
- * no more, can be neither used nor destroyed. */
+/* In a forked child: a queue without a thread. A condition that a thread waits for, which
+ * is no more, can be neither used nor destroyed. */
 static void take_over(struct esk_queue *queue) {
     pid_t pid = atomic_load(&queue->pid);
     if (!pid || pid == getpid())
@@ -107,7 +108,8 @@ static void *work(void *user) {
     return NULL;
 }
 
-esk_status esk_queue_push(struct esk_queue *queue, struct esk_job *job, esk_error *error) {
+esk_status esk_queue_push(struct esk_queue *queue, struct esk_job *job,
+                          esk_error *error) {
     esk_status status = ESK_OK;
     take_over(queue);
     pthread_mutex_lock(&queue->lock);
@@ -117,7 +119,8 @@ esk_status esk_queue_push(struct esk_queue *queue, struct esk_job *job, esk_erro
         atomic_store(&queue->pid, getpid());
         queue->started = !pthread_create(&queue->thread, NULL, work, queue);
         if (!queue->started)
-            status = esk_fail(error, ESK_INTERNAL, "a thread for the queue cannot be made");
+            status =
+                esk_fail(error, ESK_INTERNAL, "a thread for the queue cannot be made");
     }
     if (status == ESK_OK) {
         *queue->last = job;

@@ -20,9 +20,9 @@ esk_status esk_queue_create(struct esk_queue **queue, esk_error *error);
 /* Errors: INTERNAL when no thread can be made. */
 esk_status esk_queue_push(struct esk_queue *queue, struct esk_job *job, esk_error *error);
 
-/* Drops what waits, lets the job at work end, ends the thread, frees the queue; then calls
- * `after` (may be NULL). From a job of the queue it returns at once and all of that happens
- * when the job has ended. A queue of NULL: just `after`. */
+/* Drops what waits, lets the job at work end, ends the thread, frees the queue; then
+ * calls `after` (may be NULL). From a job of the queue it returns at once and all of that
+ * happens when the job has ended. A queue of NULL: just `after`. */
 void esk_queue_destroy(struct esk_queue *queue, void (*after)(void *user), void *user);
 
 #endif

@@ -1,5 +1,5 @@
-/* Recovery after a lost device. In: a session whose device is lost; out: the same session on
- * the same device, opened anew. Must not know GL or EGL. */
+/* Recovery after a lost device. In: a session whose device is lost; out: the same session
+ * on the same device, opened anew. Must not know GL or EGL. */
 #include "run/recover.h"
 
 #include "base/mem.h"
@@ -25,8 +25,8 @@ static esk_status reopen(struct esk_session *session, esk_error *error) {
     esk_status status =
         esk_env_device(session->env, shared->provider, &session->settings, &fresh, error);
     if (status == ESK_OK)
-        status = esk_run_tuning_create(&session->settings, shared->provider, fresh->device,
-                                       &session->logger, &tuning, error);
+        status = esk_run_tuning_create(&session->settings, shared->provider,
+                                       fresh->device, &session->logger, &tuning, error);
     if (status != ESK_OK) {
         esk_env_release(session->env, fresh);
         return esk_error_prefix(error, "the device was lost and cannot be opened anew");
@@ -52,8 +52,8 @@ static esk_status check_value(const struct esk_session *session, const esk_value
         !session->shared.provider->lost(value->on->device))
         return ESK_OK;
     return esk_fail(error, ESK_DEVICE_LOST,
-                    "%s '%s': its value lay on a device that was lost; make another", kind,
-                    name);
+                    "%s '%s': its value lay on a device that was lost; make another",
+                    kind, name);
 }
 
 static esk_status check_values(const struct esk_request *r, esk_error *error) {

@@ -11,10 +11,10 @@ enum { ESK_REQUEST_FEW = 16 }; /* inputs and outputs that need no heap */
 struct esk_request {
     esk_session *session;
     struct esk_run_call call;
-    struct esk_bind_input *in;   /* one an input of the graph */
-    struct esk_result *results;  /* one an output of the graph */
-    uint32_t *indexes;           /* of the outputs that were asked for */
-    esk_value **outputs;         /* the caller's, written on success */
+    struct esk_bind_input *in;  /* one an input of the graph */
+    struct esk_result *results; /* one an output of the graph */
+    uint32_t *indexes;          /* of the outputs that were asked for */
+    esk_value **outputs;        /* the caller's, written on success */
     size_t n_outputs;
     struct esk_bind_input few_in[ESK_REQUEST_FEW];
     struct esk_result few_results[ESK_REQUEST_FEW];
@@ -40,8 +40,8 @@ esk_status esk_request_find_output(const esk_session *session, const char *name,
 esk_status esk_request_check_input(const esk_session *session, uint32_t index,
                                    const struct esk_tensor *tensor, esk_error *error);
 /* Input `index` of the request is this value. */
-esk_status esk_request_input(struct esk_request *request, uint32_t index, esk_value *value,
-                             esk_error *error);
+esk_status esk_request_input(struct esk_request *request, uint32_t index,
+                             esk_value *value, esk_error *error);
 /* After all inputs: none is missing, one free dimension has one size. */
 esk_status esk_request_check_inputs(const struct esk_request *request, esk_error *error);
 

@@ -51,7 +51,8 @@ esk_status esk_request_find_input(const esk_session *session, const char *name,
         }
     struct esk_text known = {0};
     for (uint32_t i = 0; i < graph->n_inputs; i++)
-        esk_text_add(&known, "%s'%s'", i ? ", " : "", graph->vars[graph->inputs[i]]->name);
+        esk_text_add(&known, "%s'%s'", i ? ", " : "",
+                     graph->vars[graph->inputs[i]]->name);
     esk_fail(error, ESK_INVALID_ARGUMENT, "the model has no input '%s'; it has %s",
              name ? name : "NULL", esk_text_str(&known));
     esk_text_finish(&known);
@@ -62,8 +63,8 @@ esk_status esk_request_check_input(const esk_session *session, uint32_t index,
                                    const struct esk_tensor *tensor, esk_error *error) {
     const struct esk_graph *graph = session->exec->graph;
     const struct esk_var *var = graph->vars[graph->inputs[index]];
-    bool good = var->dtype == tensor->dtype &&
-                (var->rank < 0 || var->rank == tensor->rank);
+    bool good =
+        var->dtype == tensor->dtype && (var->rank < 0 || var->rank == tensor->rank);
     for (int a = 0; good && a < var->rank; a++)
         good = var->dim[a] < 0 || var->dim[a] == tensor->dim[a];
     if (good)
@@ -117,7 +118,8 @@ esk_status esk_request_check_inputs(const struct esk_request *request, esk_error
     for (uint32_t i = 0; i < graph->n_inputs; i++) {
         const struct esk_var *var = graph->vars[graph->inputs[i]];
         if (inputs[i].tensor.rank < 0 && !(var->flags & ESK_VAR_INITIALIZER))
-            return esk_fail(error, ESK_INVALID_ARGUMENT, "input '%s' is missing", var->name);
+            return esk_fail(error, ESK_INVALID_ARGUMENT, "input '%s' is missing",
+                            var->name);
     }
     /* one free dimension has one size in a run */
     for (uint32_t i = 0; i < graph->n_inputs; i++)
@@ -125,16 +127,18 @@ esk_status esk_request_check_inputs(const struct esk_request *request, esk_error
             const struct esk_var *a = graph->vars[graph->inputs[i]];
             const struct esk_var *b = graph->vars[graph->inputs[j]];
             for (int p = 0; a->dim_name && p < inputs[i].tensor.rank && p < a->rank; p++)
-                for (int q = 0; b->dim_name && q < inputs[j].tensor.rank && q < b->rank; q++)
+                for (int q = 0; b->dim_name && q < inputs[j].tensor.rank && q < b->rank;
+                     q++)
                     if (a->dim_name[p] && b->dim_name[q] &&
                         strcmp(a->dim_name[p], b->dim_name[q]) == 0 &&
                         inputs[i].tensor.dim[p] != inputs[j].tensor.dim[q])
-                        esk_log(&session->logger, ESK_LOG_WARNING,
-                                "%s%s%sfree dimension '%s' is %lld in input '%s' and %lld in "
-                                "'%s'",
-                                tag ? "run '" : "", tag ? tag : "", tag ? "': " : "",
-                                a->dim_name[p], (long long)inputs[i].tensor.dim[p], a->name,
-                                (long long)inputs[j].tensor.dim[q], b->name);
+                        esk_log(
+                            &session->logger, ESK_LOG_WARNING,
+                            "%s%s%sfree dimension '%s' is %lld in input '%s' and %lld in "
+                            "'%s'",
+                            tag ? "run '" : "", tag ? tag : "", tag ? "': " : "",
+                            a->dim_name[p], (long long)inputs[i].tensor.dim[p], a->name,
+                            (long long)inputs[j].tensor.dim[q], b->name);
         }
     return ESK_OK;
 }
@@ -158,8 +162,9 @@ esk_status esk_request_find_output(const esk_session *session, const char *name,
 }
 
 static esk_status take_outputs(const esk_session *session, const char *const *names,
-                               esk_value **values, size_t count, struct esk_result *results,
-                               uint32_t *indexes, esk_error *error) {
+                               esk_value **values, size_t count,
+                               struct esk_result *results, uint32_t *indexes,
+                               esk_error *error) {
     const struct esk_graph *graph = session->exec->graph;
     for (size_t i = 0; i < count; i++) {
         uint32_t at = (uint32_t)i;
@@ -184,10 +189,12 @@ static esk_status take_options(const esk_run_options *options, struct esk_run_ca
     enum { FIRST_SIZE = offsetof(esk_run_options, profile) + sizeof(esk_profile *) };
     *call = (struct esk_run_call){0};
     esk_run_options all = {.struct_size = sizeof all};
-    if (options && (options->struct_size < FIRST_SIZE || options->struct_size > sizeof all))
-        return esk_fail(error, ESK_INVALID_ARGUMENT,
-                        "esk_run_options.struct_size is %zu, this library knows %d to %zu",
-                        options->struct_size, FIRST_SIZE, sizeof all);
+    if (options &&
+        (options->struct_size < FIRST_SIZE || options->struct_size > sizeof all))
+        return esk_fail(
+            error, ESK_INVALID_ARGUMENT,
+            "esk_run_options.struct_size is %zu, this library knows %d to %zu",
+            options->struct_size, FIRST_SIZE, sizeof all);
     if (options)
         memcpy(&all, options, options->struct_size);
     if (all.gpu_graph_id < -1)
@@ -273,8 +280,8 @@ esk_status esk_request_run(struct esk_request *r, esk_error *error) {
     call->run = esk_trace_run(call->profile);
     esk_status status = recovers ? run_and_recover(r, error) : run(r, error);
     esk_trace_phase(call->profile, call->run, call->tag, "model_run", start);
-    for (uint32_t i = 0; status == ESK_OK && r->session->shared.validate &&
-                         i < graph->n_outputs; i++)
+    for (uint32_t i = 0;
+         status == ESK_OK && r->session->shared.validate && i < graph->n_outputs; i++)
         if (r->results[i].value)
             status = esk_validate_output(esk_model_output(r->session->model, i),
                                          &r->results[i].value->tensor, error);

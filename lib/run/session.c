@@ -1,6 +1,6 @@
 /* Sessions. create() is the table of contents: load → dialect → device → passes → (shapes
- * known?) bind. In: a model and options; out: something to run. Must not know operators by
- * name, GL or EGL. */
+ * known?) bind. In: a model and options; out: something to run. Must not know operators
+ * by name, GL or EGL. */
 #include "run/session.h"
 
 #include "base/mem.h"
@@ -37,24 +37,25 @@ static esk_status split_lines(const char *text, char ***list, esk_error *error) 
     return ESK_OK;
 }
 
-/* One override on one dimension. `by`: the override that gave it its size; NULL: the model
- * did, or nothing yet. */
+/* One override on one dimension. `by`: the override that gave it its size; NULL: the
+ * model did, or nothing yet. */
 static esk_status override_dim(struct esk_var *var, int axis,
                                const struct esk_dim_override *dim,
                                const struct esk_dim_override **by, esk_error *error) {
     const char *kind = dim->by_denotation ? "denotation" : "free dimension";
     if (var->dim[axis] >= 0 && var->dim[axis] != dim->size && *by)
-        return esk_fail(error, ESK_INVALID_ARGUMENT,
-                        "%s '%s' = %lld contradicts %s '%s' = %lld: both are axis %d of input "
-                        "'%s'",
-                        kind, dim->name, (long long)dim->size,
-                        (*by)->by_denotation ? "denotation" : "free dimension", (*by)->name,
-                        (long long)(*by)->size, axis, var->name);
+        return esk_fail(
+            error, ESK_INVALID_ARGUMENT,
+            "%s '%s' = %lld contradicts %s '%s' = %lld: both are axis %d of input "
+            "'%s'",
+            kind, dim->name, (long long)dim->size,
+            (*by)->by_denotation ? "denotation" : "free dimension", (*by)->name,
+            (long long)(*by)->size, axis, var->name);
     if (var->dim[axis] >= 0 && var->dim[axis] != dim->size)
-        return esk_fail(error, ESK_INVALID_ARGUMENT,
-                        "%s '%s' = %lld: the model declares %lld for axis %d of input '%s'",
-                        kind, dim->name, (long long)dim->size, (long long)var->dim[axis], axis,
-                        var->name);
+        return esk_fail(
+            error, ESK_INVALID_ARGUMENT,
+            "%s '%s' = %lld: the model declares %lld for axis %d of input '%s'", kind,
+            dim->name, (long long)dim->size, (long long)var->dim[axis], axis, var->name);
     if (var->dim[axis] < 0)
         *by = dim;
     var->dim[axis] = dim->size;
@@ -70,8 +71,10 @@ static void describe_kept(struct esk_model *model) {
         const struct esk_var *var =
             graph->vars[i < graph->n_inputs ? graph->inputs[k] : graph->outputs[k]];
         size_t n = i < graph->n_inputs ? model->n_inputs : model->n_outputs;
-        esk_value_info *info = i < graph->n_inputs ? &model->inputs[k] : &model->outputs[k];
-        if (k < n && var->flags & ESK_VAR_WORDS && var->rank > 0 && info->rank == var->rank)
+        esk_value_info *info =
+            i < graph->n_inputs ? &model->inputs[k] : &model->outputs[k];
+        if (k < n && var->flags & ESK_VAR_WORDS && var->rank > 0 &&
+            info->rank == var->rank)
             ((int64_t *)info->dims)[var->rank - 1] = var->dim[var->rank - 1];
     }
 }
@@ -108,11 +111,10 @@ static esk_status override_dims(struct esk_session *session,
     }
     for (size_t d = 0; status == ESK_OK && d < n; d++)
         if (!found[d])
-            status = esk_fail(error, ESK_INVALID_ARGUMENT,
-                              "%s '%s': no input of the model has it",
-                              options->dims[d].by_denotation ? "denotation"
-                                                             : "free dimension",
-                              options->dims[d].name);
+            status = esk_fail(
+                error, ESK_INVALID_ARGUMENT, "%s '%s': no input of the model has it",
+                options->dims[d].by_denotation ? "denotation" : "free dimension",
+                options->dims[d].name);
     esk_free(found);
     return status;
 }
@@ -225,10 +227,11 @@ static esk_status check_lists(const struct esk_session *session, esk_error *erro
                 best = esk_pass_at(i)->name;
         }
         if (!known)
-            return esk_fail(error, ESK_INVALID_ARGUMENT,
-                            "option 'disabledOptimizers': no optimiser '%s'; the nearest is "
-                            "'%s'",
-                            *name, best);
+            return esk_fail(
+                error, ESK_INVALID_ARGUMENT,
+                "option 'disabledOptimizers': no optimiser '%s'; the nearest is "
+                "'%s'",
+                *name, best);
     }
     const struct esk_graph *graph = session->model->graph;
     for (char **name = session->lists[0]; *name; name++) {
@@ -279,7 +282,8 @@ static esk_status create(struct esk_session *session, const esk_session_options 
     ESK_TRY(esk_model_give(session->model, options ? &options->given : NULL, error));
     ESK_TRY(esk_model_describe(session->model, error));
     ESK_TRY(esk_model_verify(session->model, error));
-    esk_graph_set_caches(session->model->graph, session->settings.number[ESK_OPTION_ROTARY],
+    esk_graph_set_caches(session->model->graph,
+                         session->settings.number[ESK_OPTION_ROTARY],
                          4 * (int)session->settings.number[ESK_OPTION_KV_BITS]);
     ESK_TRY(esk_model_upgrade(session->model, log, error));
     describe_kept(session->model);
@@ -308,7 +312,8 @@ static esk_status create(struct esk_session *session, const esk_session_options 
         if (session->shared.tuning)
             session->shared.options.tuner = &session->shared.tuning->tuner;
     }
-    ESK_TRY(esk_exec_create(&session->shared, session->model->graph, &session->exec, error));
+    ESK_TRY(
+        esk_exec_create(&session->shared, session->model->graph, &session->exec, error));
     if (shapes_known(session->model->graph))
         ESK_TRY(plan_declared(session, 1, false, error));
     if (session->settings.number[ESK_OPTION_CAPTURE])
@@ -434,7 +439,8 @@ void esk_session_destroy(esk_session *session) {
     esk_queue_destroy(session->queue, destroy, session);
 }
 
-esk_status esk_session_plan(esk_session *session, int64_t fallback_size, esk_error *error) {
+esk_status esk_session_plan(esk_session *session, int64_t fallback_size,
+                            esk_error *error) {
     if (fallback_size < 0)
         return esk_fail(error, ESK_INVALID_ARGUMENT, "esk_session_plan: size %lld",
                         (long long)fallback_size);

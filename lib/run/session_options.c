@@ -53,24 +53,26 @@ esk_status esk_session_options_set(esk_session_options *options, const char *key
     return esk_settings_set(&options->settings, key, value, error);
 }
 
-static esk_status override_dim(esk_session_options *options, const char *name, int64_t size,
-                               bool by_denotation, esk_error *error) {
+static esk_status override_dim(esk_session_options *options, const char *name,
+                               int64_t size, bool by_denotation, esk_error *error) {
     const char *kind = by_denotation ? "denotation" : "free dimension";
     if (!name || size < 0)
-        return esk_fail(error, ESK_INVALID_ARGUMENT, "%s '%s': size %lld is negative", kind,
-                        name ? name : "NULL", (long long)size);
+        return esk_fail(error, ESK_INVALID_ARGUMENT, "%s '%s': size %lld is negative",
+                        kind, name ? name : "NULL", (long long)size);
     if (!esk_grow((void **)&options->dims, &options->cap_dims, options->n_dims + 1,
                   sizeof *options->dims))
         return esk_fail_memory(error, "session options");
     char *copy = esk_strdup(name);
     if (!copy)
         return esk_fail_memory(error, "session options");
-    options->dims[options->n_dims++] = (struct esk_dim_override){copy, size, by_denotation};
+    options->dims[options->n_dims++] =
+        (struct esk_dim_override){copy, size, by_denotation};
     return ESK_OK;
 }
 
-esk_status esk_session_options_override_dim(esk_session_options *options, const char *name,
-                                            int64_t size, esk_error *error) {
+esk_status esk_session_options_override_dim(esk_session_options *options,
+                                            const char *name, int64_t size,
+                                            esk_error *error) {
     return override_dim(options, name, size, false, error);
 }
 

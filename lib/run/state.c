@@ -58,7 +58,8 @@ static esk_status make_state(struct esk_exec *exec, struct esk_entry *entry,
     return ESK_OK;
 }
 
-void esk_state_destroy(const struct esk_exec_shared *shared, struct esk_run_state *state) {
+void esk_state_destroy(const struct esk_exec_shared *shared,
+                       struct esk_run_state *state) {
     if (!state)
         return;
     if (state->lease)

@@ -15,7 +15,7 @@
 enum { MOST_RECORDS = 1000000 }; /* ONNX Runtime's bound too */
 
 struct esk_profile {
-    pthread_mutex_t lock; /* everything below */
+    pthread_mutex_t lock;   /* everything below */
     struct esk_arena arena; /* what records point to */
     struct esk_record *records;
     size_t count, capacity;
@@ -92,10 +92,11 @@ static const esk_value_info *keep_infos(struct esk_profile *profile,
             dims = esk_arena_copy(&profile->arena, var->dim,
                                   (size_t)var->rank * sizeof *dims);
         profile->lost |= var->rank > 0 && !dims;
-        infos[(*kept)++] = (esk_value_info){.name = keep_text(profile, var->name),
-                                            .dtype = var->dtype,
-                                            .rank = dims || var->rank <= 0 ? var->rank : -1,
-                                            .dims = dims};
+        infos[(*kept)++] =
+            (esk_value_info){.name = keep_text(profile, var->name),
+                             .dtype = var->dtype,
+                             .rank = dims || var->rank <= 0 ? var->rank : -1,
+                             .dims = dims};
     }
     profile->lost |= !infos;
     return infos;
@@ -147,8 +148,8 @@ static void add_node(struct esk_profile *profile, const struct esk_graph *graph,
     r->outputs = keep_infos(profile, graph, node->out, node->n_out, &r->n_outputs);
 }
 
-void esk_trace_phase(esk_profile *profile, uint32_t run, const char *tag, const char *name,
-                     uint64_t start_ns) {
+void esk_trace_phase(esk_profile *profile, uint32_t run, const char *tag,
+                     const char *name, uint64_t start_ns) {
     if (!profile)
         return;
     uint64_t now = esk_trace_now();
@@ -181,9 +182,9 @@ void esk_trace_host(esk_profile *profile, uint32_t run, const struct esk_graph *
 
 /* ---- commands ---- */
 
-esk_status esk_trace_watch(const struct esk_plan *plan, const struct esk_provider *provider,
-                           struct esk_lease *lease, struct esk_times *times,
-                           esk_error *error) {
+esk_status esk_trace_watch(const struct esk_plan *plan,
+                           const struct esk_provider *provider, struct esk_lease *lease,
+                           struct esk_times *times, esk_error *error) {
     *times = (struct esk_times){.capacity = plan->n_commands, .clock = ""};
     times->items = esk_calloc(plan->n_commands + 1u, sizeof *times->items);
     if (!times->items)
@@ -200,8 +201,8 @@ void esk_trace_unwatch(const struct esk_provider *provider, struct esk_lease *le
     *times = (struct esk_times){0};
 }
 
-static double operand_bytes(const struct esk_plan *plan, const struct esk_command *command,
-                            uint32_t operand) {
+static double operand_bytes(const struct esk_plan *plan,
+                            const struct esk_command *command, uint32_t operand) {
     uint32_t id = command->buffers[operand];
     uint64_t all = ESK_COMMAND_IS_FORM(id) ? plan->forms[ESK_COMMAND_FORM(id)].form.bytes
                    : id < plan->n_buffers  ? plan->buffers[id].bytes
@@ -239,8 +240,8 @@ static struct esk_record kernel_record(const struct esk_plan *plan,
 }
 
 void esk_trace_commands(esk_profile *profile, uint32_t run, const struct esk_plan *plan,
-                        const struct esk_provider *provider, const struct esk_times *times,
-                        uint32_t first) {
+                        const struct esk_provider *provider,
+                        const struct esk_times *times, uint32_t first) {
     if (!profile)
         return;
     pthread_mutex_lock(&profile->lock);
@@ -260,7 +261,8 @@ void esk_trace_commands(esk_profile *profile, uint32_t run, const struct esk_pla
         whole.domain = node ? node->domain : "";
         whole.recipe = node ? node->label : "";
         const struct esk_record base = whole;
-        for (; i < times->count && plan->commands[times->items[i].command].node == id; i++) {
+        for (; i < times->count && plan->commands[times->items[i].command].node == id;
+             i++) {
             struct esk_record r = kernel_record(plan, &times->items[i], &base);
             add_record(profile, &r);
             whole.kernels++;
@@ -299,8 +301,8 @@ static void add_argument(struct esk_text *text, const char *name, const char *va
     add_string(text, value);
 }
 
-static void add_shapes(struct esk_text *text, const char *name, const esk_value_info *infos,
-                       size_t count) {
+static void add_shapes(struct esk_text *text, const char *name,
+                       const esk_value_info *infos, size_t count) {
     esk_text_add(text, ",\"%s\":[", name);
     for (size_t i = 0; i < count; i++) {
         esk_text_add(text, "%s{\"%s\":[", i ? "," : "", esk_dtype_name(infos[i].dtype));
@@ -318,7 +320,8 @@ static double rate(double work, uint64_t ns) {
 static void add_event(const esk_profile *profile, const struct esk_record *r,
                       struct esk_text *text) {
     static const char *const categories[] = {"Session", "Node", "Kernel"};
-    /* times on the device's own clock overlap with what the thread did: a row of their own */
+    /* times on the device's own clock overlap with what the thread did: a row of their
+     * own */
     bool device = r->kind != ESK_RECORD_SESSION && strncmp(r->clock, "GPU", 3) == 0;
     int64_t start = (int64_t)(r->start_ns - profile->origin_ns);
     esk_text_add(text,
@@ -344,8 +347,7 @@ static void add_event(const esk_profile *profile, const struct esk_record *r,
     esk_text_add(text, "\"op_name\":");
     add_string(text, r->op_type);
     add_argument(text, "provider", r->provider);
-    esk_text_add(text, ",\"node_index\":\"%d\",\"run\":\"%u\"", (int)r->node,
-                 r->run);
+    esk_text_add(text, ",\"node_index\":\"%d\",\"run\":\"%u\"", (int)r->node, r->run);
     if (r->kind == ESK_RECORD_KERNEL)
         add_argument(text, "node", r->name);
     if (*r->domain)
@@ -372,10 +374,11 @@ static void add_event(const esk_profile *profile, const struct esk_record *r,
 
 static void add_name(struct esk_text *text, const char *kind, long long thread,
                      const char *name) {
-    esk_text_add(text,
-                 "%s{\"cat\":\"__metadata\",\"ph\":\"M\",\"pid\":%ld,\"tid\":%lld,\"ts\":0,"
-                 "\"name\":\"%s\",\"args\":{\"name\":",
-                 text->length > 2 ? ",\n" : "", (long)getpid(), thread, kind);
+    esk_text_add(
+        text,
+        "%s{\"cat\":\"__metadata\",\"ph\":\"M\",\"pid\":%ld,\"tid\":%lld,\"ts\":0,"
+        "\"name\":\"%s\",\"args\":{\"name\":",
+        text->length > 2 ? ",\n" : "", (long)getpid(), thread, kind);
     add_string(text, name);
     esk_text_append(text, "}}", 2);
 }
@@ -412,9 +415,10 @@ esk_status esk_profile_write(const esk_profile *profile, const char *path,
 static esk_status end_profiling(esk_session *session, struct esk_text *path,
                                 esk_error *error) {
     if (!session->profile || !atomic_exchange(&session->profiling, false))
-        return esk_fail(error, ESK_NOT_FOUND,
-                        "the session does not profile: enableProfiling is 0, or its profile "
-                        "was ended");
+        return esk_fail(
+            error, ESK_NOT_FOUND,
+            "the session does not profile: enableProfiling is 0, or its profile "
+            "was ended");
     const char *prefix = session->settings.text[ESK_OPTION_PROFILE_PREFIX];
     time_t now = time(NULL);
     struct tm date;
@@ -435,7 +439,8 @@ static esk_status end_profiling(esk_session *session, struct esk_text *path,
     return esk_profile_write(session->profile, path->data, error);
 }
 
-esk_status esk_session_end_profiling(esk_session *session, char **path, esk_error *error) {
+esk_status esk_session_end_profiling(esk_session *session, char **path,
+                                     esk_error *error) {
     struct esk_text text = {0};
     esk_status status = end_profiling(session, &text, error);
     if (status == ESK_OK)

@@ -1,6 +1,6 @@
-/* Checks of validationMode full on the host: NaN that a node makes of numbers, outputs that
- * are not of the declared shape. In: tensors; out: an error that names node, value and place.
- * Must not know operators by name. */
+/* Checks of validationMode full on the host: NaN that a node makes of numbers, outputs
+ * that are not of the declared shape. In: tensors; out: an error that names node, value
+ * and place. Must not know operators by name. */
 #include "run/request.h"
 
 #include <inttypes.h>

@@ -1,5 +1,6 @@
 /* Values: tensors that go into a run and come out of it. In: types, shapes, bytes; out:
- * aligned host memory, or a device's, with its facts. Must not know sessions or graphs. */
+ * aligned host memory, or a device's, with its facts. Must not know sessions or graphs.
+ */
 #include "run/value.h"
 
 #include "base/mem.h"
@@ -180,9 +181,10 @@ esk_status esk_value_make_on(struct esk_env *env, struct esk_open_device *open,
     on->provider = open->provider;
     on->device = open->device;
     esk_status status =
-        gl_buffer ? on->provider->tensor_wrap(on->device, &made->tensor, gl_buffer, gl_bytes,
-                                              &on->tensor, error)
-                  : on->provider->tensor_create(on->device, &made->tensor, &on->tensor, error);
+        gl_buffer
+            ? on->provider->tensor_wrap(on->device, &made->tensor, gl_buffer, gl_bytes,
+                                        &on->tensor, error)
+            : on->provider->tensor_create(on->device, &made->tensor, &on->tensor, error);
     if (status != ESK_OK) {
         pthread_mutex_destroy(&on->lock);
         esk_free(on);

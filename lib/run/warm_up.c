@@ -1,5 +1,5 @@
-/* A run ahead of the first. In: shapes of inputs; out: plans, programs and weights that are
- * there. Must not know plans, GL or EGL. */
+/* A run ahead of the first. In: shapes of inputs; out: plans, programs and weights that
+ * are there. Must not know plans, GL or EGL. */
 #include "esker/run.h"
 
 #include "base/mem.h"
@@ -23,9 +23,10 @@ static esk_status make_zeros(const esk_session *session, uint32_t index,
         }
     for (int a = 0; a < var->rank || var->rank < 0; a++)
         if (var->rank < 0 || var->dim[a] < 0)
-            return esk_fail(error, ESK_INVALID_ARGUMENT,
-                            "esk_session_warm_up: input '%s' has %s, and no shape was given",
-                            var->name, var->rank < 0 ? "no rank" : "a free dimension");
+            return esk_fail(
+                error, ESK_INVALID_ARGUMENT,
+                "esk_session_warm_up: input '%s' has %s, and no shape was given",
+                var->name, var->rank < 0 ? "no rank" : "a free dimension");
     return esk_value_create(var->dtype, var->rank, var->dim, value, error);
 }
 
@@ -35,12 +36,14 @@ static esk_status check_shapes(const esk_session *session, const esk_input_shape
         uint32_t at;
         ESK_TRY(esk_request_find_input(session, shapes[i].name, &at, error));
         if (shapes[i].rank < 0 || shapes[i].rank > ESK_MAX_RANK)
-            return esk_fail(error, ESK_INVALID_ARGUMENT,
-                            "esk_session_warm_up: input '%s': rank %d, 0..%d are possible",
-                            shapes[i].name, shapes[i].rank, ESK_MAX_RANK);
+            return esk_fail(
+                error, ESK_INVALID_ARGUMENT,
+                "esk_session_warm_up: input '%s': rank %d, 0..%d are possible",
+                shapes[i].name, shapes[i].rank, ESK_MAX_RANK);
         if (shapes[i].rank && !shapes[i].dims)
             return esk_fail(error, ESK_INVALID_ARGUMENT,
-                            "esk_session_warm_up: input '%s': dims is NULL", shapes[i].name);
+                            "esk_session_warm_up: input '%s': dims is NULL",
+                            shapes[i].name);
     }
     return ESK_OK;
 }
@@ -68,8 +71,8 @@ esk_status esk_session_warm_up(esk_session *session, const esk_input_shape *shap
     }
     /* -1: nothing is captured, whatever the session's options */
     if (status == ESK_OK)
-        status = esk_session_run(session, esk_run_options(.gpu_graph_id = -1), names, values,
-                                 count, NULL, values + n_in, n_out, error);
+        status = esk_session_run(session, esk_run_options(.gpu_graph_id = -1), names,
+                                 values, count, NULL, values + n_in, n_out, error);
     for (uint32_t i = 0; values && i < n_in + n_out; i++)
         esk_value_destroy(values[i]);
     esk_free(values);

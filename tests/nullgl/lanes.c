@@ -1,5 +1,5 @@
-/* Two lanes on a driver like llvmpipe that computes nothing: an error of the second is the
- * run's; runs of several threads. In: a model; out: statuses. */
+/* Two lanes on a driver like llvmpipe that computes nothing: an error of the second is
+ * the run's; runs of several threads. In: a model; out: statuses. */
 #include "driver.h"
 
 #include <pthread.h>
@@ -38,8 +38,7 @@ static bool open_lanes(struct scene *s, struct both *b) {
         MUST(scene_stats(s, b->session, &stats));
         both = stats.inline_dispatches && stats.dispatches > stats.inline_dispatches;
     }
-    CHECK(s, both,
-          "%llu of %llu dispatches are the first lane's",
+    CHECK(s, both, "%llu of %llu dispatches are the first lane's",
           (unsigned long long)stats.inline_dispatches,
           (unsigned long long)stats.dispatches);
     return true;

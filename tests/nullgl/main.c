@@ -1,5 +1,5 @@
-/* Faults and threads on the null driver (nullgl.c): lost devices, fences that never come, no
- * memory; threads × sessions for ThreadSanitizer. In: small models; out: statuses and
+/* Faults and threads on the null driver (nullgl.c): lost devices, fences that never come,
+ * no memory; threads × sessions for ThreadSanitizer. In: small models; out: statuses and
  * messages: results mean nothing here. */
 #include "driver.h"
 #include "table.h"
@@ -71,7 +71,8 @@ static bool a_lost_device_is_not_preserved(struct scene *s) {
     return true;
 }
 
-/* With recoverDevice the next run opens the device anew; what lay on the old one is named. */
+/* With recoverDevice the next run opens the device anew; what lay on the old one is
+ * named. */
 static bool a_session_recovers(struct scene *s) {
     static const int64_t dims[] = {4, 8};
     esk_env *env;
@@ -88,7 +89,8 @@ static bool a_session_recovers(struct scene *s) {
                        "strict=1,threads=pool,recoverDevice=1,enableGraphCapture=1",
                        &session));
     x = made->inputs.values[0];
-    GIVES(s, esk_value_create_on_device(session, ESK_FLOAT, 2, dims, &there, error), ESK_OK, "");
+    GIVES(s, esk_value_create_on_device(session, ESK_FLOAT, 2, dims, &there, error),
+          ESK_OK, "");
     MUST(scene_keep(s, there, scene_drop_value));
     GIVES(s, esk_value_copy(x, there, error), ESK_OK, "");
     GIVES(s, driver_run(session, made, x, -1, error), ESK_OK, "");
@@ -109,8 +111,8 @@ static bool a_session_recovers(struct scene *s) {
     GIVES(s, driver_run(session, made, there, -1, error), ESK_DEVICE_LOST, "input '");
     esk_value *y = there;
     GIVES(s,
-          esk_session_run(session, esk_run_options(.gpu_graph_id = -1), made->inputs.names,
-                          &x, 1, NULL, &y, 1, error),
+          esk_session_run(session, esk_run_options(.gpu_graph_id = -1),
+                          made->inputs.names, &x, 1, NULL, &y, 1, error),
           ESK_DEVICE_LOST, "lay on a device that was lost; make another");
     GIVES(s, driver_run(session, made, x, -1, error), ESK_OK, "");
     GIVES(s, driver_run(session, made, x, -1, error), ESK_OK, "");
@@ -122,7 +124,8 @@ static bool a_session_recovers(struct scene *s) {
     GIVES(s, driver_run(session, made, x, 4, error), ESK_DEVICE_LOST, "graph 4");
     GIVES(s, esk_session_release_graph(session, 4, error), ESK_OK, "");
     GIVES(s, driver_run(session, made, x, 4, error), ESK_OK, "");
-    GIVES(s, esk_value_create_on_device(session, ESK_FLOAT, 2, dims, &again, error), ESK_OK, "");
+    GIVES(s, esk_value_create_on_device(session, ESK_FLOAT, 2, dims, &again, error),
+          ESK_OK, "");
     MUST(scene_keep(s, again, scene_drop_value));
     GIVES(s, driver_run(session, made, again, -1, error), ESK_OK, "");
     return true;
@@ -150,7 +153,8 @@ static void *run_often(void *user) {
     return NULL;
 }
 
-/* The device is lost under runs of several threads: each run ends, and those after it work. */
+/* The device is lost under runs of several threads: each run ends, and those after it
+ * work. */
 static bool threads_recover(struct scene *s) {
     enum { THREADS = 4 };
     struct unlucky unlucky[THREADS];
@@ -191,11 +195,14 @@ static bool a_fence_that_never_comes(struct scene *s) {
     GIVES(s, run(session, made, made->inputs.values[0], error), ESK_TIMEOUT, "MatMul_0");
     /* the device may write to its buffers still: nobody gets them again */
     MUST(scene_stats(s, session, &after));
-    CHECK(s, after.buffers_destroyed - before.buffers_destroyed == 3 && !after.cached_buffers,
+    CHECK(s,
+          after.buffers_destroyed - before.buffers_destroyed == 3 &&
+              !after.cached_buffers,
           "%u buffers destroyed, %u in caches",
           (unsigned)(after.buffers_destroyed - before.buffers_destroyed),
           (unsigned)after.cached_buffers);
-    GIVES(s, run(session, made, made->inputs.values[0], error), ESK_TIMEOUT, "within 50 ms");
+    GIVES(s, run(session, made, made->inputs.values[0], error), ESK_TIMEOUT,
+          "within 50 ms");
     driver.set(&(struct nullgl_faults){0});
     GIVES(s, run(session, made, made->inputs.values[0], error), ESK_OK, "");
     return true;
@@ -221,8 +228,9 @@ static bool a_hanging_run_can_be_terminated(struct scene *s) {
     MUST(scene_keep(s, stop, (void (*)(void *))esk_terminate_destroy));
     driver.set(&(struct nullgl_faults){.hang = 1});
     CHECK(s, !pthread_create(&thread, NULL, stop_soon, stop), "no thread");
-    status = esk_session_run(session, esk_run_options(.terminate = stop), made->inputs.names,
-                             made->inputs.values, 1, NULL, &y, 1, NULL);
+    status =
+        esk_session_run(session, esk_run_options(.terminate = stop), made->inputs.names,
+                        made->inputs.values, 1, NULL, &y, 1, NULL);
     pthread_join(thread, NULL);
     CHECK(s, status == ESK_CANCELLED, "a hanging run gave %s", esk_status_name(status));
     driver.set(&(struct nullgl_faults){0});
@@ -247,7 +255,8 @@ static bool out_of_device_memory(struct scene *s) {
     return true;
 }
 
-/* What caches keep goes before the device is said to be full; the error tells the size. */
+/* What caches keep goes before the device is said to be full; the error tells the size.
+ */
 static bool caches_make_room(struct scene *s) {
     esk_env *env;
     struct op_case *made;
@@ -285,7 +294,8 @@ static bool a_reset_while_waiting(struct scene *s) {
     driver.set(&(struct nullgl_faults){.hang = 1, .lose_after = 1});
     GIVES(s, run(session, made, made->inputs.values[0], error), ESK_DEVICE_LOST,
           "this context caused it");
-    CHECK(s, time(NULL) - start < 15, "it was noticed after %d s", (int)(time(NULL) - start));
+    CHECK(s, time(NULL) - start < 15, "it was noticed after %d s",
+          (int)(time(NULL) - start));
     driver.set(&(struct nullgl_faults){0});
     return true;
 }
@@ -348,7 +358,8 @@ static bool live_once(struct scene *s, esk_env *env, struct op_case *made,
     esk_error_clear(&error);
     driver.set(&(struct nullgl_faults){0});
     scene_finish(&own);
-    return good || (esk_error_message(&error)[0] && fault_take(s->fault, settings, &error)) ||
+    return good ||
+           (esk_error_message(&error)[0] && fault_take(s->fault, settings, &error)) ||
            fault_set(s->fault, "%s: a call failed", settings);
 }
 
@@ -385,23 +396,25 @@ static bool nothing_is_left(struct scene *s) {
         driver.count(&last);
         MUST(good);
         for (int cycle = 1; cycle < 3; cycle++)
-            CHECK(s, !memcmp(&live[cycle], &live[0], sizeof(last)),
-                  "%s: session %d left %ld buffers, %ld textures, %ld programs, the first "
-                  "%ld, %ld, %ld",
-                  rows[i], cycle, live[cycle].buffers, live[cycle].textures,
-                  live[cycle].programs, live[0].buffers, live[0].textures, live[0].programs);
+            CHECK(
+                s, !memcmp(&live[cycle], &live[0], sizeof(last)),
+                "%s: session %d left %ld buffers, %ld textures, %ld programs, the first "
+                "%ld, %ld, %ld",
+                rows[i], cycle, live[cycle].buffers, live[cycle].textures,
+                live[cycle].programs, live[0].buffers, live[0].textures,
+                live[0].programs);
         CHECK(s, !live[0].mapped && !live[0].fences && !live[0].shaders,
               "%s: after a session %ld mapped, %ld fences, %ld shaders", rows[i],
               live[0].mapped, live[0].fences, live[0].shaders);
-        CHECK(s, keeps || live[0].buffers <= 2, "%s: %ld buffers after a session", rows[i],
-              live[0].buffers);
+        CHECK(s, keeps || live[0].buffers <= 2, "%s: %ld buffers after a session",
+              rows[i], live[0].buffers);
         CHECK(s,
               !last.buffers && !last.mapped && !last.textures && !last.shaders &&
                   !last.programs && !last.fences && !last.contexts && !last.surfaces,
               "%s: after the env %ld buffers, %ld mapped, %ld textures, %ld shaders, %ld "
               "programs, %ld fences, %ld contexts, %ld surfaces",
-              rows[i], last.buffers, last.mapped, last.textures, last.shaders, last.programs,
-              last.fences, last.contexts, last.surfaces);
+              rows[i], last.buffers, last.mapped, last.textures, last.shaders,
+              last.programs, last.fences, last.contexts, last.surfaces);
     }
     return true;
 }
@@ -426,10 +439,10 @@ static void *call_all(void *user) {
         esk_async *async = NULL;
         esk_binding *binding = NULL;
 
-        c->good = esk_session_run_async(session, esk_run_options(.gpu_graph_id = i % 3),
-                                        c->made->inputs.names, c->made->inputs.values, 1,
-                                        NULL, &outputs[0], 0, NULL, NULL, &async,
-                                        NULL) == ESK_OK;
+        c->good =
+            esk_session_run_async(session, esk_run_options(.gpu_graph_id = i % 3),
+                                  c->made->inputs.names, c->made->inputs.values, 1, NULL,
+                                  &outputs[0], 0, NULL, NULL, &async, NULL) == ESK_OK;
         c->good = esk_session_run(session, esk_run_options(.gpu_graph_id = -1),
                                   c->made->inputs.names, &in, 1, NULL, &outputs[1], 0,
                                   NULL) == ESK_OK &&
@@ -441,11 +454,12 @@ static void *call_all(void *user) {
 
             esk_binding_input(binding, c->made->inputs.names[0], in, NULL);
             esk_binding_output_at(binding, name, ESK_ON_DEVICE, NULL);
-            c->good = esk_session_run_binding(session, esk_run_options(.gpu_graph_id = -1),
-                                              binding, NULL) == ESK_OK &&
-                      esk_value_copy(esk_binding_value(binding, name), outputs[1], NULL) ==
-                          ESK_OK &&
-                      c->good;
+            c->good =
+                esk_session_run_binding(session, esk_run_options(.gpu_graph_id = -1),
+                                        binding, NULL) == ESK_OK &&
+                esk_value_copy(esk_binding_value(binding, name), outputs[1], NULL) ==
+                    ESK_OK &&
+                c->good;
         }
         esk_binding_destroy(binding);
         for (int o = 0; o < 2; o++)
@@ -464,10 +478,11 @@ static bool threads_times_sessions(struct scene *s) {
     esk_value *on;
 
     MUST(driver_open(s, "MatMul(float[4,8], float[8,8]!) | Softmax()", NULL, &env, &made,
-                  &sessions[0]));
+                     &sessions[0]));
     MUST(scene_env(s, &other));
     for (int i = 1; i < SESSIONS; i++)
-        MUST(scene_session(s, i == 3 ? other : env, made->model, i == 2 ? "CPU" : "GLCompute",
+        MUST(scene_session(s, i == 3 ? other : env, made->model,
+                           i == 2 ? "CPU" : "GLCompute",
                            i == 4 ? "enableGraphCapture=1" : NULL, &sessions[i]));
     CHECK(s,
           esk_value_create_on_device(sessions[0], ESK_FLOAT, 2,
@@ -504,12 +519,12 @@ static bool sessions_come_and_go(struct scene *s) {
     esk_session_options *options;
 
     MUST(driver_open(s, "MatMul(float[4,8], float[8,8]!) | Softmax()", NULL, &env, &made,
-                  &kept));
+                     &kept));
     MUST(scene_options(s, "GLCompute", NULL, &options));
     for (int i = 0; i < SESSIONS; i++) {
         CHECK(s,
-              esk_session_create_from_model(env, made->model, options, &sessions[i], NULL) ==
-                  ESK_OK,
+              esk_session_create_from_model(env, made->model, options, &sessions[i],
+                                            NULL) == ESK_OK,
               "session %d", i);
         for (int r = 0; r < RUNS; r++)
             CHECK(s,
@@ -519,7 +534,8 @@ static bool sessions_come_and_go(struct scene *s) {
                   "run %d", r);
     }
     for (int i = 0; i < SESSIONS; i++)
-        CHECK(s, !pthread_create(&threads[i], NULL, destroy_it, sessions[i]), "no thread");
+        CHECK(s, !pthread_create(&threads[i], NULL, destroy_it, sessions[i]),
+              "no thread");
     for (int i = 0; i < SESSIONS; i++) {
         pthread_join(threads[i], NULL);
         for (int r = 0; r < RUNS; r++)
@@ -529,7 +545,8 @@ static bool sessions_come_and_go(struct scene *s) {
 }
 
 static const struct table_test tests[] = {
-#define ROW(name) {#name, name}
+#define ROW(name) \
+    { #name, name }
     ROW(device_ids_count_hardware_first),
     ROW(power_preference_counts_one_first),
     ROW(sessions_of_other_devices),

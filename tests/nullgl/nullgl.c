@@ -1,7 +1,7 @@
 /* A libEGL.so.1 whose driver computes nothing: buffers are memory, programs always link,
- * dispatches are counted. In: calls of the loader; out: the answers of a small ES 3.1 device,
- * and faults on request (nullgl.h). For ThreadSanitizer and for what no driver does on
- * purpose; must not know Esker. */
+ * dispatches are counted. In: calls of the loader; out: the answers of a small ES 3.1
+ * device, and faults on request (nullgl.h). For ThreadSanitizer and for what no driver
+ * does on purpose; must not know Esker. */
 #include "nullgl.h"
 
 #include <pthread.h>
@@ -22,7 +22,8 @@ enum { BUFFERS = 4096, TARGETS = 16 };
 
 static bool unreachable; /* a context that could not be made current any more */
 
-static int displays[NULLGL_DEVICES]; /* their addresses, and their devices', count alone */
+static int
+    displays[NULLGL_DEVICES]; /* their addresses, and their devices', count alone */
 
 static int surfaceless;
 
@@ -40,7 +41,7 @@ static struct nullgl_seen seen;
 static struct nullgl_live live; /* but for buffers, which are counted when asked */
 static _Thread_local void *current, *current_display, *current_draw, *current_read;
 static _Thread_local GLenum error;
-static _Thread_local GLuint block; /* storage block 0 */
+static _Thread_local GLuint block;           /* storage block 0 */
 static _Thread_local int egl_error = 0x3000; /* EGL_SUCCESS */
 static _Thread_local struct {
     GLenum target;
@@ -266,7 +267,8 @@ static void buffer_data(GLenum target, GLsizeiptr size, const void *data, GLenum
     for (int i = 0; f.memory_most && i < BUFFERS; i++)
         sum += &buffers[i] == b ? 0 : buffers[i].size;
     pthread_mutex_unlock(&lock);
-    if ((f.buffer_most && size > f.buffer_most) || (f.memory_most && sum > f.memory_most)) {
+    if ((f.buffer_most && size > f.buffer_most) ||
+        (f.memory_most && sum > f.memory_most)) {
         error = GL_OUT_OF_MEMORY;
         return;
     }
@@ -354,7 +356,8 @@ static void get_log(GLuint object, GLsizei size, GLsizei *length, GLchar *text) 
 
 static void dispatch(GLuint x, GLuint y, GLuint z) {
     (void)x, (void)y, (void)z;
-    if (now().lane_error && current_display != &surfaceless) /* so that it is not done first */
+    if (now().lane_error &&
+        current_display != &surfaceless) /* so that it is not done first */
         nanosleep(&(struct timespec){.tv_nsec = 300000}, NULL);
     pthread_mutex_lock(&lock);
     seen.dispatches[device_of(current_display)]++;
@@ -387,7 +390,8 @@ static GLenum client_wait(GLsync sync, GLbitfield flags, GLuint64 timeout) {
     return now().hang ? GL_TIMEOUT_EXPIRED : GL_ALREADY_SIGNALED;
 }
 
-static void get_sync(GLsync sync, GLenum name, GLsizei size, GLsizei *length, GLint *value) {
+static void get_sync(GLsync sync, GLenum name, GLsizei size, GLsizei *length,
+                     GLint *value) {
     (void)sync, (void)name, (void)size;
     if (length)
         *length = 1;
@@ -514,9 +518,9 @@ EXPORT const char *eglQueryString(void *display, int name) {
                "EGL_EXT_create_context_robustness";
     return devices.surfaceless ? "EGL_EXT_client_extensions EGL_EXT_device_base "
                                  "EGL_EXT_platform_device EGL_MESA_platform_surfaceless"
-           : devices.count ? "EGL_EXT_client_extensions EGL_EXT_device_base "
-                           "EGL_EXT_platform_device"
-                         : "EGL_EXT_client_extensions";
+           : devices.count     ? "EGL_EXT_client_extensions EGL_EXT_device_base "
+                                 "EGL_EXT_platform_device"
+                               : "EGL_EXT_client_extensions";
 }
 
 /* A device is known by its display's address. */
@@ -565,7 +569,7 @@ EXPORT void *eglCreateContext(void *display, void *config, void *share,
     (void)display, (void)config;
     struct nullgl_seen asked = {.context = {.share = share}};
     for (const int *at = attributes; at && *at != 0x3038; at += 2) {
-        asked.context.robust |= at[0] == 0x30BF && at[1];        /* ROBUST_ACCESS_EXT */
+        asked.context.robust |= at[0] == 0x30BF && at[1]; /* ROBUST_ACCESS_EXT */
         asked.context.lose_on_reset |= at[0] == 0x3138 && at[1] == 0x31BF;
         asked.context.debug |= at[0] == 0x31B0 && at[1]; /* OPENGL_DEBUG of EGL 1.5 */
     }

@@ -13,7 +13,7 @@ struct nullgl_faults {
     int lost;         /* it is reset */
     int hang;         /* fences are never signalled */
     int no_map;       /* nothing can be mapped */
-    int lane_error;   /* each dispatch on the surfaceless display is GL_INVALID_OPERATION */
+    int lane_error; /* each dispatch on the surfaceless display is GL_INVALID_OPERATION */
     int bad_dispatch; /* each dispatch is GL_INVALID_OPERATION */
     int no_display;   /* no display can be initialised */
     int egl_lost;     /* no context can be made current any more: EGL_CONTEXT_LOST */
@@ -33,8 +33,8 @@ struct nullgl_device {
 struct nullgl_devices {
     struct nullgl_device items[NULLGL_DEVICES];
     int count;
-    int surfaceless; /* Mesa, and one more display: dispatches there write what lib/proof.glsl
-                        does to a small pinned buffer */
+    int surfaceless; /* Mesa, and one more display: dispatches there write what
+                        lib/proof.glsl does to a small pinned buffer */
 };
 
 /* Objects that were made and not deleted. */
@@ -48,8 +48,8 @@ struct nullgl_seen {
     long flushes, groups;            /* KHR_debug's */
     long buffer_labels, program_labels;
     long copies, maps; /* of buffers */
-    long terminated;                 /* displays */
-    int listens;                     /* somebody set a callback for messages */
+    long terminated;   /* displays */
+    int listens;       /* somebody set a callback for messages */
     struct {
         int robust, lose_on_reset, debug;
         void *share;

@@ -135,8 +135,8 @@ bool device_ids_count_hardware_first(struct scene *s) {
                   "device %d is %s", info->device_id, info->node);
             hardware++;
         }
-        CHECK(s, !info->unusable || info->device_id == -1, "one that cannot be used is %d",
-              info->device_id);
+        CHECK(s, !info->unusable || info->device_id == -1,
+              "one that cannot be used is %d", info->device_id);
         CHECK(s, !info->software || info->unusable || info->device_id == 2,
               "the software renderer is device %d", info->device_id);
         if (strstr(info->node, "130")) {

@@ -65,7 +65,8 @@ bool terminated_within_a_flush(struct scene *s) {
         for (enum way way = AT_ONCE; way < WAYS; way++) {
             esk_status status;
 
-            /* a whole run, one that is stopped, one that is before it begins, a whole one */
+            /* a whole run, one that is stopped, one that is before it begins, a whole one
+             */
             for (int run = 0; run < 4; run++) {
                 bool stopped = run == 1 || run == 2;
 
@@ -86,8 +87,7 @@ bool terminated_within_a_flush(struct scene *s) {
                           STOP_AT, seen.dispatches[0]);
                 else
                     CHECK(s, seen.dispatches[0] == (stopped ? 0 : LINKS),
-                          "way %d, run %d: %ld dispatches", way, run,
-                          seen.dispatches[0]);
+                          "way %d, run %d: %ld dispatches", way, run, seen.dispatches[0]);
             }
         }
     for (int way = 0; way < WAYS; way++)

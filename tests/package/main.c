@@ -1,5 +1,5 @@
-/* What a user writes: a model of one Neg, made by the builder and run on the CPU. Prints the
- * version and its result. */
+/* What a user writes: a model of one Neg, made by the builder and run on the CPU. Prints
+ * the version and its result. */
 #include <esker/esker.h>
 
 #include <stdio.h>
@@ -16,10 +16,12 @@ int main(void) {
     if (esk_env_create(NULL, &env, &error) != ESK_OK ||
         esk_model_create("neg", 13, &model, &error) != ESK_OK ||
         esk_model_add_input(model, in, ESK_FLOAT, 1, dims, &error) != ESK_OK ||
-        esk_model_add_node(model, "", "Neg", "n", &in, 1, &out, 1, NULL, 0, &error) != ESK_OK ||
+        esk_model_add_node(model, "", "Neg", "n", &in, 1, &out, 1, NULL, 0, &error) !=
+            ESK_OK ||
         esk_model_add_output(model, out, &error) != ESK_OK ||
         esk_session_options_create(&options, &error) != ESK_OK ||
-        esk_session_options_append_provider(options, "CPU", NULL, NULL, 0, &error) != ESK_OK ||
+        esk_session_options_append_provider(options, "CPU", NULL, NULL, 0, &error) !=
+            ESK_OK ||
         esk_session_create_from_model(env, model, options, &session, &error) != ESK_OK ||
         esk_value_create(ESK_FLOAT, 1, dims, &x, &error) != ESK_OK)
         return fprintf(stderr, "%s\n", esk_error_message(&error)), 1;

@@ -12,8 +12,12 @@ static const char *const modes[MODES] = {"disabled", "lazyRelease", "simple", "b
 static const struct {
     const char *name;
     int rows, session; /* rows 0: that session is destroyed */
-} steps[STEPS] = {{"A", 100, 0},        {"B", 300, 0},         {"A'", 110, 0},
-                  {"A", 100, 0},        {"A in another", 100, 1}, {"one destroyed", 0, 0},
+} steps[STEPS] = {{"A", 100, 0},
+                  {"B", 300, 0},
+                  {"A'", 110, 0},
+                  {"A", 100, 0},
+                  {"A in another", 100, 1},
+                  {"one destroyed", 0, 0},
                   {"both destroyed", 0, 1}};
 
 struct counts {
@@ -68,7 +72,8 @@ static bool mode_row(struct scene *s, struct scene *own, const char *mode,
     MUST(scene_case(s, "Softmax(float[100,64]) free=1 axis=0 | Softmax() axis=1", &made));
     MUST(scene_session(s, env, made->model, "GLCompute", settings, &witness));
     for (int i = 0; i < SESSIONS; i++)
-        MUST(scene_session(&own[i], env, made->model, "GLCompute", settings, &sessions[i]));
+        MUST(scene_session(&own[i], env, made->model, "GLCompute", settings,
+                           &sessions[i]));
     for (int i = 0; i < STEPS; i++) {
         esk_session_stats stats;
         if (steps[i].rows)
@@ -88,9 +93,10 @@ static bool mode_row(struct scene *s, struct scene *own, const char *mode,
         same &= stats.device_peak_bytes >= stats.device_bytes &&
                 stats.device_peak_bytes >= most;
         most = stats.device_peak_bytes; /* it never falls */
-        if (i == STEPS - 1) /* what lives is what the caches have */
-            same &= most > 3 * 300 * 64 * 4 && stats.device_bytes == stats.cached_bytes &&
-                    stats.buffers_created - stats.buffers_destroyed == stats.cached_buffers;
+        if (i == STEPS - 1)             /* what lives is what the caches have */
+            same &=
+                most > 3 * 300 * 64 * 4 && stats.device_bytes == stats.cached_bytes &&
+                stats.buffers_created - stats.buffers_destroyed == stats.cached_buffers;
     }
     CHECK(s, same, "%s: created, destroyed, bytes cached: %s", mode, got);
     return true;
@@ -145,9 +151,9 @@ bool cache_modes(struct scene *s) {
     return true;
 }
 
-/* The same for pools of timer queries, which profiled runs lease. A piece of a dispatch has a
- * span, so with small pieces rows tell pools apart. Other caches keep all: what changes is
- * pools. */
+/* The same for pools of timer queries, which profiled runs lease. A piece of a dispatch
+ * has a span, so with small pieces rows tell pools apart. Other caches keep all: what
+ * changes is pools. */
 static bool query_row(struct scene *s, struct scene *own, const char *mode,
                       const struct counts *expected) {
     char settings[256], got[512] = "";
@@ -166,7 +172,8 @@ static bool query_row(struct scene *s, struct scene *own, const char *mode,
     MUST(scene_case(s, "Softmax(float[100,64]) free=1 axis=1", &made));
     MUST(scene_session(s, env, made->model, "GLCompute", settings, &witness));
     for (int i = 0; i < SESSIONS; i++) {
-        MUST(scene_session(&own[i], env, made->model, "GLCompute", settings, &sessions[i]));
+        MUST(scene_session(&own[i], env, made->model, "GLCompute", settings,
+                           &sessions[i]));
         for (int j = 0; j < 3; j++)
             MUST(run_rows(s, sessions[i], steps[j].rows));
     }
@@ -181,7 +188,8 @@ static bool query_row(struct scene *s, struct scene *own, const char *mode,
         used += (size_t)snprintf(got + used, sizeof(got) - used, "{%u, %u, %u}, ",
                                  now.created, now.destroyed, now.cached);
         same &= now.created == expected[i].created &&
-                now.destroyed == expected[i].destroyed && now.cached == expected[i].cached;
+                now.destroyed == expected[i].destroyed &&
+                now.cached == expected[i].cached;
     }
     CHECK(s, same, "%s: created, destroyed, bytes cached: %s", mode, got);
     return true;

@@ -1,5 +1,5 @@
-/* Capture and replay: results of uncaptured runs, several graphs, what changed is an error.
- * In: small models; out: bytes, messages, counts. */
+/* Capture and replay: results of uncaptured runs, several graphs, what changed is an
+ * error. In: small models; out: bytes, messages, counts. */
 #include "surface.h"
 
 #include "base/mem.h"
@@ -8,23 +8,24 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#define REFUSED(s, call, code, word)                                              \
-    do {                                                                          \
-        esk_status refused = (call);                                              \
-        CHECK(s, refused == (code), "%s gave %s, not %s: %s", #call,              \
-              esk_status_name(refused), esk_status_name(code),                    \
-              esk_error_message(&error));                                         \
+#define REFUSED(s, call, code, word)                                               \
+    do {                                                                           \
+        esk_status refused = (call);                                               \
+        CHECK(s, refused == (code), "%s gave %s, not %s: %s", #call,               \
+              esk_status_name(refused), esk_status_name(code),                     \
+              esk_error_message(&error));                                          \
         CHECK(s, strstr(esk_error_message(&error), word), "no '%s' in '%s'", word, \
-              esk_error_message(&error));                                         \
-        esk_error_clear(&error);                                                  \
+              esk_error_message(&error));                                          \
+        esk_error_clear(&error);                                                   \
     } while (0)
 
 static bool run_id(struct scene *s, esk_session *session, struct op_case *made, int id,
                    esk_value *const *inputs, esk_value **y) {
     esk_error error = ESK_ERROR_INIT;
 
-    GOOD(s, esk_session_run(session, esk_run_options(.gpu_graph_id = id), made->inputs.names,
-                            inputs, made->inputs.count, NULL, y, 1, &error));
+    GOOD(s,
+         esk_session_run(session, esk_run_options(.gpu_graph_id = id), made->inputs.names,
+                         inputs, made->inputs.count, NULL, y, 1, &error));
     return true;
 }
 
@@ -39,8 +40,8 @@ static void draw(esk_value *value, uint32_t seed) {
     }
 }
 
-/* 100 random inputs through two graphs of two shapes; nothing is planned or recorded after
- * the first runs. */
+/* 100 random inputs through two graphs of two shapes; nothing is planned or recorded
+ * after the first runs. */
 bool replay_equals_a_run(struct scene *s) {
     struct op_case *made;
     esk_env *env;
@@ -49,7 +50,8 @@ bool replay_equals_a_run(struct scene *s) {
     esk_value *y[2] = {NULL, NULL};
 
     MUST(scene_env(s, &env));
-    MUST(scene_case(s, "MatMul(float[3,8], float[8,6]!) | Relu() | Softmax() free=1", &made));
+    MUST(scene_case(s, "MatMul(float[3,8], float[8,6]!) | Relu() | Softmax() free=1",
+                    &made));
     MUST(scene_session(s, env, made->model, "GLCompute", "strict=1,enableGraphCapture=1",
                        &captured));
     MUST(scene_session(s, env, made->model, "GLCompute", "strict=1", &plain));
@@ -70,7 +72,8 @@ bool replay_equals_a_run(struct scene *s) {
     }
     MUST(scene_stats(s, captured, &after));
     CHECK(s,
-          after.binds == before.binds && after.commands_recorded == before.commands_recorded,
+          after.binds == before.binds &&
+              after.commands_recorded == before.commands_recorded,
           "replays made plans or commands");
     return true;
 }
@@ -90,7 +93,8 @@ bool replays_allocate_nothing(struct scene *s) {
     bool good = true;
 
     MUST(scene_env(s, &env));
-    MUST(scene_case(s, "MatMul(float[3,8], float[8,6]!) | Relu() | Softmax() free=1", &made));
+    MUST(scene_case(s, "MatMul(float[3,8], float[8,6]!) | Relu() | Softmax() free=1",
+                    &made));
     MUST(scene_session(s, env, made->model, "GLCompute", "strict=1,enableGraphCapture=1",
                        &session));
     MUST(run_id(s, session, made, 3, made->inputs.values, &y));
@@ -128,37 +132,44 @@ bool what_changed_is_an_error(struct scene *s) {
     GOOD(s, esk_session_run(session, first, made->inputs.names, &on[0], 1, NULL, &y, 1,
                             &error));
     MUST(scene_keep(s, y, scene_drop_value));
-    REFUSED(s, esk_session_run(session, first, made->inputs.names, &x[1], 1, NULL, &y, 1,
-                               &error),
+    REFUSED(s,
+            esk_session_run(session, first, made->inputs.names, &x[1], 1, NULL, &y, 1,
+                            &error),
             ESK_INVALID_ARGUMENT, "graph 1 was captured with another input");
-    REFUSED(s, esk_session_run(session, first, made->inputs.names, &x[0], 1, NULL, &y, 1,
-                               &error),
+    REFUSED(s,
+            esk_session_run(session, first, made->inputs.names, &x[0], 1, NULL, &y, 1,
+                            &error),
             ESK_INVALID_ARGUMENT, "it is on the host");
-    REFUSED(s, esk_session_run(session, first, made->inputs.names, &on[1], 1, NULL, &y, 1,
-                               &error),
+    REFUSED(s,
+            esk_session_run(session, first, made->inputs.names, &on[1], 1, NULL, &y, 1,
+                            &error),
             ESK_INVALID_ARGUMENT, "another value on the device");
     GOOD(s, esk_value_create_on_device(session, ESK_FLOAT, 2, esk_value_dims(x[0]), &z,
                                        &error));
     MUST(scene_keep(s, z, scene_drop_value));
-    REFUSED(s, esk_session_run(session, first, made->inputs.names, &on[0], 1, NULL, &z, 1,
-                               &error),
+    REFUSED(s,
+            esk_session_run(session, first, made->inputs.names, &on[0], 1, NULL, &z, 1,
+                            &error),
             ESK_INVALID_ARGUMENT, "captured with another output");
     /* another value at the same address is another value */
     esk_value_destroy(on[0]);
-    GOOD(s, esk_value_create_on_device(session, ESK_FLOAT, 2, esk_value_dims(x[0]), &on[0],
-                                       &error));
+    GOOD(s, esk_value_create_on_device(session, ESK_FLOAT, 2, esk_value_dims(x[0]),
+                                       &on[0], &error));
     MUST(scene_keep(s, on[0], scene_drop_value));
-    REFUSED(s, esk_session_run(session, first, made->inputs.names, &on[0], 1, NULL, &y, 1,
-                               &error),
+    REFUSED(s,
+            esk_session_run(session, first, made->inputs.names, &on[0], 1, NULL, &y, 1,
+                            &error),
             ESK_INVALID_ARGUMENT, "another value on the device");
     /* another shape on the host */
-    GOOD(s, esk_session_run(session, esk_run_options(.gpu_graph_id = 2), made->inputs.names,
-                            &x[0], 1, NULL, &y, 1, &error));
-    REFUSED(s, esk_session_run(session, esk_run_options(.gpu_graph_id = 2),
-                               made->inputs.names, &x[1], 1, NULL, &y, 1, &error),
+    GOOD(s, esk_session_run(session, esk_run_options(.gpu_graph_id = 2),
+                            made->inputs.names, &x[0], 1, NULL, &y, 1, &error));
+    REFUSED(s,
+            esk_session_run(session, esk_run_options(.gpu_graph_id = 2),
+                            made->inputs.names, &x[1], 1, NULL, &y, 1, &error),
             ESK_INVALID_ARGUMENT, "float[3,8], now float[4,8]");
     /* released, it is captured anew; other ids and -1 are not concerned */
-    REFUSED(s, esk_session_release_graph(session, 5, &error), ESK_NOT_FOUND, "no graph 5");
+    REFUSED(s, esk_session_release_graph(session, 5, &error), ESK_NOT_FOUND,
+            "no graph 5");
     GOOD(s, esk_session_release_graph(session, 1, &error));
     GOOD(s, esk_value_copy(x[0], on[0], &error));
     GOOD(s, esk_session_run(session, first, made->inputs.names, &on[0], 1, NULL, &y, 1,
@@ -298,8 +309,8 @@ bool only_what_was_asked_for_is_captured(struct scene *s) {
     /* a run that fails half way */
     esk_value *wrong = x[1];
     REFUSED(s,
-            esk_session_run(session, esk_run_options(.gpu_graph_id = 4), made->inputs.names,
-                            &x[0], 1, NULL, &wrong, 1, &error),
+            esk_session_run(session, esk_run_options(.gpu_graph_id = 4),
+                            made->inputs.names, &x[0], 1, NULL, &wrong, 1, &error),
             ESK_INVALID_ARGUMENT, "float[4,8]");
     REFUSED(s, esk_session_release_graph(session, 4, &error), ESK_NOT_FOUND,
             "no graph 4");
@@ -374,8 +385,9 @@ bool replay_after_an_output_was_taken(struct scene *s) {
                        &captured));
     GOOD(s, esk_binding_create(captured, &binding, &error));
     MUST(scene_keep(s, binding, (void (*)(void *))esk_binding_destroy));
-    GOOD(s, esk_value_create_on_device(captured, ESK_FLOAT, 2,
-                                       esk_value_dims(made->inputs.values[0]), &on, &error));
+    GOOD(s,
+         esk_value_create_on_device(captured, ESK_FLOAT, 2,
+                                    esk_value_dims(made->inputs.values[0]), &on, &error));
     MUST(scene_keep(s, on, scene_drop_value));
     GOOD(s, esk_value_copy(made->inputs.values[0], on, &error));
     name = esk_session_output(captured, 0)->name;
@@ -386,10 +398,12 @@ bool replay_after_an_output_was_taken(struct scene *s) {
     MUST(scene_keep(s, first, scene_drop_value));
     GOOD(s, esk_session_run_binding(captured, NULL, binding, &error));
     second = esk_binding_value(binding, name);
-    CHECK(s, first && second && first != second, "the value that was taken was filled again");
+    CHECK(s, first && second && first != second,
+          "the value that was taken was filled again");
     for (int i = 0; i < 2; i++) {
         GOOD(s, esk_session_run_binding(captured, NULL, binding, &error));
-        CHECK(s, esk_binding_value(binding, name) == second, "replay %d made another value", i);
+        CHECK(s, esk_binding_value(binding, name) == second,
+              "replay %d made another value", i);
     }
     return true;
 }
@@ -427,8 +441,8 @@ bool replay_sees_new_content(struct scene *s) {
         GOOD(s, esk_session_run_binding(captured, NULL, binding, &error));
         MUST(scene_value(s, "float[3,6]", &host));
         GOOD(s, esk_value_copy(
-                    esk_binding_value(binding, esk_session_output(captured, 0)->name), host,
-                    &error));
+                    esk_binding_value(binding, esk_session_output(captured, 0)->name),
+                    host, &error));
         MUST(scene_same_bytes(s, "replay", host, expected));
     }
     return true;

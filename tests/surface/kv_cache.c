@@ -1,6 +1,6 @@
-/* GroupQueryAttention's caches kept in 8 or 4 bits an element (kvCacheQuantizationBits). In:
- * small decoders; out: that they stay near those whose caches are kept as they are, on both
- * providers, and what the caches take. */
+/* GroupQueryAttention's caches kept in 8 or 4 bits an element (kvCacheQuantizationBits).
+ * In: small decoders; out: that they stay near those whose caches are kept as they are,
+ * on both providers, and what the caches take. */
 #include "surface.h"
 
 #include <math.h>
@@ -51,12 +51,13 @@ static bool open_decoder(struct scene *s, esk_env *env, struct decoder *d) {
     esk_error error = ESK_ERROR_INIT;
     const int64_t none[] = {1, KV, 0, width_of(d)};
 
-    snprintf(text, sizeof(text),
-             "GroupQueryAttention(%s[1,1,%d], _, _, %s[1,2,3,%d], %s[1,2,3,%d], int32[1]=3, "
-             "int32[]=4, %s[16,%d]!, %s[16,%d]!) domain=com.microsoft num_heads=4 "
-             "kv_num_heads=2 do_rotary=1 out=3 free=1",
-             d->type, (HEADS + 2 * KV) * d->dim, d->type, d->dim, d->type, d->dim, d->type,
-             d->dim / 2, d->type, d->dim / 2);
+    snprintf(
+        text, sizeof(text),
+        "GroupQueryAttention(%s[1,1,%d], _, _, %s[1,2,3,%d], %s[1,2,3,%d], int32[1]=3, "
+        "int32[]=4, %s[16,%d]!, %s[16,%d]!) domain=com.microsoft num_heads=4 "
+        "kv_num_heads=2 do_rotary=1 out=3 free=1",
+        d->type, (HEADS + 2 * KV) * d->dim, d->type, d->dim, d->type, d->dim, d->type,
+        d->dim / 2, d->type, d->dim / 2);
     snprintf(settings, sizeof(settings), "strict=1,kvCacheQuantizationBits=%d", d->bits);
     MUST(scene_case(s, text, &d->made));
     MUST(scene_session(s, env, d->made->model, d->provider, settings, &d->session));
@@ -69,8 +70,8 @@ static bool open_decoder(struct scene *s, esk_env *env, struct decoder *d) {
 }
 
 /* `fresh` tokens behind `past` ones; *y is kept. */
-static bool step(struct scene *s, struct decoder *d, const esk_value *x, int past, int fresh,
-                 esk_value **y) {
+static bool step(struct scene *s, struct decoder *d, const esk_value *x, int past,
+                 int fresh, esk_value **y) {
     char text[2][32];
     esk_error error = ESK_ERROR_INIT;
     esk_value *in[5] = {(esk_value *)x, d->caches[0], d->caches[1]}, *out[3] = {NULL};
@@ -93,11 +94,13 @@ static bool step(struct scene *s, struct decoder *d, const esk_value *x, int pas
 
 static bool compare(struct scene *s, const char *type, int bits, int dim) {
     esk_env *env;
-    /* measured: 0.006; 0.12, and 0.21 in heads of 8, where the levels fit the values less */
+    /* measured: 0.006; 0.12, and 0.21 in heads of 8, where the levels fit the values less
+     */
     double limit = bits == 8 ? 0.01 : dim > 8 ? 0.15 : 0.25;
-    struct decoder all[3] = {{.provider = "CPU", .type = type, .bits = 0, .dim = dim},
-                             {.provider = "CPU", .type = type, .bits = bits, .dim = dim},
-                             {.provider = "GLCompute", .type = type, .bits = bits, .dim = dim}};
+    struct decoder all[3] = {
+        {.provider = "CPU", .type = type, .bits = 0, .dim = dim},
+        {.provider = "CPU", .type = type, .bits = bits, .dim = dim},
+        {.provider = "GLCompute", .type = type, .bits = bits, .dim = dim}};
 
     MUST(scene_env(s, &env));
     for (int i = 0; i < 3; i++)
@@ -111,10 +114,12 @@ static bool compare(struct scene *s, const char *type, int bits, int dim) {
         for (int i = 0; i < 3; i++)
             MUST(step(s, &all[i], x, at, fresh, &y[i]));
         double cpu = distance(y[1], y[0]), device = distance(y[2], y[1]);
-        CHECK(s, cpu < limit, "%s, %d bits, heads of %d, %d tokens: %.4f from the plain caches'",
-              type, bits, dim, at + fresh, cpu);
-        CHECK(s, device < 0.002, "%s, %d bits, heads of %d, %d tokens: %.4f from the CPU's",
-              type, bits, dim, at + fresh, device);
+        CHECK(s, cpu < limit,
+              "%s, %d bits, heads of %d, %d tokens: %.4f from the plain caches'", type,
+              bits, dim, at + fresh, cpu);
+        CHECK(s, device < 0.002,
+              "%s, %d bits, heads of %d, %d tokens: %.4f from the CPU's", type, bits, dim,
+              at + fresh, device);
         for (int i = 1; i < 3; i++)
             for (int k = 0; k < 2; k++) {
                 const esk_value *cache = all[i].caches[k];
@@ -161,8 +166,8 @@ static double sum_of_caches(const esk_session *session) {
     return bytes;
 }
 
-/* Caches of one size, as captured graphs have them: replays give the bytes of plain runs; what
- * the model declares is what the caches are; the device holds less. */
+/* Caches of one size, as captured graphs have them: replays give the bytes of plain runs;
+ * what the model declares is what the caches are; the device holds less. */
 bool kept_caches_are_captured(struct scene *s) {
     static const char *const settings[] = {
         "strict=1", "strict=1,kvCacheQuantizationBits=4",
@@ -177,17 +182,19 @@ bool kept_caches_are_captured(struct scene *s) {
 
     MUST(scene_env(s, &env));
     MUST(scene_env(s, &own));
-    MUST(scene_case(s,
-                    "GroupQueryAttention(float16[2,1,256], float16[2,1,128], float16[2,1,128], "
-                    "float16[2,2,256,64], float16[2,2,256,64], int32[2]=200,77, int32[]!=256) "
-                    "domain=com.microsoft num_heads=4 kv_num_heads=2 out=3",
-                    &made));
+    MUST(scene_case(
+        s,
+        "GroupQueryAttention(float16[2,1,256], float16[2,1,128], float16[2,1,128], "
+        "float16[2,2,256,64], float16[2,2,256,64], int32[2]=200,77, int32[]!=256) "
+        "domain=com.microsoft num_heads=4 kv_num_heads=2 out=3",
+        &made));
     for (int i = 0; i < 4; i++)
         MUST(scene_session(s, i == 3 ? own : env, made->model, "GLCompute", settings[i],
                            &sessions[i]));
-    CHECK(s, esk_session_input(sessions[0], 3)->dims[3] == 64 &&
-                 esk_session_input(sessions[1], 3)->dims[3] == 18 &&
-                 sum_of_caches(sessions[1]) * 3.5 < sum_of_caches(sessions[0]),
+    CHECK(s,
+          esk_session_input(sessions[0], 3)->dims[3] == 64 &&
+              esk_session_input(sessions[1], 3)->dims[3] == 18 &&
+              sum_of_caches(sessions[1]) * 3.5 < sum_of_caches(sessions[0]),
           "caches are declared as they were");
     for (int i = 0; i < 3; i++)
         names[i] = esk_session_output(sessions[0], (size_t)i)->name;
@@ -206,8 +213,8 @@ bool kept_caches_are_captured(struct scene *s) {
         MUST(scene_value(s, run == 2 ? "int32[2]=201,78" : "int32[2]=200,77", &in[5]));
         esk_value *next[4][3] = {{NULL}};
         for (int i = 1; i < 4; i++)
-            GOOD(s, esk_session_run(sessions[i], i == 2 ? id : NULL, made->inputs.names, in, 6,
-                                    names, next[i], 3, &error));
+            GOOD(s, esk_session_run(sessions[i], i == 2 ? id : NULL, made->inputs.names,
+                                    in, 6, names, next[i], 3, &error));
         for (int i = 1; i < 4; i++)
             for (int k = 0; k < 3; k++) {
                 MUST(scene_keep(s, next[i][k], drop_cache));
@@ -227,7 +234,8 @@ bool caches_that_cannot_be_kept(struct scene *s) {
         {"float[1,1,24]", "float[1,1,3,6]", "8",
          "kvCacheQuantizationBits=8: heads of 6 elements, it must be a multiple of 4"},
         {"float[1,1,64]", "float[1,1,3,15]", "4",
-         "the last axis of past keys is 15, a kept row of 16 elements takes 3 of type float"},
+         "the last axis of past keys is 15, a kept row of 16 elements takes 3 of type "
+         "float"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char text[512];
@@ -250,8 +258,8 @@ bool caches_that_cannot_be_kept(struct scene *s) {
             esk_session_create_from_model(env, made->model, options, &session, &error);
         esk_session_options_destroy(options);
         esk_session_destroy(session);
-        CHECK(s, status != ESK_OK && strstr(esk_error_message(&error), cases[i].why), "'%s'",
-              esk_error_message(&error));
+        CHECK(s, status != ESK_OK && strstr(esk_error_message(&error), cases[i].why),
+              "'%s'", esk_error_message(&error));
         esk_error_clear(&error);
     }
     return true;

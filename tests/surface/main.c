@@ -3,7 +3,8 @@
 #include "table.h"
 
 static const struct table_test tests[] = {
-#define ROW(name) {#name, name}
+#define ROW(name) \
+    { #name, name }
     ROW(run_options_sizes),
     ROW(run_tag_is_in_the_error),
     ROW(run_tag_is_in_logs_and_traces),

@@ -51,10 +51,11 @@ bool every_value_of_every_option(struct scene *s) {
     const esk_option_info *row;
 
     MUST(scene_env(s, &env));
-    MUST(scene_case(s,
-                    "Conv(float[1,3,9,9], float[5,3,3,3]!) | Relu() | GlobalAveragePool() | "
-                    "Flatten() | MatMul(float[5,6]!) | Softmax()",
-                    &made));
+    MUST(scene_case(
+        s,
+        "Conv(float[1,3,9,9], float[5,3,3,3]!) | Relu() | GlobalAveragePool() | "
+        "Flatten() | MatMul(float[5,6]!) | Softmax()",
+        &made));
     MUST(scene_session(s, env, made->model, "CPU", NULL, &cpu));
     MUST(scene_run(s, cpu, &expected, 1, made->inputs.values[0]));
     for (size_t i = 0; (row = esk_option_at(i)); i++) {
@@ -118,7 +119,8 @@ bool wrong_values_are_refused(struct scene *s) {
               rows[i].word, esk_error_message(&error));
     }
     /* a wrong name of an optimiser is known when the session is made */
-    GOOD(s, esk_session_options_set(options, "disabledOptimizers", "fuse_epilogue", &error));
+    GOOD(s,
+         esk_session_options_set(options, "disabledOptimizers", "fuse_epilogue", &error));
     MUST(scene_env(s, &env));
     MUST(scene_case(s, "Relu(float[2])", &made));
     CHECK(s,
@@ -156,8 +158,8 @@ bool a_log_of_its_own(struct scene *s) {
         esk_session *session;
         esk_session_options *options;
 
-        GOOD(s, esk_env_create(esk_env_options(.log = take_line, .log_user = &lines), &env,
-                               &error));
+        GOOD(s, esk_env_create(esk_env_options(.log = take_line, .log_user = &lines),
+                               &env, &error));
         GOOD(s, esk_session_options_create(&options, &error));
         esk_session_options_append_provider(options, "CPU", NULL, NULL, 0, NULL);
         esk_session_options_set(options, "logId", "mine", NULL);
@@ -259,8 +261,8 @@ bool options_of_a_provider_call(struct scene *s) {
         GOOD(s, esk_session_options_create(&options, &error));
         MUST(scene_keep(s, options, (void (*)(void *))esk_session_options_destroy));
         CHECK(s,
-              esk_session_options_append_provider(options, "WebGPU", NULL, NULL, 0, &error) ==
-                      ESK_INVALID_ARGUMENT &&
+              esk_session_options_append_provider(options, "WebGPU", NULL, NULL, 0,
+                                                  &error) == ESK_INVALID_ARGUMENT &&
                   strstr(esk_error_message(&error), "there are GLCompute and CPU"),
               "%s", esk_error_message(&error));
         CHECK(s,
@@ -271,7 +273,8 @@ bool options_of_a_provider_call(struct scene *s) {
         esk_error_clear(&error);
         GOOD(s, esk_session_options_append_provider(options, "GLCompute", keys, values,
                                                     given ? 3 : 0, &error));
-        GOOD(s, esk_session_create_from_model(env, made->model, options, &session, &error));
+        GOOD(s,
+             esk_session_create_from_model(env, made->model, options, &session, &error));
         MUST(scene_keep(s, session, drop_session));
         MUST(scene_stats(s, session, &stats));
         CHECK(s, stats.fallbacks == (given ? 2 : 0), "%u fallbacks", stats.fallbacks);
@@ -312,17 +315,19 @@ bool plans_kept(struct scene *s) {
             CHECK(s, stats.plans <= (uint64_t)kept, "%s: %llu plans", settings,
                   (unsigned long long)stats.plans);
             if (kept == 2)
-                CHECK(s, stats.binds == (uint64_t)runs[i].binds, "run %zu: %llu binds, not %d",
-                      i, (unsigned long long)stats.binds, runs[i].binds);
+                CHECK(s, stats.binds == (uint64_t)runs[i].binds,
+                      "run %zu: %llu binds, not %d", i, (unsigned long long)stats.binds,
+                      runs[i].binds);
         }
-        CHECK(s, kept == 2 || stats.binds == (kept == 1 ? 9 : 3), "%s: %llu binds", settings,
-              (unsigned long long)stats.binds);
+        CHECK(s, kept == 2 || stats.binds == (kept == 1 ? 9 : 3), "%s: %llu binds",
+              settings, (unsigned long long)stats.binds);
         if (kept == 1)
             one = stats;
         many = stats;
     }
-    CHECK(s, many.buffers_created - many.buffers_destroyed >
-                 one.buffers_created - one.buffers_destroyed,
+    CHECK(s,
+          many.buffers_created - many.buffers_destroyed >
+              one.buffers_created - one.buffers_destroyed,
           "three plans hold no more buffers than one");
     return true;
 }
@@ -342,13 +347,14 @@ static int files_in(const char *folder, uint64_t *sum) {
     return count;
 }
 
-static int remove_one(const char *path, const struct stat *facts, int kind, struct FTW *at) {
+static int remove_one(const char *path, const struct stat *facts, int kind,
+                      struct FTW *at) {
     (void)facts, (void)kind, (void)at;
     return remove(path);
 }
 
-/* programCacheDir: another process (here: env) finds the programs; none: nothing is kept; without
- * it: the user's cache. */
+/* programCacheDir: another process (here: env) finds the programs; none: nothing is kept;
+ * without it: the user's cache. */
 bool programs_are_kept_in_a_folder(struct scene *s) {
     char root[] = "/tmp/esker-programs-XXXXXX", folders[2][64], settings[96];
     const char *before = getenv("XDG_CACHE_HOME");
@@ -369,7 +375,10 @@ bool programs_are_kept_in_a_folder(struct scene *s) {
         esk_value *y;
 
         snprintf(settings, sizeof(settings), "strict=1%s%s",
-                 i == 3 ? "" : ",programCacheDir=", i == 3 ? "" : i ? root : "none");
+                 i == 3 ? "" : ",programCacheDir=",
+                 i == 3 ? ""
+                 : i    ? root
+                        : "none");
         good = scene_env(&own, &env) &&
                scene_session(&own, env, made->model, "GLCompute", settings, &session) &&
                scene_run(&own, session, &y, 1, made->inputs.values[0]);
@@ -388,14 +397,16 @@ bool programs_are_kept_in_a_folder(struct scene *s) {
     CHECK(s, files[1][1] == 2 && files[2][1] == 2 && files[3][0] == 2,
           "of two programs %d, then %d are in the folder, %d in the user's", files[1][1],
           files[2][1], files[3][0]);
-    CHECK(s, !files[0][0] && !files[0][1] && !files[2][0], "programs where none were to be");
+    CHECK(s, !files[0][0] && !files[0][1] && !files[2][0],
+          "programs where none were to be");
     CHECK(s, sums[2] == sums[1], "programs were written again");
     return true;
 }
 
 /* ---- free dimensions ---- */
 
-/* y = Relu(x), x [batch, 3 CHANNEL, width DATA_WIDTH]; z = Relu(w), w [batch, 3, width]. */
+/* y = Relu(x), x [batch, 3 CHANNEL, width DATA_WIDTH]; z = Relu(w), w [batch, 3, width].
+ */
 static struct message dims_model(void) {
     struct message graph = {.size = 0}, part;
 
@@ -431,7 +442,8 @@ static struct message dims_model(void) {
 }
 
 /* The session shows these sizes, and takes no others. */
-static bool inputs_are(struct scene *s, esk_session *session, const int *x, const int *w) {
+static bool inputs_are(struct scene *s, esk_session *session, const int *x,
+                       const int *w) {
     const char *const names[] = {"x", "w"};
     esk_value *in[2];
     esk_error error = ESK_ERROR_INIT;
@@ -466,12 +478,13 @@ static bool inputs_are(struct scene *s, esk_session *session, const int *x, cons
             MUST(scene_keep(s, odd, (void (*)(void *))esk_value_destroy));
         }
         esk_value *values[] = {wrong == 1 ? odd : in[0], wrong == 2 ? odd : in[1]};
-        esk_status status = esk_session_run(session, NULL, names, values, 2, NULL, y, 2, &error);
+        esk_status status =
+            esk_session_run(session, NULL, names, values, 2, NULL, y, 2, &error);
 
         esk_value_destroy(y[0]);
         esk_value_destroy(y[1]);
-        CHECK(s, status == (fixed ? ESK_INVALID_ARGUMENT : ESK_OK), "input %d: %s, %s", wrong,
-              esk_status_name(status), esk_error_message(&error));
+        CHECK(s, status == (fixed ? ESK_INVALID_ARGUMENT : ESK_OK), "input %d: %s, %s",
+              wrong, esk_status_name(status), esk_error_message(&error));
         esk_error_clear(&error);
     }
     return true;
@@ -490,11 +503,27 @@ bool overrides_of_free_dimensions(struct scene *s) {
         {"CHANNEL", 1, 3, "width", 0, 4, {NULL, NULL}, {-1, 3, 4}, {-1, 3, 4}},
         {"width", 0, 4, "DATA_WIDTH", 1, 4, {NULL, NULL}, {-1, 3, 4}, {-1, 3, 4}},
         {"batch", 0, 0, "width", 0, 7, {NULL, NULL}, {0, 3, 7}, {0, 3, 7}},
-        {"width", 0, 4, "DATA_WIDTH", 1, 5, {"'width' = 4", "'DATA_WIDTH' = 5"}, {0}, {0}},
+        {"width",
+         0,
+         4,
+         "DATA_WIDTH",
+         1,
+         5,
+         {"'width' = 4", "'DATA_WIDTH' = 5"},
+         {0},
+         {0}},
         {"batch", 0, 4, "batch", 0, 5, {"'batch' = 4", "'batch' = 5"}, {0}, {0}},
         {"CHANNEL", 1, 4, "batch", 0, 5, {"'CHANNEL' = 4", "declares 3"}, {0}, {0}},
         {"nobody", 0, 4, "batch", 0, 5, {"'nobody'", "no input"}, {0}, {0}},
-        {"DATA_BATCH", 1, 4, "batch", 0, 5, {"denotation 'DATA_BATCH'", "no input"}, {0}, {0}},
+        {"DATA_BATCH",
+         1,
+         4,
+         "batch",
+         0,
+         5,
+         {"denotation 'DATA_BATCH'", "no input"},
+         {0},
+         {0}},
     };
     struct message model = dims_model();
     esk_env *env;
@@ -532,7 +561,8 @@ bool overrides_of_free_dimensions(struct scene *s) {
             MUST(inputs_are(s, session, rows[i].x, rows[i].w));
             continue;
         }
-        CHECK(s, status == ESK_INVALID_ARGUMENT, "row %zu: %s", i, esk_status_name(status));
+        CHECK(s, status == ESK_INVALID_ARGUMENT, "row %zu: %s", i,
+              esk_status_name(status));
         for (int w = 0; w < 2; w++)
             CHECK(s, strstr(esk_error_message(&error), rows[i].words[w]),
                   "no \"%s\" in \"%s\"", rows[i].words[w], esk_error_message(&error));
@@ -549,13 +579,14 @@ static bool rotary_rows(struct scene *s, int first, int rows, esk_value **value)
     int at = snprintf(text, sizeof(text), "float[%d,4]=", rows);
 
     for (int i = 4 * first; i < 4 * (first + rows); i++)
-        at += snprintf(text + at, sizeof(text) - (size_t)at, "%d.%d,", i % 3 - 1, i * 7 % 10);
+        at += snprintf(text + at, sizeof(text) - (size_t)at, "%d.%d,", i % 3 - 1,
+                       i * 7 % 10);
     text[at - 1] = 0;
     return scene_value(s, text, value);
 }
 
-/* Six rows for sequences of up to six tokens, eight behind them for longer ones: as if the
- * model had only those. */
+/* Six rows for sequences of up to six tokens, eight behind them for longer ones: as if
+ * the model had only those. */
 bool rotary_tables_of_two_parts(struct scene *s) {
     static const struct {
         int length, first, rows;
@@ -569,20 +600,25 @@ bool rotary_tables_of_two_parts(struct scene *s) {
         esk_value *y[2];
 
         if (ids)
-            snprintf(positions, sizeof(positions), ", int64[1,%d]=0,1,2,3,4,5,6,7", length);
+            snprintf(positions, sizeof(positions), ", int64[1,%d]=0,1,2,3,4,5,6,7",
+                     length);
         for (int both = 0; both < 2; both++) {
-            int first = both ? 0 : cases[i % 4].first, rows = both ? 14 : cases[i % 4].rows;
+            int first = both ? 0 : cases[i % 4].first,
+                rows = both ? 14 : cases[i % 4].rows;
             char text[512];
             struct op_case *made;
             esk_env *env;
             esk_session *session;
             esk_value *in[6];
 
-            snprintf(text, sizeof(text),
-                     "GroupQueryAttention(float[1,%d,16]=0.5,-1,2,0.25,1, float[1,%d,8]=1,-0.5,2, "
-                     "float[1,%d,8]=1,2,-3, _, _, int32[1]!=%d, int32[]!=%d, float[%d,4], "
-                     "float[%d,4]%s) domain=com.microsoft num_heads=2 kv_num_heads=1 do_rotary=1",
-                     length, length, length, length - 1, length, rows, rows, positions);
+            snprintf(
+                text, sizeof(text),
+                "GroupQueryAttention(float[1,%d,16]=0.5,-1,2,0.25,1, "
+                "float[1,%d,8]=1,-0.5,2, "
+                "float[1,%d,8]=1,2,-3, _, _, int32[1]!=%d, int32[]!=%d, float[%d,4], "
+                "float[%d,4]%s) domain=com.microsoft num_heads=2 kv_num_heads=1 "
+                "do_rotary=1",
+                length, length, length, length - 1, length, rows, rows, positions);
             MUST(scene_env(s, &env));
             MUST(scene_case(s, text, &made));
             MUST(scene_session(s, env, made->model, provider,
@@ -591,8 +627,8 @@ bool rotary_tables_of_two_parts(struct scene *s) {
                 in[k] = made->inputs.values[k];
             MUST(rotary_rows(s, first, rows, &in[3]));
             in[4] = in[3];
-            MUST(scene_run(s, session, &y[both], made->inputs.count, in[0], in[1], in[2], in[3],
-                           in[4], ids ? in[5] : NULL));
+            MUST(scene_run(s, session, &y[both], made->inputs.count, in[0], in[1], in[2],
+                           in[3], in[4], ids ? in[5] : NULL));
         }
         MUST(scene_near(s, provider, y[1], y[0]));
     }
@@ -616,7 +652,8 @@ bool int64_off_goes_to_the_cpu(struct scene *s) {
         MUST(scene_env(s, &own));
         MUST(scene_session(s, own, made->model, "GLCompute",
                            on ? "enableInt64=1" : "enableInt64=0", &session));
-        MUST(scene_run(s, session, &y, 2, made->inputs.values[0], made->inputs.values[1]));
+        MUST(
+            scene_run(s, session, &y, 2, made->inputs.values[0], made->inputs.values[1]));
         MUST(scene_same_bytes(s, "int64", y, expected));
         MUST(scene_stats(s, session, &stats));
         CHECK(s, stats.fallbacks == (on ? 0u : 1u), "%u fallbacks with enableInt64=%d",
@@ -656,8 +693,8 @@ bool threads_of_the_blas(struct scene *s) {
     return true;
 }
 
-/* What does not fit one binding is reached by several; what does not fit all that a kernel has
- * goes to the CPU, with the value, its size and the limit. */
+/* What does not fit one binding is reached by several; what does not fit all that a
+ * kernel has goes to the CPU, with the value, its size and the limit. */
 bool a_binding_too_small_is_a_reason(struct scene *s) {
     struct op_case *made;
     esk_env *env;
@@ -692,7 +729,8 @@ bool a_binding_too_small_is_a_reason(struct scene *s) {
         if (strcmp(node->home, "CPU"))
             continue;
         walked |= !strcmp(node->op_type, "Transpose");
-        CHECK(s, strstr(node->reason, " bytes, one binding") && strstr(node->reason, "1024"),
+        CHECK(s,
+              strstr(node->reason, " bytes, one binding") && strstr(node->reason, "1024"),
               "%s: '%s'", node->name, node->reason);
     }
     CHECK(s, walked, "the Transpose fits the bindings");
@@ -701,7 +739,8 @@ bool a_binding_too_small_is_a_reason(struct scene *s) {
 
 /* ---- preferredLayout ---- */
 
-/* Relayouts of the newest plan, and how many of its nodes on the device write that layout. */
+/* Relayouts of the newest plan, and how many of its nodes on the device write that
+ * layout. */
 static bool layouts_of(struct scene *s, esk_session *session, const char *layout,
                        uint32_t *relayouts, size_t *nodes) {
     esk_session_stats stats;
@@ -722,14 +761,17 @@ static bool layouts_of(struct scene *s, esk_session *session, const char *layout
 }
 
 bool layouts_are_as_preferred(struct scene *s) {
-    /* every node has kernels for both layouts; rows that are no multiple of four among them */
+    /* every node has kernels for both layouts; rows that are no multiple of four among
+     * them */
     static const char text[] =
         "Conv(float[2,3,17,20], float[10,3,3,3]!) strides=2,2 pads=1,1,1,1 | Relu() | "
         "BatchNormalization(float[10]!, float[10]!, float[10]!, float[10]!=0.5,1,2) | "
         "Conv(float[10,1,3,3]!) group=10 pads=1,1,1,1 | MaxPool() kernel_shape=2,2 | "
         "Conv(float[12,5,1,1]!) group=2 | Clip(float[]!=0, float[]!=6) | "
-        "Resize(float[0]!, float[4]!=1,1,2,2) | InstanceNormalization(float[12]!, float[12]!) | "
-        "AveragePool() kernel_shape=3,3 strides=2,2 | Conv(float[7,12,3,3]!) dilations=2,1";
+        "Resize(float[0]!, float[4]!=1,1,2,2) | InstanceNormalization(float[12]!, "
+        "float[12]!) | "
+        "AveragePool() kernel_shape=3,3 strides=2,2 | Conv(float[7,12,3,3]!) "
+        "dilations=2,1";
     static const struct {
         const char *settings;
         bool planes;
@@ -765,8 +807,10 @@ bool layouts_are_as_preferred(struct scene *s) {
         MUST(layouts_of(s, session, "NHWC", &relayouts, &channels));
         MUST(layouts_of(s, session, "NCHW", &relayouts, &planes));
         CHECK(s, !rows[i].planes == (relayouts > 0), "%s: %u relayouts", what, relayouts);
-        CHECK(s, !rows[i].planes == (channels > 0), "%s: %zu nodes write NHWC", what, channels);
-        CHECK(s, rows[i].planes == (planes > 8), "%s: %zu nodes write NCHW", what, planes);
+        CHECK(s, !rows[i].planes == (channels > 0), "%s: %zu nodes write NHWC", what,
+              channels);
+        CHECK(s, rows[i].planes == (planes > 8), "%s: %zu nodes write NCHW", what,
+              planes);
     }
     /* sessions of one device may differ */
     esk_session *both[2];

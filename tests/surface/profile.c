@@ -1,4 +1,5 @@
-/* Profiles. In: small models on both providers; out: records, traces as the header says. */
+/* Profiles. In: small models on both providers; out: records, traces as the header says.
+ */
 #include "report.h"
 #include "message.h"
 #include "surface.h"
@@ -31,7 +32,8 @@ static bool run(struct scene *s, struct op_case *made, esk_session *session,
     esk_value *y = NULL;
 
     CHECK(s,
-          esk_session_run(session, esk_run_options(.gpu_graph_id = -1, .profile = profile),
+          esk_session_run(session,
+                          esk_run_options(.gpu_graph_id = -1, .profile = profile),
                           made->inputs.names, made->inputs.values, made->inputs.count,
                           NULL, &y, 1, &error) == ESK_OK,
           "%s", esk_error_message(&error));
@@ -133,7 +135,8 @@ static bool check_event(struct scene *s, const json_t *event, int *counts) {
     const char *category = json_string_value(json_object_get(event, "cat"));
     const json_t *args = json_object_get(event, "args");
 
-    CHECK(s, category && args && json_object_get(event, "name"), "an event lacks a member");
+    CHECK(s, category && args && json_object_get(event, "name"),
+          "an event lacks a member");
     if (!strcmp(category, "__metadata"))
         return true;
     CHECK(s, !strcmp(json_string_value(json_object_get(event, "ph")), "X"), "ph");
@@ -146,12 +149,14 @@ static bool check_event(struct scene *s, const json_t *event, int *counts) {
     for (int c = 0; c < 3; c++)
         counts[c] += !strcmp(category, categories[c]);
     if (strcmp(category, "Session"))
-        CHECK(s, json_is_string(json_object_get(args, "op_name")) &&
-                     json_is_string(json_object_get(args, "provider")),
+        CHECK(s,
+              json_is_string(json_object_get(args, "op_name")) &&
+                  json_is_string(json_object_get(args, "provider")),
               "args of an event");
     if (!strcmp(category, "Node"))
-        CHECK(s, json_is_array(json_object_get(args, "input_type_shape")) &&
-                     json_is_array(json_object_get(args, "output_type_shape")),
+        CHECK(s,
+              json_is_array(json_object_get(args, "input_type_shape")) &&
+                  json_is_array(json_object_get(args, "output_type_shape")),
               "shapes of a node");
     return true;
 }
@@ -167,7 +172,8 @@ bool profile_of_a_session(struct scene *s) {
     bool good = true;
 
     CHECK(s, mkdtemp(folder), "no folder");
-    snprintf(settings, sizeof(settings), "enableProfiling=1,profileFilePrefix=%s/t", folder);
+    snprintf(settings, sizeof(settings), "enableProfiling=1,profileFilePrefix=%s/t",
+             folder);
     MUST(make(s, text, "CPU", settings, &made, &session));
     MUST(run(s, made, session, NULL));
     CHECK(s, esk_session_end_profiling(session, &path, &error) == ESK_OK, "%s",
@@ -236,8 +242,8 @@ static bool shapes_are(struct scene *s, const json_t *args, const char *key,
 }
 
 /* One event of a session on `provider` that made `runs` runs. `us`: how long it lived. */
-static bool check_traced(struct scene *s, const json_t *event, const char *provider, double us,
-                         double run_end[2]) {
+static bool check_traced(struct scene *s, const json_t *event, const char *provider,
+                         double us, double run_end[2]) {
     const json_t *args = json_object_get(event, "args");
     const char *category = member(event, "cat"), *name = member(event, "name");
     double ts = json_number_value(json_object_get(event, "ts")),
@@ -264,8 +270,9 @@ static bool check_traced(struct scene *s, const json_t *event, const char *provi
     if (!strcmp(category, "Kernel")) {
         CHECK(s, !strcmp(member(args, "node"), node) && strcmp(name, node) && *name,
               "kernel '%s' of '%s'", name, member(args, "node"));
-        CHECK(s, strchr(member(args, "groups"), ',') && *member(args, "groups") != '0' &&
-                     atoi(member(args, "dispatches")) >= 1,
+        CHECK(s,
+              strchr(member(args, "groups"), ',') && *member(args, "groups") != '0' &&
+                  atoi(member(args, "dispatches")) >= 1,
               "'%s': groups '%s', dispatches '%s'", name, member(args, "groups"),
               member(args, "dispatches"));
         return true;
@@ -273,12 +280,13 @@ static bool check_traced(struct scene *s, const json_t *event, const char *provi
     snprintf(text, sizeof(text), "%s_kernel_time", node);
     CHECK(s, !strcmp(name, text), "a node is '%s', not '%s'", name, text);
     return shapes_are(s, args, "input_type_shape",
-                      second ? "[{\"float\":[4,6]}]" :
-                      "[{\"float\":[4,8]},{\"float\":[8,6]}]") &&
+                      second ? "[{\"float\":[4,6]}]"
+                             : "[{\"float\":[4,8]},{\"float\":[8,6]}]") &&
            shapes_are(s, args, "output_type_shape", "[{\"float\":[4,6]}]");
 }
 
-static bool check_trace(struct scene *s, const char *path, const char *provider, double us) {
+static bool check_trace(struct scene *s, const char *path, const char *provider,
+                        double us) {
     json_t *trace = json_load_file(path, 0, NULL);
     int counts[3] = {0};
     double run[2] = {-1, -1};
@@ -301,7 +309,8 @@ static bool check_trace(struct scene *s, const char *path, const char *provider,
     /* bind is one; the run that had a profile of its own is not there */
     bool device = strcmp(provider, "CPU");
     CHECK(s, counts[0] == 3 && counts[1] == 2 && counts[2] == (device ? 2 : 0),
-          "%s: %d phases, %d nodes, %d kernels", provider, counts[0], counts[1], counts[2]);
+          "%s: %d phases, %d nodes, %d kernels", provider, counts[0], counts[1],
+          counts[2]);
     return true;
 }
 
@@ -328,7 +337,8 @@ static uint64_t now_us(void) {
     return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000;
 }
 
-/* A session that is destroyed writes its trace, and says where; two never write one file. */
+/* A session that is destroyed writes its trace, and says where; two never write one file.
+ */
 static bool write_traces(struct scene *s, const char *folder, const char *provider,
                          char paths[2][200]) {
     struct message model = quoted_model();
@@ -339,7 +349,8 @@ static bool write_traces(struct scene *s, const char *folder, const char *provid
     esk_env *env;
     esk_error error = ESK_ERROR_INIT;
 
-    snprintf(settings, sizeof(settings), "enableProfiling=1,profileFilePrefix=%s/t", folder);
+    snprintf(settings, sizeof(settings), "enableProfiling=1,profileFilePrefix=%s/t",
+             folder);
     GOOD(s, esk_env_create(esk_env_options(.log = take_path, .log_user = &told,
                                            .log_level = ESK_LOG_INFO),
                            &env, &error));
@@ -350,26 +361,28 @@ static bool write_traces(struct scene *s, const char *folder, const char *provid
         const char *name = "x";
         esk_session *session;
         uint64_t begin = now_us();
-        bool good = scene_load_bytes(&inner, env, model.bytes, model.size, provider, settings,
-                                     &session) &&
+        bool good = scene_load_bytes(&inner, env, model.bytes, model.size, provider,
+                                     settings, &session) &&
                     scene_run(&inner, session, &y, 1, x);
 
         GOOD(s, esk_profile_create(&own, &error));
         MUST(scene_keep(s, own, destroy_profile));
         y = NULL;
-        good = good && esk_session_run(session, esk_run_options(.profile = own), &name, &x, 1,
-                                       NULL, &y, 1, &error) == ESK_OK;
+        good = good && esk_session_run(session, esk_run_options(.profile = own), &name,
+                                       &x, 1, NULL, &y, 1, &error) == ESK_OK;
         esk_value_destroy(y);
         scene_finish(&inner);
         MUST(good);
-        CHECK(s, told.times == i + 1, "the log tells %d times where a trace is", told.times);
+        CHECK(s, told.times == i + 1, "the log tells %d times where a trace is",
+              told.times);
         snprintf(paths[i], sizeof(paths[i]), "%s", told.path);
         size_t nodes, kernels;
         MUST(check_run(s, own, 1, &nodes, &kernels));
         CHECK(s, nodes == 2, "the run's own profile has %zu nodes", nodes);
         MUST(check_trace(s, told.path, provider, (double)(now_us() - begin)));
     }
-    CHECK(s, strcmp(paths[0], paths[1]) && !access(paths[0], R_OK), "both are '%s'", paths[1]);
+    CHECK(s, strcmp(paths[0], paths[1]) && !access(paths[0], R_OK), "both are '%s'",
+          paths[1]);
     return true;
 }
 

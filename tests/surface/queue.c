@@ -14,7 +14,7 @@ enum { RUNS = 24 };
 
 struct landed {
     atomic_int ok, cancelled, other;
-    atomic_bool queued; /* all runs are in the queue */
+    atomic_bool queued;      /* all runs are in the queue */
     esk_session *to_destroy; /* by the first callback */
 };
 
@@ -89,8 +89,8 @@ bool async_argument_errors_come_at_once(struct scene *s) {
 
     MUST(open_two(s, &made, sessions));
     CHECK(s,
-          esk_session_run_async(sessions[1], NULL, &name, made->inputs.values, 1, NULL, &y,
-                                0, NULL, NULL, NULL, &error) == ESK_INVALID_ARGUMENT,
+          esk_session_run_async(sessions[1], NULL, &name, made->inputs.values, 1, NULL,
+                                &y, 0, NULL, NULL, NULL, &error) == ESK_INVALID_ARGUMENT,
           "an unknown input was queued");
     CHECK(s, strstr(esk_error_message(&error), "nobody"), "'%s'",
           esk_error_message(&error));
@@ -297,19 +297,20 @@ static int in_a_child(struct op_case *made, esk_session **sessions, esk_value *t
     esk_async *async = NULL;
 
     alarm(60); /* what hangs is a failure too */
-    if (esk_session_run(sessions[0], NULL, made->inputs.names, made->inputs.values, 1, NULL,
-                        &y[0], 1, &error) != ESK_DEVICE_LOST ||
+    if (esk_session_run(sessions[0], NULL, made->inputs.names, made->inputs.values, 1,
+                        NULL, &y[0], 1, &error) != ESK_DEVICE_LOST ||
         !strstr(esk_error_message(&error), "forked"))
         return __LINE__;
     esk_error_clear(&error);
     if (esk_value_copy(made->inputs.values[0], there, NULL) != ESK_DEVICE_LOST)
         return __LINE__;
-    if (esk_session_run(sessions[1], NULL, made->inputs.names, made->inputs.values, 1, NULL,
-                        &y[1], 1, NULL) != ESK_OK)
+    if (esk_session_run(sessions[1], NULL, made->inputs.names, made->inputs.values, 1,
+                        NULL, &y[1], 1, NULL) != ESK_OK)
         return __LINE__;
     for (int i = 0; i < 2; i++) {
-        if (esk_session_run_async(sessions[i], NULL, made->inputs.names, made->inputs.values, 1,
-                                  NULL, &y[2 + i], 1, NULL, NULL, &async, NULL) != ESK_OK)
+        if (esk_session_run_async(sessions[i], NULL, made->inputs.names,
+                                  made->inputs.values, 1, NULL, &y[2 + i], 1, NULL, NULL,
+                                  &async, NULL) != ESK_OK)
             return __LINE__;
         if (esk_async_wait(async, -1, NULL) != (i ? ESK_OK : ESK_DEVICE_LOST))
             return __LINE__;
@@ -345,8 +346,9 @@ bool a_host_that_forks(struct scene *s) {
         esk_value *y = NULL;
 
         MUST(scene_run(s, sessions[i], &expected[i], 1, made->inputs.values[0]));
-        if (esk_session_run_async(sessions[i], NULL, made->inputs.names, made->inputs.values, 1,
-                                  NULL, &y, 1, NULL, NULL, &async, &error) != ESK_OK)
+        if (esk_session_run_async(sessions[i], NULL, made->inputs.names,
+                                  made->inputs.values, 1, NULL, &y, 1, NULL, NULL, &async,
+                                  &error) != ESK_OK)
             return fault_take(s->fault, "run_async", &error);
         esk_async_wait(async, -1, NULL);
         esk_async_destroy(async);
@@ -400,8 +402,8 @@ static void *call_all(void *user) {
         esk_status now, later;
 
         later = esk_session_run_async(c->sessions[at], NULL, c->made->inputs.names,
-                                      c->made->inputs.values, 1, NULL, &outputs[0], 0, NULL,
-                                      NULL, &async, NULL);
+                                      c->made->inputs.values, 1, NULL, &outputs[0], 0,
+                                      NULL, NULL, &async, NULL);
         now = esk_session_run(c->sessions[at], NULL, c->made->inputs.names,
                               c->made->inputs.values, 1, NULL, &outputs[1], 0, NULL);
         if (later == ESK_OK)
@@ -436,7 +438,8 @@ bool threads_times_sessions(struct scene *s) {
         MUST(scene_run(s, sessions[i], &expected[i], 1, made->inputs.values[0]));
     }
     for (int i = 0; i < THREADS; i++) {
-        callers[i] = (struct caller){sessions, SESSIONS, (size_t)i, made, expected, false};
+        callers[i] =
+            (struct caller){sessions, SESSIONS, (size_t)i, made, expected, false};
         CHECK(s, !pthread_create(&threads[i], NULL, call_all, &callers[i]), "no thread");
     }
     for (int i = 0; i < THREADS; i++)

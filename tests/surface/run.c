@@ -44,12 +44,14 @@ bool run_options_sizes(struct scene *s) {
     MUST(small_session(s, "CPU", &made, &session));
     for (int more = -8; more <= 8; more += 16) {
         env_options.struct_size = sizeof(env_options) + (size_t)more;
-        CHECK(s, esk_env_create(&env_options, &env, &error) == ESK_INVALID_ARGUMENT &&
-                     strstr(esk_error_message(&error), "esk_env_options.struct_size"),
+        CHECK(s,
+              esk_env_create(&env_options, &env, &error) == ESK_INVALID_ARGUMENT &&
+                  strstr(esk_error_message(&error), "esk_env_options.struct_size"),
               "esk_env_options of %zu bytes were taken", env_options.struct_size);
         stats.struct_size = sizeof(stats) + (size_t)more;
-        CHECK(s, esk_session_get_stats(session, &stats, &error) == ESK_INVALID_ARGUMENT &&
-                     strstr(esk_error_message(&error), "esk_session_stats.struct_size"),
+        CHECK(s,
+              esk_session_get_stats(session, &stats, &error) == ESK_INVALID_ARGUMENT &&
+                  strstr(esk_error_message(&error), "esk_session_stats.struct_size"),
               "esk_session_stats of %zu bytes were taken", stats.struct_size);
     }
     CHECK(s, run(made, session, &options, &error) == ESK_INVALID_ARGUMENT,
@@ -77,7 +79,7 @@ bool run_tag_is_in_the_error(struct scene *s) {
         esk_terminate *stop;
         esk_async *async = NULL;
         esk_value *y[3] = {NULL};
-        const char *nobody = "nobody", *const *names;
+        const char *nobody = "nobody", *const * names;
 
         MUST(small_session(s, providers[i], &made, &session));
         names = made->inputs.names;
@@ -97,8 +99,8 @@ bool run_tag_is_in_the_error(struct scene *s) {
                                          made->inputs.values, 1, NULL, y, 1, &error);
             else if (way < 4)
                 status = esk_session_run_async(session, tagged, way > 2 ? names : &nobody,
-                                               made->inputs.values, 1, NULL, y, 1, NULL, NULL,
-                                               &async, &error);
+                                               made->inputs.values, 1, NULL, y, 1, NULL,
+                                               NULL, &async, &error);
             else
                 status = esk_session_run_binding(session, tagged, binding, &error);
             if (way == 4)
@@ -112,7 +114,8 @@ bool run_tag_is_in_the_error(struct scene *s) {
             snprintf(text, sizeof(text), "%s", esk_error_message(&error));
             esk_error_clear(&error);
             CHECK(s, status == (way % 2 ? ESK_CANCELLED : ESK_INVALID_ARGUMENT) && there,
-                  "%s, way %d: %s '%s'", providers[i], way, esk_status_name(status), text);
+                  "%s, way %d: %s '%s'", providers[i], way, esk_status_name(status),
+                  text);
         }
     }
     return true;
@@ -163,17 +166,18 @@ bool run_tag_is_in_logs_and_traces(struct scene *s) {
     int tagged = 0, file = mkstemp(path);
 
     CHECK(s, file >= 0, "no file");
-    CHECK(s, esk_env_create(esk_env_options(.log = take_line, .log_user = &lines), &env, NULL) ==
-                 ESK_OK, "no env");
+    CHECK(s,
+          esk_env_create(esk_env_options(.log = take_line, .log_user = &lines), &env,
+                         NULL) == ESK_OK,
+          "no env");
     MUST(scene_keep(s, env, (void (*)(void *))esk_env_destroy));
     MUST(scene_load_bytes(s, env, model.bytes, model.size, "CPU", NULL, &session));
     MUST(scene_value(s, "float[2]", &in[0]));
     MUST(scene_value(s, "float[3]", &in[1]));
     CHECK(s, esk_profile_create(&profile, NULL) == ESK_OK, "no profile");
     MUST(scene_keep(s, profile, (void (*)(void *))esk_profile_destroy));
-    if (esk_session_run(session,
-                        esk_run_options(.tag = "frame 8", .profile = profile), names, in, 2,
-                        NULL, y, 2, &error) != ESK_OK)
+    if (esk_session_run(session, esk_run_options(.tag = "frame 8", .profile = profile),
+                        names, in, 2, NULL, y, 2, &error) != ESK_OK)
         return fault_take(s->fault, "run", &error);
     for (int i = 0; i < 2; i++)
         MUST(scene_keep(s, y[i], (void (*)(void *))esk_value_destroy));
@@ -237,8 +241,9 @@ bool terminate_in_flight(struct scene *s) {
     static const char *const providers[] = {"GLCompute", "CPU"};
     enum { LINKS = 64 };
     char text[64 + LINKS * 40];
-    size_t at = (size_t)snprintf(text, sizeof(text), "MatMul(float[1024,1024], "
-                                                     "float[1024,1024])");
+    size_t at = (size_t)snprintf(text, sizeof(text),
+                                 "MatMul(float[1024,1024], "
+                                 "float[1024,1024])");
 
     for (int i = 1; i < LINKS; i++)
         at += (size_t)snprintf(text + at, sizeof(text) - at,
@@ -263,8 +268,10 @@ bool terminate_in_flight(struct scene *s) {
         status = run(made, session, esk_run_options(.terminate = stop), &error);
         double took = seconds() - start;
         pthread_join(thread, NULL);
-        CHECK(s, status == ESK_CANCELLED, "%s: a run terminated after 20 ms gave %s after "
-              "%.3f s", providers[i], esk_status_name(status), took);
+        CHECK(s, status == ESK_CANCELLED,
+              "%s: a run terminated after 20 ms gave %s after "
+              "%.3f s",
+              providers[i], esk_status_name(status), took);
         esk_error_clear(&error);
     }
     return true;
@@ -289,20 +296,23 @@ bool warm_up_leaves_nothing_to_do(struct scene *s) {
     MUST(scene_value(s, "float[5,8]", &x));
     MUST(scene_run(s, cpu, &expected, 1, x));
     shape.name = made->inputs.names[0];
-    CHECK(s, esk_session_warm_up(session, NULL, 0, &error) == ESK_INVALID_ARGUMENT &&
-                 strstr(esk_error_message(&error), shape.name),
+    CHECK(s,
+          esk_session_warm_up(session, NULL, 0, &error) == ESK_INVALID_ARGUMENT &&
+              strstr(esk_error_message(&error), shape.name),
           "without a shape: %s", esk_error_message(&error));
     esk_error_clear(&error);
-    CHECK(s, esk_session_warm_up(session, &wrong, 1, &error) == ESK_INVALID_ARGUMENT &&
-                 strstr(esk_error_message(&error), "nobody"),
+    CHECK(s,
+          esk_session_warm_up(session, &wrong, 1, &error) == ESK_INVALID_ARGUMENT &&
+              strstr(esk_error_message(&error), "nobody"),
           "an input that is not there: %s", esk_error_message(&error));
     esk_error_clear(&error);
-    const esk_input_shape odd[] = {{shape.name, -1, dims}, {shape.name, 99, dims},
-                                   {shape.name, 2, NULL}};
+    const esk_input_shape odd[] = {
+        {shape.name, -1, dims}, {shape.name, 99, dims}, {shape.name, 2, NULL}};
     static const char *const words[] = {"rank -1", "rank 99", "dims is NULL"};
     for (int i = 0; i < 3; i++) {
-        CHECK(s, esk_session_warm_up(session, &odd[i], 1, &error) == ESK_INVALID_ARGUMENT &&
-                     strstr(esk_error_message(&error), words[i]),
+        CHECK(s,
+              esk_session_warm_up(session, &odd[i], 1, &error) == ESK_INVALID_ARGUMENT &&
+                  strstr(esk_error_message(&error), words[i]),
               "not '%s': %s", words[i], esk_error_message(&error));
         esk_error_clear(&error);
     }
@@ -313,14 +323,15 @@ bool warm_up_leaves_nothing_to_do(struct scene *s) {
     CHECK(s, warm.binds > before.binds && warm.dispatches > before.dispatches,
           "the warm-up did nothing");
     esk_value *out = NULL;
-    if (esk_session_run(session, esk_run_options(.gpu_graph_id = -1), made->inputs.names, &x, 1,
-                        NULL, &out, 1, &error) != ESK_OK)
+    if (esk_session_run(session, esk_run_options(.gpu_graph_id = -1), made->inputs.names,
+                        &x, 1, NULL, &out, 1, &error) != ESK_OK)
         return fault_take(s->fault, "run", &error);
     MUST(scene_keep(s, out, (void (*)(void *))esk_value_destroy));
     MUST(scene_near(s, "after the warm-up", out, expected));
     MUST(scene_stats(s, session, &after));
-    CHECK(s, after.binds == warm.binds && after.programs == warm.programs &&
-                 after.buffers_created == warm.buffers_created,
+    CHECK(s,
+          after.binds == warm.binds && after.programs == warm.programs &&
+              after.buffers_created == warm.buffers_created,
           "the run after it made plans, programs or buffers");
     /* nothing was captured: graph 0 is captured by the first run that asks for it */
     return scene_run(s, session, &y, 1, x) && scene_near(s, "captured", y, expected);

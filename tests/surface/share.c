@@ -1,5 +1,5 @@
-/* A caller's own GL context: buffers shared with it, its state as before. In: EGL and GL by
- * hand; out: results through the caller's buffers. */
+/* A caller's own GL context: buffers shared with it, its state as before. In: EGL and GL
+ * by hand; out: results through the caller's buffers. */
 #include "surface.h"
 
 #include <dlfcn.h>
@@ -105,8 +105,8 @@ bool buffers_of_a_callers_context(struct scene *s) {
     GOOD(s, esk_value_from_gl_buffer(session, ESK_FLOAT, 2, dims, buffers[0], BYTES,
                                      drop_released, &released, &in, &error));
     MUST(scene_keep(s, in, scene_drop_value));
-    GOOD(s, esk_value_from_gl_buffer(session, ESK_FLOAT, 2, dims, buffers[1], BYTES,
-                                     NULL, NULL, &out, &error));
+    GOOD(s, esk_value_from_gl_buffer(session, ESK_FLOAT, 2, dims, buffers[1], BYTES, NULL,
+                                     NULL, &out, &error));
     MUST(scene_keep(s, out, scene_drop_value));
     /* too small, no buffer, no shared context */
     CHECK(s,
@@ -115,8 +115,8 @@ bool buffers_of_a_callers_context(struct scene *s) {
               strstr(esk_error_message(&error), "64 bytes"),
           "a buffer of 64 bytes: %s", esk_error_message(&error));
     CHECK(s,
-          esk_value_from_gl_buffer(session, ESK_FLOAT, 2, dims, buffers[1], BYTES - 4, NULL,
-                                   NULL, &none, &error) == ESK_INVALID_ARGUMENT,
+          esk_value_from_gl_buffer(session, ESK_FLOAT, 2, dims, buffers[1], BYTES - 4,
+                                   NULL, NULL, &none, &error) == ESK_INVALID_ARGUMENT,
           "%d bytes of a buffer were taken for %d", BYTES - 4, BYTES);
     CHECK(s,
           esk_value_from_gl_buffer(session, ESK_FLOAT, 2, dims, 4711, BYTES, NULL, NULL,
@@ -125,8 +125,8 @@ bool buffers_of_a_callers_context(struct scene *s) {
     MUST(scene_env(s, &other));
     MUST(scene_session(s, other, made->model, "GLCompute", "strict=1", &plain));
     CHECK(s,
-          esk_value_from_gl_buffer(plain, ESK_FLOAT, 2, dims, buffers[0], BYTES, NULL, NULL,
-                                   &none, &error) == ESK_INVALID_ARGUMENT &&
+          esk_value_from_gl_buffer(plain, ESK_FLOAT, 2, dims, buffers[0], BYTES, NULL,
+                                   NULL, &none, &error) == ESK_INVALID_ARGUMENT &&
               strstr(esk_error_message(&error), "eglContext"),
           "without a shared context: %s", esk_error_message(&error));
     esk_error_clear(&error);
@@ -140,7 +140,8 @@ bool buffers_of_a_callers_context(struct scene *s) {
     GOOD(s, esk_binding_create(session, &binding, &error));
     MUST(scene_keep(s, binding, (void (*)(void *))esk_binding_destroy));
     GOOD(s, esk_binding_input(binding, made->inputs.names[0], in, &error));
-    GOOD(s, esk_binding_output(binding, esk_session_output(session, 0)->name, out, &error));
+    GOOD(s,
+         esk_binding_output(binding, esk_session_output(session, 0)->name, out, &error));
     for (int run = 0; run < 3; run++) {
         esk_value *got;
         void *mapped;
@@ -170,8 +171,8 @@ bool buffers_of_a_callers_context(struct scene *s) {
     return true;
 }
 
-/* What the host must know of a caller's buffer is read in each run: the caller may have written
- * to it meanwhile, without a word to the library. */
+/* What the host must know of a caller's buffer is read in each run: the caller may have
+ * written to it meanwhile, without a word to the library. */
 bool shapes_in_a_callers_buffer(struct scene *s) {
     enum { TARGET = 0x8892, BYTES = 16 };
     static const int64_t shapes[][2] = {{3, 4}, {6, 2}, {3, 4}, {1, 12}}, dims[] = {2};
@@ -210,20 +211,23 @@ bool shapes_in_a_callers_buffer(struct scene *s) {
         t.unmap(TARGET);
         t.finish();
         y = NULL;
-        GOOD(s, esk_session_run(sessions[0], NULL, made->inputs.names, inputs, 2, NULL, &y, 1,
-                                &error));
+        GOOD(s, esk_session_run(sessions[0], NULL, made->inputs.names, inputs, 2, NULL,
+                                &y, 1, &error));
         MUST(scene_keep(s, y, scene_drop_value));
-        CHECK(s, esk_value_dims(y)[0] == shapes[i][0] && esk_value_dims(y)[1] == shapes[i][1],
-              "run %d gave [%d,%d]", i, (int)esk_value_dims(y)[0], (int)esk_value_dims(y)[1]);
+        CHECK(s,
+              esk_value_dims(y)[0] == shapes[i][0] &&
+                  esk_value_dims(y)[1] == shapes[i][1],
+              "run %d gave [%d,%d]", i, (int)esk_value_dims(y)[0],
+              (int)esk_value_dims(y)[1]);
         y = NULL;
-        esk_status status = esk_session_run(sessions[1], NULL, made->inputs.names, inputs, 2,
-                                            NULL, &y, 1, &error);
+        esk_status status = esk_session_run(sessions[1], NULL, made->inputs.names, inputs,
+                                            2, NULL, &y, 1, &error);
         if (y)
             MUST(scene_keep(s, y, scene_drop_value));
-        CHECK(s, status == (i % 2 ? ESK_INVALID_ARGUMENT : ESK_OK),
-              "replay %d gave %s", i, esk_status_name(status));
-        CHECK(s, status == ESK_OK || strstr(esk_error_message(&error), "other bytes"), "'%s'",
-              esk_error_message(&error));
+        CHECK(s, status == (i % 2 ? ESK_INVALID_ARGUMENT : ESK_OK), "replay %d gave %s",
+              i, esk_status_name(status));
+        CHECK(s, status == ESK_OK || strstr(esk_error_message(&error), "other bytes"),
+              "'%s'", esk_error_message(&error));
         esk_error_clear(&error);
     }
     return true;

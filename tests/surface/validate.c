@@ -8,37 +8,41 @@
 
 static esk_status run_once(esk_session *session, struct op_case *made, esk_error *error) {
     esk_value *y = NULL;
-    esk_status status = esk_session_run(session, NULL, made->inputs.names,
-                                        made->inputs.values, made->inputs.count, NULL, &y, 1,
-                                        error);
+    esk_status status =
+        esk_session_run(session, NULL, made->inputs.names, made->inputs.values,
+                        made->inputs.count, NULL, &y, 1, error);
 
     esk_value_destroy(y);
     return status;
 }
 
-/* By both providers, and with buffers full of NaN before: what no kernel wrote is not looked
- * at. */
+/* By both providers, and with buffers full of NaN before: what no kernel wrote is not
+ * looked at. */
 bool nan_is_named_where_it_is_made(struct scene *s) {
     static const struct {
         const char *text, *words[3]; /* of the error; none: no error */
     } rows[] = {
         {"Sqrt(float[2,3]=4,1,9,16,-1,25)", {"Sqrt 'Sqrt_0'", "NaN at [1,1]", "output"}},
         {"Neg(float[5]=-1,-2,-3,4,-5) | Log()", {"Log 'Log_1'", "NaN at [3]", ""}},
-        {"Sqrt(float[7]=1,1,1,1,1,1,-1) | Softmax() axis=0", {"Sqrt 'Sqrt_0'", "[6]", ""}},
+        {"Sqrt(float[7]=1,1,1,1,1,1,-1) | Softmax() axis=0",
+         {"Sqrt 'Sqrt_0'", "[6]", ""}},
         {"Softmax(float[2,3]=1,2,3) axis=1 | Sub(float[2,3]=5) | Log() | Transpose()",
          {"NaN at [0,0]", "nothing that it reads", ""}},
-        {"Sqrt(float16[3,5]=1,1,1,1,1,1,1,1,-1,1)", {"Sqrt 'Sqrt_0'", "NaN at [1,3]", ""}},
+        {"Sqrt(float16[3,5]=1,1,1,1,1,1,1,1,-1,1)",
+         {"Sqrt 'Sqrt_0'", "NaN at [1,3]", ""}},
         {"Sqrt(float16[3,4]=1,1,1,1,1,1,-1,1)", {"Sqrt 'Sqrt_0'", "NaN at [1,2]", ""}},
         /* in C4, whose pad lanes do not count */
         {"Conv(float[1,3,4,4]=2, float[5,3,1,1]!=-1) | Sqrt() | GlobalAveragePool()",
          {"NaN at [0,0,0,0]", "nothing that it reads", ""}},
-        {"Conv(float[1,3,4,4]=2, float[5,3,1,1]!=1,1,1,1,1,1,1,1,1,-1,-1,-1,1,1,1) | Sqrt() | "
+        {"Conv(float[1,3,4,4]=2, float[5,3,1,1]!=1,1,1,1,1,1,1,1,1,-1,-1,-1,1,1,1) | "
+         "Sqrt() | "
          "GlobalAveragePool()",
          {"NaN at [0,3,0,0]", "output", ""}},
         {"Conv(float[1,3,4,4]=2, float[5,3,1,1]!=1) | Div($, $) | GlobalAveragePool()",
          {NULL, NULL, NULL}},
         /* in its place in a Concat */
-        {"Sqrt(float[3,5]=1,1,1,1,1,1,1,1,-1,1) | Neg(~float[3,7]) | Concat($, $0) axis=1",
+        {"Sqrt(float[3,5]=1,1,1,1,1,1,1,1,-1,1) | Neg(~float[3,7]) | Concat($, $0) "
+         "axis=1",
          {"Sqrt 'Sqrt_0'", "NaN at [1,3]", ""}},
         /* none is made: one comes in, or there is none */
         {"Relu(float[4]=1,nan,2,3) | Exp()", {NULL, NULL, NULL}},
@@ -69,8 +73,8 @@ bool nan_is_named_where_it_is_made(struct scene *s) {
 
                 snprintf(text, sizeof(text), "%s", esk_error_message(&error));
                 esk_error_clear(&error);
-                CHECK(s, status == (rows[i].words[0] ? ESK_VALIDATION : ESK_OK), "%s: %s: %s",
-                      providers[p], rows[i].text, text);
+                CHECK(s, status == (rows[i].words[0] ? ESK_VALIDATION : ESK_OK),
+                      "%s: %s: %s", providers[p], rows[i].text, text);
                 for (int w = 0; rows[i].words[0] && w < 3; w++)
                     CHECK(s, strstr(text, rows[i].words[w]), "%s: %s: no '%s' in '%s'",
                           providers[p], rows[i].text, rows[i].words[w], text);
@@ -146,8 +150,10 @@ bool shapes_that_are_not_as_declared(struct scene *s) {
             esk_session_run(session, NULL, &name, &five, 1, NULL, &none, 1, &error);
         snprintf(text, sizeof(text), "%s", esk_error_message(&error));
         esk_error_clear(&error);
-        CHECK(s, status == ESK_VALIDATION && !none, "%s: %s", esk_status_name(status), text);
-        CHECK(s, strstr(text, "'y'") && strstr(text, "float[5,3]") && strstr(text, "[2,3]"),
+        CHECK(s, status == ESK_VALIDATION && !none, "%s: %s", esk_status_name(status),
+              text);
+        CHECK(s,
+              strstr(text, "'y'") && strstr(text, "float[5,3]") && strstr(text, "[2,3]"),
               "'%s'", text);
     }
     return true;

@@ -1,5 +1,6 @@
-/* Weights: external data and initializers handed over as memory, and who shares what on the
- * device. In: small models as bytes, files of a folder; out: results, bytes on the device. */
+/* Weights: external data and initializers handed over as memory, and who shares what on
+ * the device. In: small models as bytes, files of a folder; out: results, bytes on the
+ * device. */
 #include "surface.h"
 
 #include "message.h"
@@ -9,21 +10,22 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define REFUSED(s, call, ...)                                                             \
-    do {                                                                                  \
-        const char *words[] = {__VA_ARGS__};                                              \
-        esk_status refused = (call);                                                      \
-        CHECK(s, refused == ESK_INVALID_ARGUMENT, "%s gave %s: %s", #call,                \
-              esk_status_name(refused), esk_error_message(&error));                       \
-        for (size_t w = 0; w < sizeof(words) / sizeof(*words); w++)                       \
-            CHECK(s, strstr(esk_error_message(&error), words[w]), "no '%s' in '%s'",      \
-                  words[w], esk_error_message(&error));                                   \
-        esk_error_clear(&error);                                                          \
+#define REFUSED(s, call, ...)                                                        \
+    do {                                                                             \
+        const char *words[] = {__VA_ARGS__};                                         \
+        esk_status refused = (call);                                                 \
+        CHECK(s, refused == ESK_INVALID_ARGUMENT, "%s gave %s: %s", #call,           \
+              esk_status_name(refused), esk_error_message(&error));                  \
+        for (size_t w = 0; w < sizeof(words) / sizeof(*words); w++)                  \
+            CHECK(s, strstr(esk_error_message(&error), words[w]), "no '%s' in '%s'", \
+                  words[w], esk_error_message(&error));                              \
+        esk_error_clear(&error);                                                     \
     } while (0)
 
 enum { ROWS = 32, COLUMNS = 48, FLOATS = ROWS * COLUMNS };
 
-/* y = max(x * w, 0) + b, x [2, 32]; w in file "w.bin" of external data, or here as b is. */
+/* y = max(x * w, 0) + b, x [2, 32]; w in file "w.bin" of external data, or here as b is.
+ */
 static struct message product_model(bool external) {
     static const float tens[4] = {10, 10, 10, 10};
     static float here[64];
@@ -54,7 +56,8 @@ static struct message product_model(bool external) {
     message_add(&graph, 5, &w);
     part = message_tensor("b", 1, one, tens);
     message_add(&graph, 5, &part);
-    part = external ? message_value("x", 1, 2, x_dims) : message_value("small", 1, 2, small);
+    part =
+        external ? message_value("x", 1, 2, x_dims) : message_value("small", 1, 2, small);
     message_add(&graph, 11, &part);
     part = (struct message){.size = 0};
     message_text(&part, 1, "y");
@@ -136,8 +139,9 @@ bool external_data_from_memory(struct scene *s) {
     MUST(read_all(s, path, &weights, &weights_size));
     MUST(scene_env(s, &env));
     MUST(scene_options(s, "CPU", NULL, &options));
-    REFUSED(s, esk_session_create_from_memory(env, model, model_size, true, NULL, options,
-                                              &session, &error),
+    REFUSED(s,
+            esk_session_create_from_memory(env, model, model_size, true, NULL, options,
+                                           &session, &error),
             "no directory");
     GOOD(s, esk_session_options_add_external_file(options, "mnist.onnx.data", weights,
                                                   weights_size, &error));
@@ -162,19 +166,20 @@ bool initializers_from_memory(struct scene *s) {
     MUST(scene_value(s, "float[8,8]=0.5", &eight));
     MUST(scene_value(s, "float[8,8]=2", &x));
     MUST(scene_value(s, "float[8,8]=18", &expected));
-    CHECK(s, esk_value_rank(eight) == 2 && esk_value_dims(eight)[0] == small[0], "a value");
+    CHECK(s, esk_value_rank(eight) == 2 && esk_value_dims(eight)[0] == small[0],
+          "a value");
     MUST(scene_env(s, &env));
     for (int p = 0; p < 2; p++) {
         MUST(scene_options(s, providers[p], NULL, &options));
         GOOD(s, esk_session_options_add_initializer(options, "w", w, &error));
-        GOOD(s, esk_session_create_from_memory(env, external.bytes, external.size, p, NULL,
-                                               options, &session, &error));
+        GOOD(s, esk_session_create_from_memory(env, external.bytes, external.size, p,
+                                               NULL, options, &session, &error));
         MUST(keep_session(s, session));
         MUST(check_product(s, providers[p], session, w));
         MUST(scene_options(s, providers[p], NULL, &options));
         GOOD(s, esk_session_options_add_initializer(options, "w", eight, &error));
-        GOOD(s, esk_session_create_from_memory(env, inside.bytes, inside.size, false, NULL,
-                                               options, &session, &error));
+        GOOD(s, esk_session_create_from_memory(env, inside.bytes, inside.size, false,
+                                               NULL, options, &session, &error));
         MUST(keep_session(s, session));
         MUST(scene_run(s, session, &y, 1, x));
         MUST(scene_near(s, "in place of the model's own", y, expected));
@@ -242,8 +247,9 @@ bool wrong_initializers_are_refused(struct scene *s) {
         if (rows[i].name[0] != 'w')
             GOOD(s, esk_session_options_add_initializer(options, "w", w, &error));
         GOOD(s, esk_session_options_add_initializer(options, rows[i].name, v, &error));
-        REFUSED(s, esk_session_create_from_memory(env, model.bytes, model.size, true, NULL,
-                                                  options, &session, &error),
+        REFUSED(s,
+                esk_session_create_from_memory(env, model.bytes, model.size, true, NULL,
+                                               options, &session, &error),
                 rows[i].words[0], rows[i].words[1]);
     }
     return true;
@@ -261,10 +267,10 @@ static bool weights_of(struct scene *s, esk_session *session, uint64_t *bytes) {
     return true;
 }
 
-#define SHARED(s, what, bytes, n)                                                          \
-    CHECK(s, (bytes)[(n) - 1] == (bytes)[0],                                               \
-          "%s: weights of %d sessions take %llu bytes, of one %llu", what, (int)(n),       \
-          (unsigned long long)(bytes)[(n) - 1], (unsigned long long)(bytes)[0])
+#define SHARED(s, what, bytes, n)                                                    \
+    CHECK(s, (bytes)[(n)-1] == (bytes)[0],                                           \
+          "%s: weights of %d sessions take %llu bytes, of one %llu", what, (int)(n), \
+          (unsigned long long)(bytes)[(n)-1], (unsigned long long)(bytes)[0])
 
 bool sessions_of_a_model_share_weights(struct scene *s) {
     struct op_case *made;
@@ -306,8 +312,8 @@ bool sessions_of_a_file_share_weights(struct scene *s) {
     return true;
 }
 
-/* External data of a folder: shared by sessions while the file is the same, and by its new
- * content when it is not. */
+/* External data of a folder: shared by sessions while the file is the same, and by its
+ * new content when it is not. */
 static bool in_folder(struct scene *s, const char *folder, esk_env *env) {
     struct message model = product_model(true);
     char model_path[300], w_path[300];
@@ -352,8 +358,8 @@ bool external_data_on_disk_is_shared(struct scene *s) {
     return good;
 }
 
-/* The same memory given to several sessions: as a file, as an initializer; other memory is
- * not taken for it. */
+/* The same memory given to several sessions: as a file, as an initializer; other memory
+ * is not taken for it. */
 bool given_memory_is_shared(struct scene *s) {
     struct message model = product_model(true);
     esk_error error = ESK_ERROR_INIT;
@@ -374,19 +380,20 @@ bool given_memory_is_shared(struct scene *s) {
 
             MUST(scene_options(s, "GLCompute", NULL, &options));
             if (as_file)
-                GOOD(s, esk_session_options_add_external_file(
-                            options, "w.bin", esk_value_const_data(given), FLOATS * 4,
-                            &error));
+                GOOD(s, esk_session_options_add_external_file(options, "w.bin",
+                                                              esk_value_const_data(given),
+                                                              FLOATS * 4, &error));
             else
                 GOOD(s, esk_session_options_add_initializer(options, "w", given, &error));
-            GOOD(s, esk_session_create_from_memory(env, model.bytes, model.size, true, NULL,
-                                                   options, &sessions[i], &error));
+            GOOD(s, esk_session_create_from_memory(env, model.bytes, model.size, true,
+                                                   NULL, options, &sessions[i], &error));
             MUST(keep_session(s, sessions[i]));
             MUST(weights_of(s, sessions[i], &bytes[i]));
             MUST(check_product(s, what, sessions[i], given));
         }
         SHARED(s, what, bytes, 3);
-        CHECK(s, bytes[3] > bytes[0], "%s: other weights take no bytes of their own", what);
+        CHECK(s, bytes[3] > bytes[0], "%s: other weights take no bytes of their own",
+              what);
         MUST(check_product(s, what, sessions[0], w));
     }
     return true;
@@ -407,8 +414,9 @@ static bool sources_differ(struct scene *s, const char *const *folders) {
         MUST(write_all(s, path, esk_value_const_data(w[i]), FLOATS * 4));
         esk_session_options *options;
         MUST(scene_options(s, "GLCompute", NULL, &options));
-        GOOD(s, esk_session_create_from_memory(env, external.bytes, external.size, true,
-                                               folders[i], options, &sessions[i], &error));
+        GOOD(s,
+             esk_session_create_from_memory(env, external.bytes, external.size, true,
+                                            folders[i], options, &sessions[i], &error));
         MUST(keep_session(s, sessions[i]));
     }
     for (int i = 0; i < 2; i++)
@@ -422,8 +430,9 @@ static bool sources_differ(struct scene *s, const char *const *folders) {
                                            given, &sessions[0], &error));
     MUST(keep_session(s, sessions[0]));
     MUST(scene_options(s, "GLCompute", NULL, &without));
-    REFUSED(s, esk_session_create_from_memory(env, external.bytes, external.size, true, NULL,
-                                              without, &sessions[1], &error),
+    REFUSED(s,
+            esk_session_create_from_memory(env, external.bytes, external.size, true, NULL,
+                                           without, &sessions[1], &error),
             "w.bin");
     for (size_t i = 0; i + 4 < changed.size; i++)
         if (!memcmp(changed.bytes + i, "Relu", 4))
@@ -441,8 +450,8 @@ static bool sources_differ(struct scene *s, const char *const *folders) {
     for (int i = 0; i < 2; i++)
         MUST(scene_run(s, sessions[i], &y[i], 1, x));
     const float *relu = esk_value_const_data(y[0]), *tanh = esk_value_const_data(y[1]);
-    CHECK(s, relu[0] == 18 && tanh[0] > 10.9f && tanh[0] < 11.1f, "Relu gives %g, Tanh %g",
-          (double)relu[0], (double)tanh[0]);
+    CHECK(s, relu[0] == 18 && tanh[0] > 10.9f && tanh[0] < 11.1f,
+          "Relu gives %g, Tanh %g", (double)relu[0], (double)tanh[0]);
     return true;
 }
 
@@ -483,7 +492,8 @@ bool folded_weights_are_shared(struct scene *s) {
     MUST(scene_session(s, env, small->model, "GLCompute", NULL, &kept));
     for (int i = 0; i < 3 && good; i++)
         good = scene_case(s, texts[i], &made) &&
-               scene_session(&own, env, made->model, "GLCompute", "strict=1", &sessions[i]) &&
+               scene_session(&own, env, made->model, "GLCompute", "strict=1",
+                             &sessions[i]) &&
                scene_session(&own, env, made->model, "CPU", NULL, &cpu) &&
                weights_of(s, sessions[i], &bytes[i]) &&
                scene_run(s, cpu, &expected, 1, made->inputs.values[0]) &&

@@ -1,5 +1,5 @@
-/* Common subexpressions. In: a graph in order; out: of nodes with equal operators, inputs and
- * attributes the first one, used instead of the others. Must not know operators. */
+/* Common subexpressions. In: a graph in order; out: of nodes with equal operators, inputs
+ * and attributes the first one, used instead of the others. Must not know operators. */
 #include "base/mem.h"
 #include "compile/match.h"
 
@@ -28,11 +28,13 @@ static bool same_attr(const struct esk_attr *a, const struct esk_attr *b) {
     case ESK_ATTR_INT:
         return a->i == b->i;
     case ESK_ATTR_STRING:
-        return a->s.length == b->s.length && memcmp(a->s.data, b->s.data, a->s.length) == 0;
+        return a->s.length == b->s.length &&
+               memcmp(a->s.data, b->s.data, a->s.length) == 0;
     case ESK_ATTR_INTS:
         return !a->count || memcmp(a->ints, b->ints, a->count * sizeof *a->ints) == 0;
     case ESK_ATTR_FLOATS:
-        return !a->count || memcmp(a->floats, b->floats, a->count * sizeof *a->floats) == 0;
+        return !a->count ||
+               memcmp(a->floats, b->floats, a->count * sizeof *a->floats) == 0;
     default:
         return false;
     }

@@ -126,8 +126,8 @@ static esk_status read_facts(struct esk_onnx_reader *r, struct esk_model *model,
     return fine ? ESK_OK : esk_fail_memory(r->error, "a model");
 }
 
-/* Before IR version 4 an initializer had to be listed among the inputs and was constant all
- * the same; since then it is listed where it may be fed. */
+/* Before IR version 4 an initializer had to be listed among the inputs and was constant
+ * all the same; since then it is listed where it may be fed. */
 static void drop_listed_constants(struct esk_graph *graph) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < graph->n_inputs; i++) {

@@ -26,7 +26,7 @@ struct esk_onnx_reader {
     struct esk_onnx_file *files; /* external files mapped so far */
     size_t n_files, cap_files;
     const struct esk_given *given; /* may be NULL */
-    bool inside; /* the main graph's initializers are behind us */
+    bool inside;                   /* the main graph's initializers are behind us */
     esk_error *error;
 };
 

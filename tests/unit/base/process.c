@@ -50,7 +50,8 @@ static int kernels(void) {
     memcpy(&name, &symbol, sizeof name);
     if (getenv("OPENBLAS_CORETYPE"))
         return 1;
-    return symbol && (strcmp(name(), "Prescott") == 0 || strcmp(name(), "Sandybridge") == 0)
+    return symbol &&
+                   (strcmp(name(), "Prescott") == 0 || strcmp(name(), "Sandybridge") == 0)
                ? 2
                : 0;
 }

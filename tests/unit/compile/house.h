@@ -85,7 +85,8 @@ static inline void add_node(esk_model *model, const char *op, const char *in,
         names[n++] = strsep(&next, " ");
     while (rest && *rest)
         made[n_out++] = strsep(&rest, " ");
-    OK(esk_model_add_node(model, "", op, made[0], names, n, made, n_out, NULL, 0, &error));
+    OK(esk_model_add_node(model, "", op, made[0], names, n, made, n_out, NULL, 0,
+                          &error));
 }
 
 static inline void add_output(esk_model *model, const char *name) {

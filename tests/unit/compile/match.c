@@ -13,7 +13,8 @@ static esk_id var_named(const struct esk_graph *graph, const char *name) {
 }
 
 /* Whether `text` fits the node that makes `name`. */
-static bool fits(esk_model *model, const char *name, const char *text, struct esk_match *m) {
+static bool fits(esk_model *model, const char *name, const char *text,
+                 struct esk_match *m) {
     struct esk_graph *graph = model->graph;
     uint32_t *uses = esk_count_uses(graph, NULL);
     cr_assert(uses);

@@ -57,7 +57,8 @@ static bool in_place(const struct esk_plan *plan, uint32_t i, uint32_t j) {
     for (uint32_t c = 0; c < plan->n_commands; c++)
         for (uint32_t k = 0; k < plan->commands[c].kernel->n_operands; k++) {
             const struct esk_command *command = &plan->commands[c];
-            bool reads = command->buffers[k] == from && command->kernel->operands[k].in_place;
+            bool reads =
+                command->buffers[k] == from && command->kernel->operands[k].in_place;
             for (uint32_t l = 0; l < command->kernel->n_operands && reads; l++)
                 found |= command->buffers[l] == to &&
                          command->kernel->operands[l].access == ESK_WRITE;
@@ -157,17 +158,17 @@ Test(plan, a_chain_reuses_memory) {
     finish(model, plan);
 }
 
-/* An input that is read again later, or read elsewhere than where the output is stored, keeps
- * its place. */
+/* An input that is read again later, or read elsewhere than where the output is stored,
+ * keeps its place. */
 Test(plan, in_place_only_where_nothing_is_lost) {
     static const char *const off[] = {"fuse_epilogues", NULL};
     const struct esk_compile_options unfused = {.limits = &floor_limits, .disabled = off};
     esk_model *model = new_model();
     INPUT(model, "x", ESK_FLOAT, 1, 8, 8);
     add_node(model, "Exp", "x", "a");
-    add_node(model, "Neg", "a", "b");          /* a lives on */
-    add_node(model, "Softmax", "b", "c");      /* reads whole rows */
-    add_node(model, "Add", "c a", "d");        /* ends both */
+    add_node(model, "Neg", "a", "b");     /* a lives on */
+    add_node(model, "Softmax", "b", "c"); /* reads whole rows */
+    add_node(model, "Add", "c a", "d");   /* ends both */
     add_node(model, "Sqrt", "d", "e");
     add_node(model, "Transpose", "e", "y");
     add_output(model, "y");
@@ -205,7 +206,8 @@ Test(plan, parts_are_made_in_their_places) {
     add_node(model, "Conv", "x w", "b");
     OK(esk_model_add_node(model, "", "Concat", "ab", two, 2, &ab, 1, &axis, 1, &error));
     add_node(model, "Conv", "r v", "c");
-    OK(esk_model_add_node(model, "", "Concat", "abc", three, 2, &abc, 1, &axis, 1, &error));
+    OK(esk_model_add_node(model, "", "Concat", "abc", three, 2, &abc, 1, &axis, 1,
+                          &error));
     add_node(model, "Conv", "abc u", "d");
     add_node(model, "GlobalAveragePool", "b", "e");
     add_node(model, "Add", "d e", "y");
@@ -233,7 +235,8 @@ Test(plan, parts_that_others_have) {
     add_node(model, "Exp", "x", "a");
     add_node(model, "Neg", "x", "b");
     add_node(model, "Abs", "x", "c");
-    OK(esk_model_add_node(model, "", "Concat", "abxc", parts, 4, &abxc, 1, &axis, 1, &error));
+    OK(esk_model_add_node(model, "", "Concat", "abxc", parts, 4, &abxc, 1, &axis, 1,
+                          &error));
     add_node(model, "Softmax", "abxc", "y");
     add_output(model, "y");
     add_output(model, "c");
@@ -248,8 +251,9 @@ Test(plan, parts_that_others_have) {
     finish(model, plan);
 }
 
-/* Kernels that differ in where they write alone are one program: `r`, which lies by itself, is
- * told of rows as `a` and `b`, which lie in rows of eight. What only reads is not. */
+/* Kernels that differ in where they write alone are one program: `r`, which lies by
+ * itself, is told of rows as `a` and `b`, which lie in rows of eight. What only reads is
+ * not. */
 Test(plan, parts_are_of_the_others_program) {
     esk_model *model = new_model();
     INPUT(model, "x", ESK_FLOAT, 4, 4);
@@ -278,7 +282,8 @@ Test(plan, parts_are_of_the_others_program) {
         defines = defines ? defines : text;
         same += strcmp(text, defines) == 0;
     }
-    cr_assert(same == 3 && told == 3, "%u of 3 are alike, %u are told of rows", same, told);
+    cr_assert(same == 3 && told == 3, "%u of 3 are alike, %u are told of rows", same,
+              told);
     check_plan(plan);
     finish(model, plan);
 }
@@ -296,7 +301,8 @@ Test(plan, parts_where_no_vec4_can_lie) {
     add_node(model, "Neg", "z", "b");
     add_node(model, "Abs", "t", "c");
     OK(esk_model_add_node(model, "", "Concat", "ab", two, 2, &ab, 1, &axis, 1, &error));
-    OK(esk_model_add_node(model, "", "Concat", "cab", three, 2, &cab, 1, &axis, 1, &error));
+    OK(esk_model_add_node(model, "", "Concat", "cab", three, 2, &cab, 1, &axis, 1,
+                          &error));
     add_node(model, "Softmax", "cab", "y");
     add_output(model, "y");
     prepare(model, &options);
@@ -306,11 +312,13 @@ Test(plan, parts_where_no_vec4_can_lie) {
     for (uint32_t i = 0; i < plan->n_commands; i++) {
         const struct esk_kernel *k = plan->commands[i].kernel;
         for (uint32_t j = 0; j < k->n_operands; j++) {
-            const struct esk_place *place = &plan->buffers[plan->commands[i].buffers[j]].place;
+            const struct esk_place *place =
+                &plan->buffers[plan->commands[i].buffers[j]].place;
             if (k->operands[j].view != ESK_LOOSE)
                 continue;
             cr_assert_eq(place->pitch, 14 * 4);
-            cr_assert_leq(place->offset + place->bytes, 4 * 14 * 4, "rows that are not there");
+            cr_assert_leq(place->offset + place->bytes, 4 * 14 * 4,
+                          "rows that are not there");
             loose++;
         }
     }

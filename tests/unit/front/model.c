@@ -124,8 +124,8 @@ Test(model, missing_operators_are_listed_once) {
 
 Test(model, the_domain_of_the_house_is_closed) {
     esk_model *m = with_input(21);
-    esk_model_add_node(m, "esker", "Relayout", NULL, NAMES("x"), 1, NAMES("y"), 1, NULL, 0,
-                       NULL);
+    esk_model_add_node(m, "esker", "Relayout", NULL, NAMES("x"), 1, NAMES("y"), 1, NULL,
+                       0, NULL);
     expect_verify(m, ESK_UNSUPPORTED, "esker.Relayout");
     esk_model_destroy(m);
 }

@@ -100,7 +100,8 @@ static void check_print(const struct esk_gl_record *record, const char *want) {
 
 Test(command, record) {
     struct esk_gl_record r;
-    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, NULL, places, 1, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, NULL, places, 1, NULL),
+                 ESK_OK);
     check_print(&r, "record: 2 commands, 5 slots, 96 bytes of parameters\n"
                     "slot 0: activation 0, 512 bytes element\n"
                     "slot 1: input 0, 256 bytes vec4\n"
@@ -129,7 +130,8 @@ Test(command, record_ssbo) {
     l = limits;
     l.max_texels = 16; /* 256 bytes of vec4s, 64 of floats */
     cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &l, NULL, places, 1, NULL), ESK_OK);
-    cr_assert(r.commands[0].reach.path == ESK_READ_SSBO, "the form is out of an image's reach");
+    cr_assert(r.commands[0].reach.path == ESK_READ_SSBO,
+              "the form is out of an image's reach");
     esk_gl_record_finish(&r);
 }
 
@@ -166,9 +168,9 @@ Test(command, cut_not_allowed) {
     struct esk_gl_record r;
     esk_error error = ESK_ERROR_INIT;
     fix.recipe.kernels[0].split_axes = 6;
-    cr_assert_eq(
-        esk_gl_record_make(&r, &fix.plan, &l, (const uint32_t[]){2, 2, 2}, places, 1, NULL),
-        ESK_OK);
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &l, (const uint32_t[]){2, 2, 2},
+                                    places, 1, NULL),
+                 ESK_OK);
     cr_assert(r.commands[0].groups[0] == 5 && r.commands[0].groups[1] == 2,
               "a cap for tests cuts only where it may");
     esk_gl_record_finish(&r);
@@ -185,7 +187,8 @@ Test(command, no_groups) {
     fix.commands[0].barrier = true;
     fix.commands[1].barrier = false;
     fix.recipe.kernels[0].groups[1] = 0;
-    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, NULL, places, 1, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, NULL, places, 1, NULL),
+                 ESK_OK);
     cr_assert(r.n_commands == 1 && r.commands[0].barrier, "its barrier is kept");
     esk_gl_record_finish(&r);
 }
@@ -222,7 +225,8 @@ Test(command, segments) {
     cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &l, NULL, places, 1, NULL), ESK_OK);
     const struct esk_gl_command *c = &r.commands[0];
     const struct esk_gl_binding *b = &r.bindings[c->first_binding + 2];
-    cr_assert(c->reach.segments[2] == 3 && c->n_bindings == 5 && c->reach.segment == 1024);
+    cr_assert(c->reach.segments[2] == 3 && c->n_bindings == 5 &&
+              c->reach.segment == 1024);
     for (uint32_t i = 0; i < 3; i++)
         cr_assert(b[i].start == 1024 + i * 1024 && b[i].size == 1024 &&
                   b[i].index == b[0].index + i && b[i].operand == 2);
@@ -255,7 +259,8 @@ Test(command, late) {
                               .data = values,
                               .bytes = sizeof values};
     fix.plan.graph = &graph;
-    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, NULL, places, 1, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, NULL, places, 1, NULL),
+                 ESK_OK);
     cr_assert_eq(esk_gl_record_late(&r, 0, &host, r.params, NULL), ESK_OK);
     int32_t word;
     memcpy(&word, r.params + r.late[0].offset, 4);
@@ -362,7 +367,8 @@ Test(command, replay) {
     struct esk_gl_record r;
     struct esk_gl_program programs[2] = {{.id = 1}, {.id = 2}};
     struct esk_gl_buffer buffers[5], *slots[5];
-    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, caps, places, 1, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, caps, places, 1, NULL),
+                 ESK_OK);
     for (uint32_t i = 0; i < r.n_commands; i++)
         r.commands[i].program = &programs[r.commands[i].source];
     for (GLuint i = 0; i < 5; i++) {
@@ -391,18 +397,18 @@ static struct {
     struct esk_gl_record record;
     struct esk_gl_course course;
     struct esk_gl_replay replay;
-    GLintptr front[8], back[8]; /* where the pieces' parameters lie */
+    GLintptr front[8], back[8];     /* where the pieces' parameters lie */
     uint32_t n_front, n_back, most; /* most: after so many the second lane ends all */
 } pair;
 
-static void GL_APIENTRY front_range(GLenum target, GLuint index, GLuint id, GLintptr offset,
-                                    GLsizeiptr size) {
+static void GL_APIENTRY front_range(GLenum target, GLuint index, GLuint id,
+                                    GLintptr offset, GLsizeiptr size) {
     (void)target, (void)index, (void)id, (void)size;
     pair.front[pair.n_front++] = offset;
 }
 
-static void GL_APIENTRY back_range(GLenum target, GLuint index, GLuint id, GLintptr offset,
-                                   GLsizeiptr size) {
+static void GL_APIENTRY back_range(GLenum target, GLuint index, GLuint id,
+                                   GLintptr offset, GLsizeiptr size) {
     (void)target, (void)index, (void)id, (void)size;
     pair.back[pair.n_back++] = offset;
 }
@@ -419,7 +425,8 @@ static void GL_APIENTRY front_dispatch(GLuint x, GLuint y, GLuint z) {
     back.BindBufferRange = back_range;
     back.DispatchCompute = back_dispatch;
     if (pair.n_front == 1 && pair.most)
-        cr_assert_eq(esk_gl_replay_along(&back, &pair.record, 0, &pair.replay), pair.most);
+        cr_assert_eq(esk_gl_replay_along(&back, &pair.record, 0, &pair.replay),
+                     pair.most);
 }
 
 /* Each lane begins at its own end of a command, so that it has the same part of each. */
@@ -437,7 +444,8 @@ Test(command, lanes_keep_to_their_ends) {
     esk_kernel_groups(&fix.recipe.kernels[0], 1, 1, 6);
     fix.stages[0].n_commands = 1;
     struct esk_gl_record *r = &pair.record;
-    cr_assert_eq(esk_gl_record_make(r, &fix.plan, &limits, NULL, places, 2, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_record_make(r, &fix.plan, &limits, NULL, places, 2, NULL),
+                 ESK_OK);
     cr_assert_eq(r->n_commands, 6);
     for (uint32_t i = 0; i < 6; i++)
         r->commands[i].program = &program;
@@ -480,14 +488,16 @@ Test(command, wait) {
 Test(command, fences_that_fail) {
     struct esk_gl_record r;
     esk_error error = ESK_ERROR_INIT;
-    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, NULL, places, 1, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_record_make(&r, &fix.plan, &limits, NULL, places, 1, NULL),
+                 ESK_OK);
     for (int none = 0; none < 2; none++) {
         no_fence = none;
         waited = GL_WAIT_FAILED;
         gl.GetGraphicsResetStatus = NULL;
         cr_assert_eq(esk_gl_wait(&gl, &r, 0, 5, false, NULL, &error), ESK_DEVICE_ERROR);
-        cr_assert(strstr(esk_error_message(&error), none ? "glFenceSync" : "glClientWaitSync"),
-                  "%s", esk_error_message(&error));
+        cr_assert(
+            strstr(esk_error_message(&error), none ? "glFenceSync" : "glClientWaitSync"),
+            "%s", esk_error_message(&error));
         gl.GetGraphicsResetStatus = reset_status;
         cr_assert_eq(esk_gl_wait(&gl, &r, 0, 5, false, NULL, &error), ESK_DEVICE_LOST);
     }

@@ -79,10 +79,10 @@ Test(cost, pieces_for_lanes) {
         double flops;
         int axis;
     } rows[] = {
-        {{64, 1, 1}, 7, 1, 1e3, -1},   {{64, 1, 1}, 7, 8, 50e6, 0},
-        {{64, 3, 1}, 7, 3, 50e6, 1},   {{64, 3, 2}, 7, 2, 50e6, 2},
-        {{64, 3, 2}, 1, 8, 50e6, 0},   {{64, 3, 2}, 0, 1, 50e6, -1},
-        {{64, 1, 1}, 7, 4, 1e6, 0},    {{1, 1, 1}, 7, 1, 50e6, -1},
+        {{64, 1, 1}, 7, 1, 1e3, -1}, {{64, 1, 1}, 7, 8, 50e6, 0},
+        {{64, 3, 1}, 7, 3, 50e6, 1}, {{64, 3, 2}, 7, 2, 50e6, 2},
+        {{64, 3, 2}, 1, 8, 50e6, 0}, {{64, 3, 2}, 0, 1, 50e6, -1},
+        {{64, 1, 1}, 7, 4, 1e6, 0},  {{1, 1, 1}, 7, 1, 50e6, -1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         plan(1, 1, rows[i].flops);
@@ -119,9 +119,10 @@ Test(cost, print) {
     cr_assert_str_eq(esk_text_str(&text), "screen: inline (estimated 0.100 ms inline, "
                                           "4.200 ms with 2 threads)\n");
     esk_text_finish(&text);
-    esk_gl_cost_print(&(struct esk_gl_cost){.lanes = 0.003, .inlined = 0.005, .by_lanes = true,
-                                            .is_inline = true},
-                      &text);
+    esk_gl_cost_print(
+        &(struct esk_gl_cost){
+            .lanes = 0.003, .inlined = 0.005, .by_lanes = true, .is_inline = true},
+        &text);
     cr_assert_str_eq(esk_text_str(&text), "screen: two lanes (estimated 5.000 ms inline, "
                                           "3.000 ms by lanes)\n");
     esk_text_finish(&text);

@@ -1,5 +1,5 @@
-/* Commands dealt out among threads: each once, none before those it comes behind, an end at
- * any time. */
+/* Commands dealt out among threads: each once, none before those it comes behind, an end
+ * at any time. */
 #include "glcompute/course.h"
 
 #include <criterion/criterion.h>

@@ -69,7 +69,8 @@ Test(gl, load) {
     struct esk_gl gl = {0};
     cr_assert_eq(esk_gl_load(&gl, get_proc, NULL, NULL), ESK_OK);
     cr_assert(gl.major == 3 && gl.minor == 1);
-    cr_assert(gl.DispatchCompute && gl.ext.parallel_compile && gl.MaxShaderCompilerThreads);
+    cr_assert(gl.DispatchCompute && gl.ext.parallel_compile &&
+              gl.MaxShaderCompilerThreads);
     cr_assert(gl.ext.debug && gl.PushDebugGroup);
     cr_assert(!gl.ext.texture_buffer && !gl.TexBuffer, "a stub is not a function");
     cr_assert(!gl.ext.disjoint_timer && !gl.QueryCounter);

@@ -115,8 +115,7 @@ Test(program, source_image) {
     struct esk_recipe recipe = {0};
     struct esk_kernel *k = kernel(&recipe, "toy");
     struct esk_text text = {0};
-    cr_assert_eq(esk_gl_source_make(shaders(), k, &image, 1, &text, NULL),
-                 ESK_OK);
+    cr_assert_eq(esk_gl_source_make(shaders(), k, &image, 1, &text, NULL), ESK_OK);
     has(&text, "#version 310 es\n#extension GL_EXT_texture_buffer : enable\n");
     has(&text, "#define READ_IMAGE 1\n");
     cr_assert_lt(strstr(text.data, "int loop()"), strstr(text.data, "w_ = params_;"),
@@ -125,8 +124,7 @@ Test(program, source_image) {
     has(&text, "layout(std430, binding = 0) writeonly buffer Buffer_Y { E_Y d_Y[]; };");
     has(&text, "layout(rgba32ui, binding = 1) readonly uniform highp uimageBuffer d_I;");
     esk_text_clear(&text);
-    cr_assert_eq(esk_gl_source_make(shaders(), k, &image, 2, &text, NULL),
-                 ESK_OK);
+    cr_assert_eq(esk_gl_source_make(shaders(), k, &image, 2, &text, NULL), ESK_OK);
     cr_assert_eq(strncmp(text.data, "#version 320 es\n", 16), 0);
     esk_text_finish(&text);
     finish(&recipe);
@@ -135,8 +133,7 @@ Test(program, source_image) {
 static void check_fails(struct esk_kernel *k, const char *part) {
     struct esk_text text = {0};
     esk_error error = ESK_ERROR_INIT;
-    cr_assert_eq(esk_gl_source_make(shaders(), k, &ssbo, 1, &text, &error),
-                 ESK_INTERNAL);
+    cr_assert_eq(esk_gl_source_make(shaders(), k, &ssbo, 1, &text, &error), ESK_INTERNAL);
     cr_assert(strstr(esk_error_message(&error), part), "%s", esk_error_message(&error));
     esk_error_clear(&error);
     esk_text_finish(&text);
@@ -172,12 +169,14 @@ Test(program, sections) {
                     k->operands[0].view = (enum esk_view)view;
                     k->operands[0].access = (enum esk_access)access;
                     for (uint8_t segments = 1; segments <= 3; segments++) {
-                        struct esk_reach reach = {(enum esk_read_path)path, 65536, {segments}};
+                        struct esk_reach reach = {
+                            (enum esk_read_path)path, 65536, {segments}};
                         cr_assert_eq(
                             esk_gl_source_make(shaders(), k, &reach, 2, &text, NULL),
                             ESK_OK);
                         bool two = segments > 1 && !(path && access == ESK_READ);
-                        cr_assert_eq(strstr(esk_text_str(&text), "Buffer_X_1 ") != NULL, two);
+                        cr_assert_eq(strstr(esk_text_str(&text), "Buffer_X_1 ") != NULL,
+                                     two);
                     }
                     esk_text_finish(&text);
                 }
@@ -274,10 +273,8 @@ Test(program, cache) {
     struct esk_kernel *k = kernel(&recipe, "toy");
     esk_gl_programs_init(&programs, &gl, shaders(), &counters);
     cr_assert_eq(esk_gl_program_start(&programs, k, &ssbo, &first, NULL), ESK_OK);
-    cr_assert_eq(esk_gl_program_start(&programs, k, &ssbo, &second, NULL),
-                 ESK_OK);
-    cr_assert_eq(esk_gl_program_start(&programs, k, &image, &third, NULL),
-                 ESK_OK);
+    cr_assert_eq(esk_gl_program_start(&programs, k, &ssbo, &second, NULL), ESK_OK);
+    cr_assert_eq(esk_gl_program_start(&programs, k, &image, &third, NULL), ESK_OK);
     cr_assert(first == second && first != third && compiles == 2 && asked == 0);
     cr_assert_eq(counters.programs, 2);
     cr_assert_eq(esk_gl_program_link(&programs, k, &ssbo, first, NULL), ESK_OK);
@@ -336,7 +333,8 @@ static void GL_APIENTRY get_binary(GLuint id, GLsizei most, GLsizei *length,
 
 static void GL_APIENTRY take_binary(GLuint id, GLenum format, const void *bytes,
                                     GLsizei length) {
-    cr_assert(id == last_program && format == 77 && length == 5 && !strcmp(bytes, "good"));
+    cr_assert(id == last_program && format == 77 && length == 5 &&
+              !strcmp(bytes, "good"));
     linked_by_binary = true;
     taken++;
 }
@@ -389,7 +387,8 @@ Test(program, binaries) {
     cr_assert_eq(system(command), 0);
 }
 
-/* What the option deterministic promises: no kernel adds in an order that is not its own. */
+/* What the option deterministic promises: no kernel adds in an order that is not its own.
+ */
 Test(program, kernels_have_no_atomics) {
     for (const struct esk_shader *s = esk_shaders; s->name; s++)
         cr_assert(!strstr(s->text, "atomic"), "%s", s->name);

@@ -65,8 +65,8 @@ static void GL_APIENTRY bind_base(GLenum target, GLuint index, GLuint id) {
     (void)target;
     say("block", index, id);
 }
-static void GL_APIENTRY bind_range(GLenum target, GLuint index, GLuint id, GLintptr offset,
-                                   GLsizeiptr size) {
+static void GL_APIENTRY bind_range(GLenum target, GLuint index, GLuint id,
+                                   GLintptr offset, GLsizeiptr size) {
     (void)target, (void)index, (void)offset;
     say("params", id, (unsigned)size);
 }
@@ -130,10 +130,16 @@ static struct esk_gl gl = {
 Test(warm, each_program_once) {
     struct esk_gl_program programs[2] = {{.id = 1}, {.id = 2}};
     struct esk_gl_binding bindings[] = {
-        {.slot = 0, .index = 0, .image = true, .view = ESK_GL_VIEW_VEC4,
+        {.slot = 0,
+         .index = 0,
+         .image = true,
+         .view = ESK_GL_VIEW_VEC4,
          .format = GL_RGBA32F},
         {.slot = 1, .index = 0},
-        {.slot = 0, .index = 1, .image = true, .view = ESK_GL_VIEW_ELEMENT,
+        {.slot = 0,
+         .index = 1,
+         .image = true,
+         .view = ESK_GL_VIEW_ELEMENT,
          .format = GL_R32UI},
     };
     struct esk_gl_command commands[] = {
@@ -148,8 +154,9 @@ Test(warm, each_program_once) {
     esk_gl_warm_init(&warm, NULL, &gl, NULL);
     cr_assert_not(warm.alone);
     esk_gl_warm_up(&warm, &gl, &record);
-    cr_assert_str_eq(said, "use 1 0\nimage 0 8814\nblock 0 46\nparams 70 30\ndispatch 0 0\n"
-                           "use 2 0\nblock 0 46\nimage 1 8236\nparams 70 20\ndispatch 0 0\n");
+    cr_assert_str_eq(said,
+                     "use 1 0\nimage 0 8814\nblock 0 46\nparams 70 30\ndispatch 0 0\n"
+                     "use 2 0\nblock 0 46\nimage 1 8236\nparams 70 20\ndispatch 0 0\n");
     cr_assert(buffers == 0 && textures == 0, "%d, %d are left", buffers, textures);
     said[0] = 0;
     esk_gl_warm_up(&warm, &gl, &record);
@@ -164,8 +171,8 @@ static char *text_of(const char *text) {
     return copy ? strcpy(copy, text) : NULL;
 }
 
-/* Sources are compiled on the way, the longest first, before what comes from the disk; what
- * does not link is not dispatched: esk_gl_program_link says why. */
+/* Sources are compiled on the way, the longest first, before what comes from the disk;
+ * what does not link is not dispatched: esk_gl_program_link says why. */
 Test(warm, compiles_what_is_not) {
     struct esk_gl_program programs[4] = {{.id = 1},
                                          {.source = text_of("short"), .weight = 2},
@@ -173,8 +180,7 @@ Test(warm, compiles_what_is_not) {
                                          {.source = text_of("bad"), .weight = 1}};
     struct esk_gl_command commands[4];
     for (int i = 0; i < 4; i++)
-        commands[i] =
-            (struct esk_gl_command){.program = &programs[i], .param_bytes = 16};
+        commands[i] = (struct esk_gl_command){.program = &programs[i], .param_bytes = 16};
     struct esk_gl_record record = {.commands = commands, .n_commands = 4};
     struct esk_gl_warm warm;
     formats = 1;
@@ -197,7 +203,8 @@ static void take_line(void *user, esk_log_level level, const char *text) {
         snprintf(lines[n_lines++], sizeof lines[0], "%s", text);
 }
 
-/* A line a program for those who ask where a cold start's time goes: kernel, defines, ms. */
+/* A line a program for those who ask where a cold start's time goes: kernel, defines, ms.
+ */
 Test(warm, says_what_each_program_took) {
     struct esk_gl_program program = {
         .id = 1,

@@ -18,7 +18,8 @@ static struct esk_limits limits_of(uint64_t binding, enum esk_read_path path) {
 
 /* X and Y of 100 KiB, 100 groups. */
 static struct esk_kernel kernel(bool steps) {
-    struct esk_kernel k = {.n_operands = 2, .groups = {100, 1, 1}, .split_axes = 7, .indirect = -1};
+    struct esk_kernel k = {
+        .n_operands = 2, .groups = {100, 1, 1}, .split_axes = 7, .indirect = -1};
     k.operands[0] = (struct esk_operand){.access = ESK_READ, .view = ESK_VEC4};
     k.operands[1] = (struct esk_operand){.access = ESK_WRITE, .view = ESK_VEC4};
     for (int i = 0; i < 2 && steps; i++)
@@ -55,7 +56,8 @@ Test(segments, by_pieces) {
     struct esk_range w = esk_piece_window(&k, 0, &ranges[0], (uint64_t[]){50, 0, 0},
                                           (uint64_t[]){20, 1, 1});
     cr_assert(w.offset == 512 + 50 * KIB && w.bytes == 20 * KIB);
-    w = esk_piece_window(&k, 0, &ranges[0], (uint64_t[]){90, 0, 0}, (uint64_t[]){25, 1, 1});
+    w = esk_piece_window(&k, 0, &ranges[0], (uint64_t[]){90, 0, 0},
+                         (uint64_t[]){25, 1, 1});
     cr_assert_eq(w.bytes, 10 * KIB, "not behind its end");
     /* groups that depend on each other stay together */
     k.split_axes = 6;

@@ -8,8 +8,8 @@ enum { COUNT = 20000 };
 
 /* Runs OP of shape [COUNT] twice on the CPU; `first` gets the first run's values; returns
  * whether the second gave the same. */
-static bool run(const char *op, const char *a, float x, const char *b, float y, bool seeded,
-                float *first) {
+static bool run(const char *op, const char *a, float x, const char *b, float y,
+                bool seeded, float *first) {
     const int64_t shape[] = {COUNT};
     const char *out[] = {"y"};
     const float seed = 5;
@@ -33,7 +33,8 @@ static bool run(const char *op, const char *a, float x, const char *b, float y, 
     cr_assert_eq(esk_session_options_create(&options, NULL), ESK_OK);
     cr_assert_eq(esk_session_options_append_provider(options, "CPU", NULL, NULL, 0, NULL),
                  ESK_OK);
-    cr_assert_eq(esk_session_create_from_model(env, model, options, &session, NULL), ESK_OK);
+    cr_assert_eq(esk_session_create_from_model(env, model, options, &session, NULL),
+                 ESK_OK);
     for (int r = 0; r < 2; r++) {
         esk_value *value = NULL;
         cr_assert_eq(esk_session_run(session, NULL, NULL, NULL, 0, NULL, &value, 1, NULL),
@@ -75,7 +76,8 @@ Test(random, normal_has_the_mean_and_scale_asked_for) {
 Test(random, uniform_stays_in_range_and_fills_it) {
     static float x[COUNT];
     double mean, spread;
-    cr_assert_not(run("RandomUniform", "low", -1, "high", 3, false, x), "no seed: others");
+    cr_assert_not(run("RandomUniform", "low", -1, "high", 3, false, x),
+                  "no seed: others");
     moments(x, &mean, &spread);
     for (int i = 0; i < COUNT; i++)
         cr_assert(x[i] >= -1 && x[i] <= 3);

@@ -20,8 +20,8 @@ Test(sizes, max_unpool_refuses_a_stride_past_31_bits) {
         {.name = "kernel_shape", .kind = 'I', .count = 1, .ints = kernel},
         {.name = "strides", .kind = 'I', .count = 1, .ints = strides},
     };
-    cr_assert_eq(esk_model_add_node(model, "", "MaxUnpool", NULL, in, 2, out, 1, attributes, 2,
-                                    NULL),
+    cr_assert_eq(esk_model_add_node(model, "", "MaxUnpool", NULL, in, 2, out, 1,
+                                    attributes, 2, NULL),
                  ESK_OK);
     cr_assert_eq(esk_model_add_output(model, "y", NULL), ESK_OK);
     cr_assert_eq(esk_env_create(NULL, &env, NULL), ESK_OK);

@@ -11,18 +11,33 @@ static const struct type_case {
     const char *message;
 } cases[] = {
     {"MatMul", 13, 2, {ESK_FLOAT, ESK_BFLOAT16}, "input 1 is bfloat16, input 0 is float"},
-    {"Gemm", 13, 2, {ESK_FLOAT, ESK_FLOAT, ESK_FLOAT16}, "input 2 is float16, input 0 is float"},
-    {"LSTM", 14, 3, {ESK_FLOAT, ESK_FLOAT, ESK_UINT8}, "input 2 is uint8, input 0 is float"},
-    {"LayerNormalization", 17, 2, {ESK_FLOAT, ESK_INT8}, "input 1 is int8, it must be a float"},
+    {"Gemm",
+     13,
+     2,
+     {ESK_FLOAT, ESK_FLOAT, ESK_FLOAT16},
+     "input 2 is float16, input 0 is float"},
+    {"LSTM",
+     14,
+     3,
+     {ESK_FLOAT, ESK_FLOAT, ESK_UINT8},
+     "input 2 is uint8, input 0 is float"},
+    {"LayerNormalization",
+     17,
+     2,
+     {ESK_FLOAT, ESK_INT8},
+     "input 1 is int8, it must be a float"},
     {"Softmax", 13, 2, {ESK_INT32}, "input 0 is int32, it must be a float type"},
-    {"GridSample", 20, 4, {ESK_FLOAT, ESK_INT64}, "input 1 is int64, it must be a float type"},
+    {"GridSample",
+     20,
+     4,
+     {ESK_FLOAT, ESK_INT64},
+     "input 1 is int64, it must be a float type"},
 };
 
 Test(types, are_refused_by_number) {
     const int64_t dims[] = {2, 2, 2, 2};
     const char *in[] = {"a", "b", "c"}, *out[] = {"y"};
-    const esk_attribute hidden = {
-        .name = "hidden_size", .kind = 'i', .i = 2};
+    const esk_attribute hidden = {.name = "hidden_size", .kind = 'i', .i = 2};
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct type_case *t = &cases[i];
@@ -34,8 +49,9 @@ Test(types, are_refused_by_number) {
         size_t n = 0;
         cr_assert_eq(esk_model_create("main", t->opset, &model, NULL), ESK_OK);
         for (; n < 3 && t->types[n]; n++)
-            cr_assert_eq(esk_model_add_input(model, in[n], t->types[n], t->rank, dims, NULL),
-                         ESK_OK);
+            cr_assert_eq(
+                esk_model_add_input(model, in[n], t->types[n], t->rank, dims, NULL),
+                ESK_OK);
         cr_assert_eq(esk_model_add_node(model, "", t->op, NULL, in, n, out, 1, &hidden,
                                         strcmp(t->op, "LSTM") == 0, NULL),
                      ESK_OK);
@@ -43,7 +59,8 @@ Test(types, are_refused_by_number) {
         cr_assert_eq(esk_env_create(NULL, &env, NULL), ESK_OK);
         cr_assert_eq(esk_session_options_create(&options, NULL), ESK_OK);
         cr_assert_eq(
-            esk_session_options_append_provider(options, "CPU", NULL, NULL, 0, NULL), ESK_OK);
+            esk_session_options_append_provider(options, "CPU", NULL, NULL, 0, NULL),
+            ESK_OK);
         cr_assert_eq(esk_session_create_from_model(env, model, options, &session, &error),
                      ESK_INVALID_MODEL, "%s", t->op);
         cr_assert_not_null(strstr(esk_error_message(&error), t->message), "%s: %s", t->op,

@@ -11,7 +11,8 @@ static bool read_other(void *user, esk_id id, struct esk_text *arg) {
 
 /* The statement of a node over v (var 0, given) and a tensor (var 1, read). */
 static void check(esk_id first, esk_id second, const char *glsl, const char *expected) {
-    struct esk_var v = {.dtype = ESK_FLOAT}, e = {.dtype = ESK_FLOAT}, y = {.dtype = ESK_FLOAT};
+    struct esk_var v = {.dtype = ESK_FLOAT}, e = {.dtype = ESK_FLOAT},
+                   y = {.dtype = ESK_FLOAT};
     struct esk_var *vars[] = {&v, &e, &y};
     esk_id in[] = {first, second}, out[] = {2};
     struct esk_op op = {.name = "Test"};

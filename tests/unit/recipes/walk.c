@@ -52,7 +52,8 @@ static bool permute(struct list *list, struct esk_walk *w, uint64_t *state) {
 
 static bool slice(struct list *list, struct esk_walk *w, uint64_t *state) {
     int axis = (int)(next(state) % (uint32_t)list->rank);
-    int64_t dim = list->dim[axis], step = 1 + next(state) % 3, start, size, strides[ESK_MAX_RANK];
+    int64_t dim = list->dim[axis], step = 1 + next(state) % 3, start, size,
+            strides[ESK_MAX_RANK];
     struct esk_move m = {0};
     start = next(state) % (uint64_t)dim;
     if (next(state) % 2)
@@ -136,7 +137,8 @@ static void check(const struct list *list, const struct esk_walk *w, const int32
         struct esk_walk plain = esk_walk_plain(ESK_LAYOUT_C4, list->rank, list->dim);
         for (int k = 0; k < list->rank; k++)
             if (k != 1)
-                strides[k] = plain.stride[k] / ((list->dim[1] + 3) / 4 * 4) * list->dim[1];
+                strides[k] =
+                    plain.stride[k] / ((list->dim[1] + 3) / 4 * 4) * list->dim[1];
     }
     int64_t count = esk_shape_product(list->dim, 0, list->rank);
     for (int64_t i = 0; i < count; i++) {

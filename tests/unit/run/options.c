@@ -18,7 +18,8 @@ static bool takes(const char *key, const char *value) {
     struct esk_settings settings;
     esk_status status = set(key, value, &settings);
     int index = 0;
-    while (esk_option_at((size_t)index) && strcmp(esk_option_at((size_t)index)->key, key) != 0)
+    while (esk_option_at((size_t)index) &&
+           strcmp(esk_option_at((size_t)index)->key, key) != 0)
         index++;
     cr_assert_eq(settings.given[index], status == ESK_OK, "%s=%s", key, value);
     esk_settings_finish(&settings);
@@ -66,8 +67,8 @@ Test(options, of_the_webgpu_provider) {
         char key[128];
         struct esk_settings settings;
         snprintf(key, sizeof key, "ep.webgpuexecutionprovider.%s", webgpu[i].key);
-        cr_assert_eq(set(key, *row->fallback ? row->fallback : "1", &settings), ESK_OK, "%s",
-                     key);
+        cr_assert_eq(set(key, *row->fallback ? row->fallback : "1", &settings), ESK_OK,
+                     "%s", key);
         cr_assert(settings.given[at], "%s", key);
         esk_settings_finish(&settings);
     }
@@ -103,14 +104,15 @@ Test(options, ranges) {
         cr_assert_not(takes(row->key, "none_such"), "%s", row->key);
         cr_assert_not(takes(row->key, "1x"), "%s", row->key);
         if (strcmp(row->type, "bool") == 0) {
-            cr_assert(takes(row->key, "0") && takes(row->key, "1") && takes(row->key, "true") &&
-                          takes(row->key, "false"),
+            cr_assert(takes(row->key, "0") && takes(row->key, "1") &&
+                          takes(row->key, "true") && takes(row->key, "false"),
                       "%s", row->key);
             cr_assert_not(takes(row->key, "2") || takes(row->key, "-1") ||
                               takes(row->key, "yes"),
                           "%s", row->key);
         } else if (strcmp(row->type, "int") == 0) {
-            cr_assert_eq(sscanf(row->values, "%lld..%lld", &low, &high), 2, "%s", row->values);
+            cr_assert_eq(sscanf(row->values, "%lld..%lld", &low, &high), 2, "%s",
+                         row->values);
             const long long inside[] = {low, high}, outside[] = {low - 1, high};
             for (int k = 0; k < 2; k++) {
                 snprintf(text, sizeof text, "%lld", inside[k]);
@@ -119,7 +121,8 @@ Test(options, ranges) {
                 cr_assert_not(takes(row->key, text), "%s=%s", row->key, text);
             }
         } else
-            for (const char *at = row->values; *at; at += strcspn(at, "|") + !!strchr(at, '|')) {
+            for (const char *at = row->values; *at;
+                 at += strcspn(at, "|") + !!strchr(at, '|')) {
                 snprintf(text, sizeof text, "%.*s", (int)strcspn(at, "|"), at);
                 cr_assert(takes(row->key, text), "%s=%s", row->key, text);
                 text[strlen(text) - 1] = '?';
@@ -168,7 +171,8 @@ Test(options, nearest) {
                   esk_error_message(&error));
         cr_assert(strstr(esk_error_message(&error), rows[i].nearest), "%s",
                   esk_error_message(&error));
-        cr_assert_eq(esk_settings_set(&settings, NULL, "1", &error), ESK_INVALID_ARGUMENT);
+        cr_assert_eq(esk_settings_set(&settings, NULL, "1", &error),
+                     ESK_INVALID_ARGUMENT);
         cr_assert_eq(esk_settings_set(&settings, "deviceId", NULL, &error),
                      ESK_INVALID_ARGUMENT);
         esk_error_clear(&error);
