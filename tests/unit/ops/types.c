@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 
 static const struct type_case {
-    const char *op;
+    const char *op; /* [domain:]name */
     int opset, rank;
     esk_dtype types[3]; /* ESK_UNDEFINED: no more inputs */
     const char *message;
@@ -32,6 +32,16 @@ static const struct type_case {
      4,
      {ESK_FLOAT, ESK_INT64},
      "input 1 is int64, it must be a float type"},
+    {"com.microsoft:GroupQueryAttention",
+     17,
+     3,
+     {ESK_FLOAT, ESK_INT32, ESK_INT32},
+     "input 1 is int32, it must be a float type"},
+    {"com.microsoft:MatMulNBits",
+     17,
+     2,
+     {ESK_INT64, ESK_UINT8, ESK_FLOAT},
+     "input 0 is int64, it must be a float type"},
 };
 
 Test(types, are_refused_by_number) {
@@ -47,13 +57,15 @@ Test(types, are_refused_by_number) {
         esk_session *session;
         esk_error error = ESK_ERROR_INIT;
         size_t n = 0;
+        const char *colon = strchr(t->op, ':'), *name = colon ? colon + 1 : t->op;
+        const char *domain = colon ? "com.microsoft" : "";
         cr_assert_eq(esk_model_create("main", t->opset, &model, NULL), ESK_OK);
         for (; n < 3 && t->types[n]; n++)
             cr_assert_eq(
                 esk_model_add_input(model, in[n], t->types[n], t->rank, dims, NULL),
                 ESK_OK);
-        cr_assert_eq(esk_model_add_node(model, "", t->op, NULL, in, n, out, 1, &hidden,
-                                        strcmp(t->op, "LSTM") == 0, NULL),
+        cr_assert_eq(esk_model_add_node(model, domain, name, NULL, in, n, out, 1, &hidden,
+                                        strcmp(name, "LSTM") == 0, NULL),
                      ESK_OK);
         cr_assert_eq(esk_model_add_output(model, "y", NULL), ESK_OK);
         cr_assert_eq(esk_env_create(NULL, &env, NULL), ESK_OK);
