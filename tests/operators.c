@@ -185,18 +185,15 @@ int main(int argc, char **argv) {
     printf(
         "# Operators\n\n"
         "Written by `build/release/tests/operators . > docs/operators.md` from the "
-        "operators' "
-        "records (lib/ops), their sources\nand tests/ops.txt; the test `docs/operators` "
-        "fails "
-        "when it is old. Opsets: the versions known, up to %d of the default domain;\n"
+        "operators' records (lib/ops), their sources\nand tests/ops.txt; the test "
+        "`docs/operators` fails when it is old. Opsets: the versions known, up to %d of "
+        "the default domain;\n"
         "a newer one is refused by name. Types: those of the first input in the rows "
-        "that run "
-        "strict on the device against the CPU provider.\nReasons: the texts with which "
-        "`gpu` refuses a case (… stands for a value); such a node runs on the CPU "
-        "provider, or with strict is an error.\n\n"
+        "that run strict on the device against the CPU provider.\n"
+        "Reasons: the texts with which `gpu` refuses a case (… stands for a value); such "
+        "a node runs on the CPU provider, or with strict is an error.\n\n"
         "| Operator | Opsets | CPU | GLCompute | Types tested on the device | Refused on "
-        "the "
-        "device for |\n| --- | --- | --- | --- | --- | --- |\n",
+        "the device for |\n| --- | --- | --- | --- | --- | --- |\n",
         ESK_OPSET_NEWEST);
     for (size_t i = 0; i < count; i++)
         if (strcmp(sorted[i]->domain, "esker"))

@@ -96,70 +96,61 @@ static esk_status rewrite_model(struct esk_graph *graph,
 /* Levels as ORT's: basic changes nothing that a value could show, extended fuses. */
 static const struct esk_pass passes[] = {
     {"drop_unused", ESK_PHASE_MODEL, ESK_LEVEL_BASIC,
-     "nodes that no output needs; first, so "
-     "that nothing below works for nobody",
+     "nodes that no output needs; first, so that nothing below works for nobody",
      drop_unused},
     {"fold_constants", ESK_PHASE_MODEL, ESK_LEVEL_BASIC,
-     "nodes of constants become constants, "
-     "once a model, so that their forms are shared by all plans",
+     "nodes of constants become constants, once a model, so that their forms are shared "
+     "by all plans",
      fold_constants},
     {"merge_duplicates", ESK_PHASE_MODEL, ESK_LEVEL_BASIC,
-     "of nodes that compute the same, one "
-     "stays; behind fold_constants, so that constants are compared as such",
+     "of nodes that compute the same, one stays; behind fold_constants, so that "
+     "constants are compared as such",
      esk_merge_duplicates},
     {"drop_identities", ESK_PHASE_MODEL, ESK_LEVEL_BASIC,
-     "Identity and Dropout go, so that what "
-     "they part can meet",
-     rewrite_model},
+     "Identity and Dropout go, so that what they part can meet", rewrite_model},
     {"share_prefixes", ESK_PHASE_MODEL, ESK_LEVEL_EXTENDED,
-     "a Concat that begins like an earlier "
-     "one begins with that one, so that both can lie in one place; in one walk with "
-     "drop_identities",
+     "a Concat that begins like an earlier one begins with that one, so that both can "
+     "lie in one place; in one walk with drop_identities",
      rewrite_model},
     {"fold_weights", ESK_PHASE_MODEL, ESK_LEVEL_BASIC,
-     "normalisation, factors and terms of "
-     "channels go into the weights before them; behind fold_constants, which makes them "
-     "known, "
-     "in one walk with drop_identities",
+     "normalisation, factors and terms of channels go into the weights before them; "
+     "behind fold_constants, which makes them known, in one walk with drop_identities",
      rewrite_model},
     {"fuse_focus", ESK_PHASE_MODEL, ESK_LEVEL_EXTENDED,
-     "a convolution of an image's four "
-     "interleaved quarters becomes one of the image; in one walk with fold_weights",
+     "a convolution of an image's four interleaved quarters becomes one of the image; "
+     "in one walk with fold_weights",
      rewrite_model},
     {"inline_control", ESK_PHASE_BIND, ESK_LEVEL_DISABLED,
-     "an If whose condition is known "
-     "becomes its branch; in the walk, before the branch's shapes are needed",
+     "an If whose condition is known becomes its branch; in the walk, before the "
+     "branch's shapes are needed",
      NULL},
     {"fold_shapes", ESK_PHASE_BIND, ESK_LEVEL_DISABLED,
-     "small nodes of known inputs are "
-     "computed; in the walk, so that Shape chains reach the nodes that need them",
+     "small nodes of known inputs are computed; in the walk, so that Shape chains reach "
+     "the nodes that need them",
      NULL},
     {"drop_noops", ESK_PHASE_BIND, ESK_LEVEL_BASIC,
-     "nodes that change nothing go; behind the "
-     "walk, since shapes and types decide",
+     "nodes that change nothing go; behind the walk, since shapes and types decide",
      NULL},
     {"fuse_norms", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED,
-     "normalisations and softmax spelled "
-     "out become one node; behind the walk, since axes and shapes decide",
+     "normalisations and softmax spelled out become one node; behind the walk, since "
+     "axes and shapes decide",
      NULL},
     {"fuse_products", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED,
-     "factors of a product's operands go "
+     "an Einsum of two inputs becomes a product; factors of a product's operands go "
      "behind it, for fuse_epilogues; terms of its columns, factors of a convolution's "
-     "channels "
-     "and zeros around its input into it",
+     "channels and zeros around its input into it",
      NULL},
     {"fuse_attention", ESK_PHASE_BIND, ESK_LEVEL_EXTENDED,
-     "attention spelled out becomes one "
-     "node; behind fuse_products and fuse_norms, which bring its scale and softmax to "
-     "one form",
+     "attention spelled out becomes one node; behind fuse_products and fuse_norms, "
+     "which bring its scale and softmax to one form",
      NULL},
     {"fuse_epilogues", ESK_PHASE_DEVICE, ESK_LEVEL_EXTENDED,
-     "elementwise nodes join the kernel "
-     "before them; asked of `gpu` node by node, since only it knows what it can take",
+     "elementwise nodes join the kernel before them; asked of `gpu` node by node, since "
+     "only it knows what it can take",
      NULL},
     {"place_parts", ESK_PHASE_DEVICE, ESK_LEVEL_EXTENDED,
-     "the parts of a Concat are made in "
-     "their places; last, when all that read and write them is known",
+     "the parts of a Concat are made in their places; last, when all that read and "
+     "write them is known",
      NULL},
 };
 
