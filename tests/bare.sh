@@ -16,7 +16,10 @@ without() {
     shift
     case $what in
     egl | blas) out=$(LD_LIBRARY_PATH=$dir/$what "$tool" "$@" 2>"$dir/log") ;;
-    driver) out=$(GALLIUM_DRIVER=none_such LIBGL_ALWAYS_SOFTWARE=1 "$tool" "$@" 2>"$dir/log") ;;
+    # Mesa unloads a driver that fails, with the option tables that it leaves behind: under
+    # sanitizers no suppression can name what is not there any more.
+    driver) out=$(ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 \
+        GALLIUM_DRIVER=none_such LIBGL_ALWAYS_SOFTWARE=1 "$tool" "$@" 2>"$dir/log") ;;
     esac
     code=$? log=$(grep -v '^libEGL warning' "$dir/log")
 }
